@@ -1,0 +1,166 @@
+"""Read the settings file and the environment, and check that the parts fit together."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pointsman.config.parse import Table, parse
+from pointsman.config.settings import Settings
+from pointsman.domain.errors import SettingsError
+
+DEFAULT_PATH = Path("deploy/pointsman.toml")
+PREFIX = "POINTSMAN__"
+
+
+def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of a file with the overrides of the environment, such as `POINTSMAN__ROUTER__ADDRESS`.
+
+    Without a path, `$POINTSMAN_CONFIG` names the file, else `deploy/pointsman.toml`, else the copy inside the package.
+    Raises SettingsError with the dotted path of what is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    source = find(path, environ)
+    table = _read(source)
+    _override(table, environ)
+    try:
+        settings = parse(Settings, table)
+        _check(settings)
+    except SettingsError as error:
+        where = {"file": str(source), "path": error.metadata.get("path", "")}
+        raise SettingsError(f"{source}: {error.message}", trail=None, **where) from error
+    return settings
+
+
+def find(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """Return the settings file that `load` would read."""
+    environ = os.environ if environ is None else environ
+    if path is not None:
+        return path
+    if named := environ.get("POINTSMAN_CONFIG"):
+        return Path(named)
+    packaged = Path(__file__).parent.parent / "pointsman.toml"
+    return packaged if packaged.exists() and not DEFAULT_PATH.exists() else DEFAULT_PATH
+
+
+def api_key(name: str, *, environ: Mapping[str, str] | None = None) -> str:
+    """Return the key in the environment variable `name`, stripped of white space; empty when it is unset or blank."""
+    environ = os.environ if environ is None else environ
+    return environ.get(name, "").strip() if name else ""
+
+
+def settings_hash(settings: Settings) -> str:
+    """Return the first 12 hexadecimal digits of the SHA-256 of the settings in force. Keys are not part of them."""
+    text = json.dumps(dataclasses.asdict(settings), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _read(source: Path) -> Table:
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        message = f"settings file {source} does not exist; name one with --config FILE or POINTSMAN_CONFIG"
+        raise SettingsError(message, file=str(source)) from error
+    except OSError as error:
+        raise SettingsError(f"settings file {source} cannot be read: {error.strerror}", file=str(source)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {source} is not valid TOML: {error}", file=str(source)) from error
+
+
+def _override(table: Table, environ: Mapping[str, str]) -> None:
+    """Put the values of `POINTSMAN__A__B=…` at a.b.
+
+    A segment matches a key without regard to case, `-`, `/` and `.` count as `_`.
+    """
+    for name, raw in sorted(environ.items()):
+        if not name.startswith(PREFIX):
+            continue
+        *parents, last = name.removeprefix(PREFIX).split("__")
+        here = table
+        for segment in parents:
+            below = here.setdefault(_match(here, segment), {})
+            if not isinstance(below, dict):
+                raise SettingsError(
+                    f"{name} goes below {segment.lower()}, which is a value and not a table", variable=name
+                )
+            here = below
+        here[_match(here, last)] = _literal(raw)
+
+
+def _match(table: Table, segment: str) -> str:
+    plain = segment.lower()
+    return next((key for key in table if _plain(key) == plain), plain)
+
+
+def _plain(key: str) -> str:
+    return "".join(char if char.isalnum() else "_" for char in key.lower())
+
+
+def _literal(raw: str) -> object:
+    """Read a value as TOML writes it; what is not TOML is a string."""
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw
+
+
+def _check(settings: Settings) -> None:
+    for name, provider in settings.providers.items():
+        url = urlsplit(provider.base_url)
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            _fail(f"providers.{name}.base_url", provider.base_url, "write an http or https URL")
+    for name, candidate in settings.candidates.items():
+        _known(f'candidates."{name}".provider', candidate.provider, settings.providers)
+        if candidate.group:
+            _known(f'candidates."{name}".group', candidate.group, settings.groups)
+    for name, pool in settings.pools.items():
+        for index, candidate_id in enumerate(pool.candidates):
+            _known(f"pools.{name}.candidates[{index}]", candidate_id, settings.candidates)
+            if candidate_id in pool.candidates[:index]:
+                _fail(f"pools.{name}.candidates[{index}]", candidate_id, "a pool names a candidate once")
+        if not pool.candidates:
+            _fail(f"pools.{name}.candidates", "[]", "name at least one candidate, or leave the pool out")
+    _known("router.default_category", settings.router.default_category, settings.pools)
+    _check_fallback(settings)
+    _check_addresses(settings)
+
+
+def _check_fallback(settings: Settings) -> None:
+    name = settings.fallback.candidate
+    if not name:
+        return
+    _known("fallback.candidate", name, settings.candidates)
+    if not settings.providers[settings.candidates[name].provider].local:
+        _fail(
+            "fallback.candidate",
+            name,
+            "the fallback runs on this machine; name a candidate of a provider with local = true",
+        )
+
+
+def _check_addresses(settings: Settings) -> None:
+    seen: dict[str, str] = {}
+    for room in ("router", "classifier", "executor"):
+        address: str = getattr(settings, room).address
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the largest port there is
+            _fail(f"{room}.address", address, "write host:port, such as 127.0.0.1:50051")
+        if address in seen and int(port):
+            _fail(
+                f"{room}.address", address, f"{seen[address]}.address has it already; each service needs its own port"
+            )
+        seen[address] = room
+
+
+def _known(path: str, name: str, table: Mapping[str, object]) -> None:
+    if name not in table:
+        _fail(path, name, f"it is not defined; defined are: {', '.join(sorted(table)) or 'none'}")
+
+
+def _fail(path: str, value: object, advice: str) -> None:
+    message = f"{path} = {json.dumps(value, ensure_ascii=False)}: {advice}"
+    raise SettingsError(message, path=path, value=str(value))

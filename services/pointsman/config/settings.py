@@ -1,0 +1,190 @@
+"""The tree of settings: every key, its type, default, unit and range. `deploy/pointsman.toml` shows each one in use."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bounds of a number, both included."""
+
+    low: float
+    high: float
+
+
+Seconds = Annotated[float, Range(0.0, 86_400.0)]
+PositiveSeconds = Annotated[float, Range(0.001, 86_400.0)]
+Count = Annotated[int, Range(0, 1_000_000_000)]
+Positive = Annotated[int, Range(1, 1_000_000_000_000)]
+Fraction = Annotated[float, Range(0.0, 1.0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsSettings:
+    """What one request may weigh; over it the answer is INVALID_ARGUMENT."""
+
+    text_bytes: Positive = 4_000_000
+    image_bytes: Positive = 10_000_000
+    images: Count = 20
+    message_bytes: Positive = 33_554_432
+    concurrent_calls: Positive = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterSettings:
+    """The public service."""
+
+    address: str = "127.0.0.1:50051"
+    classifier_address: str = "127.0.0.1:50052"
+    executor_address: str = "127.0.0.1:50053"
+    default_category: str = "reasoning"
+    classifier_timeout_s: PositiveSeconds = 0.8
+    default_deadline_s: PositiveSeconds = 120.0
+    reply_reserve_s: Seconds = 0.05
+    reflection: bool = True
+    grace_s: Seconds = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OllamaSettings:
+    """The one call of the Classifier to the small local model."""
+
+    url: str = "http://127.0.0.1:11434"
+    model: str = "qwen2.5:1.5b-instruct"
+    num_ctx: Positive = 4096
+    timeout_s: PositiveSeconds = 0.4
+    concurrency: Positive = 2
+    preload_timeout_s: PositiveSeconds = 300.0
+    min_coverage: Fraction = 0.5
+    breaker_failures: Positive = 3
+    breaker_cooldown_s: PositiveSeconds = 15.0
+    recheck_s: PositiveSeconds = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierSettings:
+    """The service that rules on prompts."""
+
+    address: str = "127.0.0.1:50052"
+    mode: Literal["cascade", "ollama", "embedded"] = "cascade"
+    accept_confidence: Fraction = 0.8
+    model_weight: Fraction = 0.6
+    cache_entries: Count = 10_000
+    reflection: bool = True
+    grace_s: Seconds = 5.0
+    ollama: OllamaSettings = field(default_factory=OllamaSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorSettings:
+    """The service that owns pools, quotas and money."""
+
+    address: str = "127.0.0.1:50053"
+    default_deadline_s: PositiveSeconds = 120.0
+    max_attempts: Annotated[int, Range(1, 20)] = 4
+    attempt_timeout_s: PositiveSeconds = 60.0
+    attempt_floor_s: Seconds = 0.25
+    fallback_reserve_s: Seconds = 10.0
+    window_margin_s: Seconds = 1.0
+    connections_per_provider: Positive = 100
+    connect_timeout_s: PositiveSeconds = 5.0
+    reflection: bool = True
+    grace_s: Seconds = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """Traces and logs."""
+
+    otlp_endpoint: str = ""
+    sample_ratio: Fraction = 1.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaSettings:
+    """What a provider allows. None: not known here; what the provider states or what is learned holds alone."""
+
+    requests_per_minute: Positive | None = None
+    requests_per_day: Positive | None = None
+    tokens_per_minute: Positive | None = None
+    tokens_per_day: Positive | None = None
+    input_tokens_per_minute: Positive | None = None
+    output_tokens_per_minute: Positive | None = None
+    concurrency: Positive | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """One account at one provider."""
+
+    wire: Literal["openai", "deepseek", "moonshot", "anthropic", "gemini", "ollama"]
+    base_url: str
+    api_key_env: str = ""
+    api_version: str = ""
+    local: bool = False
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """Facts of a model that the built-in table does not know, or knows differently. None: as in the table."""
+
+    context_tokens: Positive | None = None
+    max_input_tokens: Positive | None = None
+    max_output_tokens: Positive | None = None
+    sees_images: bool | None = None
+    takes_image_urls: bool | None = None
+    takes_tools: bool | None = None
+    follows_json_schema: bool | None = None
+    accepts_temperature: bool | None = None
+    accepts_stop: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateSettings:
+    """One model at one provider."""
+
+    provider: str
+    model: str
+    group: str = ""
+    effort: str = ""
+    default_output_tokens: Positive = 4_096
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
+    facts: ModelSettings = field(default_factory=ModelSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """The ordered candidates of a category."""
+
+    candidates: tuple[str, ...]
+    policy: Literal["ordered", "cheapest", "fastest"] = "ordered"
+    patience_s: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackSettings:
+    """The local model that answers when no candidate can. An empty candidate: none."""
+
+    candidate: str = ""
+    concurrency: Positive = 1
+    num_ctx: Positive = 8192
+    timeout_s: PositiveSeconds = 110.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything. Each service is handed its own part, never the whole."""
+
+    router: RouterSettings = field(default_factory=RouterSettings)
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    executor: ExecutorSettings = field(default_factory=ExecutorSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    providers: dict[str, ProviderSettings]
+    groups: dict[str, QuotaSettings] = field(default_factory=dict)
+    candidates: dict[str, CandidateSettings]
+    pools: dict[str, PoolSettings]
+    fallback: FallbackSettings = field(default_factory=FallbackSettings)

@@ -1,0 +1,120 @@
+"""Why a caller's request fails. Ends of single attempts are values (`trail.Outcome`), not exceptions.
+
+PointsmanError
+├── InvalidRequest          the request can never be served as it is
+│   └── PromptTooLarge
+├── PoolExhausted           every candidate is skipped or limited, and there is no fallback
+├── NoAnswer                candidates and fallback were tried and failed
+├── NoCredentials           no candidate can be used at all: keys or local models are missing
+├── ClassifierDown          absorbed by the Router
+├── ExecutorDown
+├── OutOfTime
+└── SettingsError           at start only: the settings cannot be used
+
+`rpc/status.py` is the one place that knows which status code each of them has.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pointsman.domain.trail import Trail
+from pointsman.domain.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One field that is wrong: its dotted path in the request, a stable reason, and a sentence for people."""
+
+    field: str
+    reason: str
+    message: str
+
+
+class PointsmanError(Exception):
+    """A failure that callers can act on: `reason` is stable, `metadata` holds the values that the message names."""
+
+    reason = "INTERNAL"
+
+    def __init__(self, message: str, *, trail: Trail | None = None, **metadata: str) -> None:
+        """Keep the message for people, the values for programs, and the trail that led here."""
+        super().__init__(message)
+        self.message = message
+        self.trail = trail
+        self.metadata = metadata
+        self.verdict: Verdict | None = None
+
+
+class InvalidRequest(PointsmanError):
+    """The request can never be served as it is; `violations` has one entry a field."""
+
+    def __init__(self, *violations: Violation, trail: Trail | None = None) -> None:
+        """Take the reason and the message of the first violation."""
+        first = violations[0]
+        super().__init__("; ".join(violation.message for violation in violations), trail=trail, field=first.field)
+        self.reason = first.reason
+        self.violations = violations
+
+
+class PromptTooLarge(InvalidRequest):
+    """The prompt is over a limit of the settings."""
+
+
+class PoolExhausted(PointsmanError):
+    """No candidate is able and free, and no fallback can serve; `ready_at` is None when waiting does not help."""
+
+    reason = "POOL_EXHAUSTED"
+
+    def __init__(self, message: str, *, trail: Trail, ready_at: datetime | None, **metadata: str) -> None:
+        """Keep the earliest instant at which a new try can succeed."""
+        super().__init__(message, trail=trail, **metadata)
+        self.ready_at = ready_at
+
+
+class NoAnswer(PointsmanError):
+    """Candidates and fallback were tried and failed; `ready_at` is None when nothing says when to try again."""
+
+    reason = "NO_ANSWER"
+
+    def __init__(
+        self, message: str, *, trail: Trail | None = None, ready_at: datetime | None = None, **metadata: str
+    ) -> None:
+        """Keep the instant at which a new try can succeed."""
+        super().__init__(message, trail=trail, **metadata)
+        self.ready_at = ready_at
+
+
+class NoCredentials(PointsmanError):
+    """No candidate can be used at all; `missing` names what to provide, one entry a candidate or service."""
+
+    reason = "NO_CREDENTIALS"
+
+    def __init__(
+        self, message: str, *, missing: tuple[tuple[str, str], ...] = (), trail: Trail | None = None, **metadata: str
+    ) -> None:
+        """Keep pairs of what lacks something and what to do about it."""
+        super().__init__(message, trail=trail, **metadata)
+        self.missing = missing
+
+
+class ClassifierDown(PointsmanError):
+    """The Classifier cannot be reached."""
+
+    reason = "CLASSIFIER_DOWN"
+
+
+class ExecutorDown(PointsmanError):
+    """The Executor cannot be reached."""
+
+    reason = "EXECUTOR_DOWN"
+
+
+class OutOfTime(PointsmanError):
+    """The deadline passed, or too little of it was left to try."""
+
+    reason = "OUT_OF_TIME"
+
+
+class SettingsError(PointsmanError):
+    """The settings cannot be used; the message names the dotted path, the value and what to do."""
+
+    reason = "SETTINGS"

@@ -1,0 +1,95 @@
+"""Who can answer: models, the candidates made of them, and the ordered pools of the categories."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Unit(StrEnum):
+    """What a quota counts. `TOKENS` is input and output together."""
+
+    REQUESTS = "requests"
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
+    TOKENS = "tokens"
+    CONCURRENCY = "concurrency"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """At most `amount` of `unit` in any `period`; the period is None for concurrency."""
+
+    unit: Unit
+    amount: int
+    period: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose limits these are: "provider:openai", "group:claude-sonnet" or "model:openai/gpt-4"."""
+
+    name: str
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What one model at one provider can do. Token counts are ceilings."""
+
+    id: str
+    context_tokens: int
+    max_input_tokens: int
+    max_output_tokens: int
+    sees_images: bool
+    takes_image_urls: bool
+    takes_tools: bool
+    follows_json_schema: bool
+    accepts_temperature: bool
+    accepts_stop: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One model at one provider, with the limits that hold for it.
+
+    `scopes` go from the widest (the provider account) to the narrowest (the model); `quota_scope` names the one that
+    the provider's own statements and rate limits speak of. `effort` is the provider's own word for how hard to think,
+    or empty for its default. `default_output_tokens` is asked for when the caller named no bound. `api_key_env` is
+    empty when no key is needed.
+    """
+
+    id: str
+    provider: str
+    model: Model
+    local: bool
+    api_key_env: str
+    scopes: tuple[Scope, ...]
+    quota_scope: str
+    default_output_tokens: int
+    effort: str = ""
+
+    @property
+    def limits(self) -> tuple[tuple[str, Limit], ...]:
+        """Every limit with the name of its scope, widest scope first."""
+        return tuple((scope.name, limit) for scope in self.scopes for limit in scope.limits)
+
+
+class Policy(StrEnum):
+    """How the ready candidates of a pool are put in order."""
+
+    ORDERED = "ordered"
+    CHEAPEST = "cheapest"
+    FASTEST = "fastest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """The candidates of a category, preferred first.
+
+    A preferred candidate that is ready within `patience` is waited for.
+    """
+
+    category: str
+    candidates: tuple[Candidate, ...]
+    policy: Policy = Policy.ORDERED
+    patience: timedelta = field(default_factory=timedelta)
