@@ -1,0 +1,136 @@
+# Everything that a person or CI does here. Needs Python 3.11 or newer, git and make; brings the rest itself, into .venv.
+# `make` lists the targets. ARGS goes through to the command: make test ARGS="-k quota".
+
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PY := $(BIN)/python
+LOCK := requirements/dev.lock
+READY := .venv/.ready
+
+# The Python that .venv is made from; `make setup PYTHON=python3.13` chooses another. Looked up only where it is used.
+PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable)' 2>/dev/null; done | head -n 1)
+
+# The uv on PATH, else the one that requirements/bootstrap.lock pins.
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+
+# uv reads only its own variables: a mirror that was set for pip, by variable or by file, serves it too.
+UV_WITH_PIP_SETTINGS = \
+	index="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(PYTHON) -m pip config get global.index-url 2>/dev/null)}}}"; \
+	links="$${UV_FIND_LINKS:-$$(echo $$PIP_FIND_LINKS | tr ' ' ',')}"; \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
+	[ -z "$$links" ] || export UV_FIND_LINKS="$$links"; \
+	[ -z "$$PIP_CERT" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$PIP_CERT}"; \
+	$(UV)
+
+.PHONY: help setup protos fmt check static lint types imports contract test demo run eval waste bench lock clean always
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Install everything into .venv; does nothing when nothing changed
+	@:
+
+protos: setup ## Generate services/pointsman/v1 from protos/
+	@rm -f $(OUT)/pointsman/v1/*_pb2*
+	@$(PY) -m grpc_tools.protoc --proto_path=protos \
+		--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+		--python_out=$(OUT) --grpc_python_out=$(OUT) --mypy_out=quiet:$(OUT) --mypy_grpc_out=quiet:$(OUT) \
+		protos/pointsman/v1/*.proto
+protos: OUT = services
+
+fmt: setup ## Format Python and protos; apply the fixes that are safe
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+	@$(BIN)/buf format --write protos
+
+check: static test ## Everything that CI checks: lint, types, imports, contract, then the tests
+
+static: lint types imports contract
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup
+	@$(BIN)/mypy
+
+imports: setup
+	@$(BIN)/lint-imports
+
+# Compared with where this branch left main; on main, with the state before the last change of the contract.
+# A shallow clone may have neither.
+contract: setup
+	@$(BIN)/buf lint protos
+	@$(BIN)/buf format --diff --exit-code protos
+	@head=$$(git rev-parse -q --verify HEAD); \
+	main=$$(git rev-parse -q --verify origin/main || git rev-parse -q --verify main); \
+	base=$$(git merge-base HEAD "$$main" 2>/dev/null); \
+	if [ -n "$$base" ] && [ "$$base" != "$$head" ]; then :; \
+	elif ! git diff --quiet HEAD -- protos 2>/dev/null; then base=$$head; \
+	else base=$$(git rev-parse -q --verify "$$(git rev-list -n 1 HEAD -- protos)~1"); fi; \
+	if [ -z "$$base" ] || ! git cat-file -e "$$base:protos/buf.yaml" 2>/dev/null; then \
+		echo "contract: breaking changes NOT checked: this checkout has no earlier contract to compare with"; exit 0; fi; \
+	before=$$(mktemp -d) && trap 'rm -rf "$$before"' EXIT && git archive "$$base" protos | tar -x -C "$$before" && \
+	echo "contract: comparing with $$(git log -1 --format='%h %s' "$$base")" && \
+	$(BIN)/buf breaking protos --against "$$before/protos"
+
+test: setup ## Run the tests; those whose tool is missing are skipped with a reason (POINTSMAN_NO_SKIP=1: fail)
+	@$(PY) -m pytest $(ARGS)
+
+demo: setup ## No keys, no Ollama: the whole stack with simulated providers, and the before/after table
+	@$(BIN)/pointsman demo $(ARGS)
+
+run: setup ## The real stack, from deploy/pointsman.toml
+	@$(BIN)/pointsman up $(ARGS)
+
+eval: setup ## Accuracy and calibration of the classifier
+	@$(PY) -m tests.eval.embedded $(ARGS)
+
+waste: setup ## Wasted calls in a simulated busy hour, beside sequential fallback
+	@$(PY) -m tests.waste.busy_hour $(ARGS)
+
+bench: setup ## What Pointsman itself adds to a call
+	@$(PY) -m tests.bench.route $(ARGS)
+
+lock: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/*.lock; ARGS=--upgrade takes newer versions
+	@echo "lock: requirements/bootstrap.lock"
+	@echo uv | { $(UV_WITH_PIP_SETTINGS) pip compile --quiet $(LOCK_FLAGS) $(ARGS) --output-file requirements/bootstrap.lock -; }
+	@echo "lock: $(LOCK)"
+	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(LOCK_FLAGS) $(ARGS) --output-file $(LOCK) --all-extras --group dev \
+		--no-emit-package pointsman --no-emit-package pointsman-client pyproject.toml clients/python/pyproject.toml
+# For every platform and Python we support; hashes, and no trace of where this machine downloads from.
+LOCK_FLAGS = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock"
+
+clean: ## Remove everything that make made, .venv too
+	@rm -rf .venv .uv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find services clients tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamp holds the folder it was made in: a .venv that was copied along with its tree would run the old tree's code.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+$(READY): always
+endif
+$(READY): $(LOCK) pyproject.toml clients/python/pyproject.toml | $(filter .uv/bin/uv,$(UV))
+	@[ -n "$(PYTHON)" ] || { $(NO_PYTHON); }
+	@[ ! -f $@ ] || [ "$$(cat $@)" = "$(CURDIR)" ] || { echo "setup: .venv was copied from $$(cat $@), making a new one"; rm -rf .venv; }
+	@[ -x $(PY) ] || { echo "setup: making .venv with $$($(PYTHON) --version)"; $(UV) venv --quiet --python "$(PYTHON)" .venv; }
+	@echo "setup: installing what $(LOCK) pins, hashes checked"
+	@$(UV_WITH_PIP_SETTINGS) pip install --quiet --python $(PY) --require-hashes --requirement $(LOCK)
+	@echo "setup: installing pointsman and pointsman-client from this folder"
+	@$(UV) pip install --quiet --python $(PY) --offline --no-deps --no-build-isolation --editable . --editable clients/python
+	@echo "$(CURDIR)" > $@
+	@echo "setup: ready"
+
+.uv/bin/uv: requirements/bootstrap.lock
+	@[ -n "$(PYTHON)" ] || { $(NO_PYTHON); }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "setup: $(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "setup: fetching the installer uv into .uv, version and hash from $<"
+	@$(PYTHON) -m venv --clear .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+NO_PYTHON = echo "setup: Pointsman needs Python 3.11 or newer. Found: $$(python3 --version 2>&1 || true)." >&2; \
+	echo "setup: install one, or name it: make setup PYTHON=path/to/python3.11" >&2; exit 1
