@@ -16,6 +16,9 @@ from pointsman.domain.errors import SettingsError
 DEFAULT_PATH = Path("deploy/pointsman.toml")
 PREFIX = "POINTSMAN__"
 
+SIMULATED_KEY_ENV = "POINTSMAN_SIMULATED_KEY"
+"""Stands for the key that opens Pointsman's simulator. It need not be set, so that no real key ever has to stand in for it."""
+
 
 def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of a file with the overrides of the environment, such as `POINTSMAN__ROUTER__ADDRESS`.
@@ -49,6 +52,8 @@ def find(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
 
 def api_key(name: str, *, environ: Mapping[str, str] | None = None) -> str:
     """Return the key in the environment variable `name`, stripped of white space; empty when it is unset or blank."""
+    if name == SIMULATED_KEY_ENV:
+        return "simulated"
     environ = os.environ if environ is None else environ
     return environ.get(name, "").strip() if name else ""
 

@@ -1,0 +1,59 @@
+"""Settings in, a running Classifier out.
+
+It serves at once, by embedded verdicts while the small model is being loaded.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from pointsman.classifier import instructions
+from pointsman.classifier.classify import Classifier
+from pointsman.classifier.embedded import Embedded
+from pointsman.classifier.hop import Hop
+from pointsman.classifier.service import ClassifierServicer
+from pointsman.config.settings import ClassifierSettings, LimitsSettings
+from pointsman.domain.clock import Clock
+from pointsman.domain.errors import SettingsError
+from pointsman.rpc.server import Server, ServerOptions
+from pointsman.v1 import classifier_pb2_grpc
+
+_SERVICE = "pointsman.v1.ClassifierService"
+
+
+@asynccontextmanager
+async def run(
+    settings: ClassifierSettings, limits: LimitsSettings, categories: tuple[str, ...], *, clock: Clock
+) -> AsyncIterator[Server]:
+    """Serve until the block ends. Raises SettingsError when the settings leave the small model no room to read."""
+    if settings.ollama.num_ctx < instructions.MIN_NUM_CTX:
+        raise SettingsError(
+            f"classifier.ollama.num_ctx is {settings.ollama.num_ctx}; the instructions need at least "
+            f"{instructions.MIN_NUM_CTX}: raise it (4096 is the default)",
+            path="classifier.ollama.num_ctx",
+        )
+    async with AsyncExitStack() as stack:
+        hop = None
+        if settings.mode != "embedded":
+            hop = await stack.enter_async_context(Hop(settings.ollama, clock=clock).running())
+        classifier = Classifier(settings, embedded=Embedded.load(), hop=hop, clock=clock)
+        servicer = ClassifierServicer(classifier, categories=categories, limits=limits)
+        server = Server(
+            _options(settings, limits),
+            services={
+                _SERVICE: lambda server: classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
+            },
+            clock=clock,
+        )
+        await server.start()
+        stack.push_async_callback(server.stop)
+        yield server
+
+
+def _options(settings: ClassifierSettings, limits: LimitsSettings) -> ServerOptions:
+    return ServerOptions(
+        address=settings.address,
+        message_bytes=limits.message_bytes,
+        concurrent_calls=limits.concurrent_calls,
+        reflection=settings.reflection,
+        grace_s=settings.grace_s,
+    )

@@ -1,0 +1,47 @@
+"""Arithmetic on distributions over the categories: temperature, prior, fusion.
+
+A distribution is a tuple of floats that sum to 1.
+"""
+
+from collections.abc import Sequence
+from math import exp, log
+
+Distribution = tuple[float, ...]
+
+_FLOOR = 1e-9
+"""No probability counts as less: a model that is wrong with certainty must not be able to veto a category for ever."""
+
+
+def softmax(logits: Sequence[float], *, temperature: float = 1.0) -> Distribution:
+    """Return the distribution of `logits`; a temperature above 1 makes it flatter. `temperature` is > 0."""
+    highest = max(logits)
+    weights = [exp((logit - highest) / temperature) for logit in logits]
+    total = sum(weights)
+    return tuple(weight / total for weight in weights)
+
+
+def temper(distribution: Sequence[float], *, temperature: float) -> Distribution:
+    """Return `distribution` made flatter (temperature above 1) or sharper (below 1); its order stays.
+
+    `temperature` is > 0.
+    """
+    return softmax([log(max(p, _FLOOR)) for p in distribution], temperature=temperature)
+
+
+def without_prior(distribution: Sequence[float], prior: Sequence[float]) -> Distribution:
+    """Return `distribution` without a judge's standing preference.
+
+    `prior` is what the judge says about an empty prompt.
+    """
+    return softmax([log(max(p, _FLOOR)) - log(max(q, _FLOOR)) for p, q in zip(distribution, prior, strict=True)])
+
+
+def fuse(first: Sequence[float], second: Sequence[float], *, second_weight: float) -> Distribution:
+    """Return the log-linear mixture; `second_weight` from 0 (only the first counts) to 1 (only the second)."""
+    first_weight = 1.0 - second_weight
+    return softmax(
+        [
+            first_weight * log(max(p, _FLOOR)) + second_weight * log(max(q, _FLOOR))
+            for p, q in zip(first, second, strict=True)
+        ]
+    )

@@ -1,0 +1,138 @@
+"""A prompt in, a verdict out: rules, cache, embedded, model, fusion, in that order. There is always a verdict."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from pointsman.classifier import instructions
+from pointsman.classifier.cache import Cache, Flights, Key, key
+from pointsman.classifier.calibration import Distribution, fuse, temper, without_prior
+from pointsman.classifier.embedded import Embedded
+from pointsman.classifier.hop import Opinion
+from pointsman.classifier.rules import rule
+from pointsman.config.settings import ClassifierSettings
+from pointsman.domain.category import CATEGORIES
+from pointsman.domain.clock import Clock
+from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
+
+_HOP_FLOOR_S = 0.06
+"""With less time than this a warm model cannot answer (75 ms estimated for an M4, reference of 2026-11)."""
+_REPLY_RESERVE_S = 0.01
+"""Kept of the caller's time for fusing and for the way back."""
+
+_MODEL_TEMPERATURE = 1.5  # First tokens of small models are over-confident; not fitted yet for any model.
+_MODEL_PRIOR: Distribution = (0.2, 0.2, 0.2, 0.2, 0.2)  # What the model says about an empty prompt; not measured yet.
+
+_KEPT = frozenset({ModelHop.ANSWERED, ModelHop.CONFIDENT, ModelHop.SWITCHED_OFF})
+"""Only these verdicts are remembered: any other was made while something failed, and may be better next time."""
+
+
+class Asks(Protocol):
+    """The way to the small model, as far as a verdict needs it."""
+
+    def ask(self, prompt: str, *, timeout_s: float) -> Awaitable[Opinion]:
+        """Return an opinion, or why there is none; never raises for a failure of the server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is to be ruled on.
+
+    `category` is what the caller named, empty when nothing; `context` is earlier turns, oldest first.
+    """
+
+    text: str
+    context: str = ""
+    has_image: bool = False
+    category: str = ""
+
+
+class Classifier:
+    """The embedded classifier, the small model when it is wanted, and the memory of both.
+
+    `hop` is None in mode "embedded".
+    """
+
+    def __init__(self, settings: ClassifierSettings, *, embedded: Embedded, hop: Asks | None, clock: Clock) -> None:
+        """Take the parts; own none of them but the cache."""
+        self._settings = settings
+        self._embedded = embedded
+        self._hop = hop
+        self._clock = clock
+        self._cache = Cache(settings.cache_entries)
+        self._flights: Flights[Opinion] = Flights()
+        self.version = embedded.version if hop is None else f"{embedded.version}/m1-{instructions.VERSION}"
+
+    async def classify(self, question: Question, *, budget_s: float | None) -> Verdict:
+        """Return the verdict within about `budget_s` seconds; None means that the caller set no deadline."""
+        started = self._clock.monotonic()
+        ruled = rule(category=question.category, has_image=question.has_image)
+        verdict = ruled or await self._read(question, budget_s)
+        return replace(verdict, classifier_version=self.version, duration_s=max(0.0, self._clock.monotonic() - started))
+
+    async def _read(self, question: Question, budget_s: float | None) -> Verdict:
+        """Rule by reading: from memory, else by the embedded classifier and, where it is unsure, the model."""
+        text, context = instructions.clean(question.text), instructions.clean_context(question.context)
+        cache_key = key(text, context, self.version)
+        remembered = self._cache.get(cache_key)
+        if remembered is not None:
+            return replace(remembered, cached=True)
+        own = self._embedded.distribution(text, context)
+        opinion = await self._opinion(cache_key, text, context, budget_s=budget_s, own=own)
+        verdict = self._ruling(own, opinion)
+        if opinion.hop in _KEPT:
+            self._cache.put(cache_key, verdict)
+        return verdict
+
+    async def _opinion(
+        self, cache_key: Key, text: str, context: str, *, budget_s: float | None, own: Distribution
+    ) -> Opinion:
+        if self._hop is None:
+            return Opinion(hop=ModelHop.SWITCHED_OFF)
+        if self._settings.mode == "cascade" and max(own) >= self._settings.accept_confidence:
+            return Opinion(hop=ModelHop.CONFIDENT)
+        whole_slice_s = self._settings.ollama.timeout_s
+        timeout_s = whole_slice_s if budget_s is None else min(whole_slice_s, budget_s - _REPLY_RESERVE_S)
+        if timeout_s < min(_HOP_FLOOR_S, whole_slice_s):
+            return Opinion(hop=ModelHop.NO_TIME)
+        ask = partial(self._ask, self._hop, text, context, timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s + _REPLY_RESERVE_S / 2):  # for those who wait for another's question
+                return await self._flights.join(cache_key, ask)
+        except TimeoutError:
+            return Opinion(hop=ModelHop.LATE)
+
+    async def _ask(self, hop: Asks, text: str, context: str, timeout_s: float) -> Opinion:
+        prompt = instructions.write(text, context, num_ctx=self._settings.ollama.num_ctx)
+        return await hop.ask(prompt, timeout_s=timeout_s)
+
+    def _ruling(self, own: Distribution, opinion: Opinion) -> Verdict:
+        """Return what the two distributions come to. The embedded one stands when there is no other."""
+        cascade = self._settings.mode == "cascade"
+        if opinion.distribution is None:
+            wanted = self._settings.mode == "ollama"
+            degraded = (DegradedReason.MODEL_HOP_DOWN,) if wanted else ()
+            return _verdict(own, DecidedBy.EMBEDDED, opinion, degraded=degraded)
+        heard = temper(without_prior(opinion.distribution, _MODEL_PRIOR), temperature=_MODEL_TEMPERATURE)
+        if cascade:
+            both = fuse(own, heard, second_weight=self._settings.model_weight)
+            return _verdict(both, DecidedBy.FUSION, opinion)
+        return _verdict(heard, DecidedBy.MODEL, opinion)
+
+
+def _verdict(
+    distribution: Distribution, decided_by: DecidedBy, opinion: Opinion, *, degraded: tuple[DegradedReason, ...] = ()
+) -> Verdict:
+    ranked = sorted(zip(CATEGORIES, distribution, strict=True), key=lambda pair: -pair[1])
+    category, confidence = ranked[0]
+    return Verdict(
+        category=category,
+        confidence=confidence,
+        decided_by=decided_by,
+        model_hop=opinion.hop,
+        probabilities=tuple(ranked),
+        model_duration_s=opinion.duration_s,
+        degraded=degraded,
+    )

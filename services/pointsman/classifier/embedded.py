@@ -1,0 +1,115 @@
+"""The classifier that needs no server: shipped weights in, a distribution over the categories out.
+
+It always answers.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from importlib import resources
+from math import sqrt
+
+from pointsman.classifier.calibration import Distribution, softmax
+from pointsman.classifier.features import BUCKETS, NAMES, Features, extract
+from pointsman.domain.category import CATEGORIES
+
+FILE = "embedded.bin"
+
+_MAGIC = b"pointsman weights 1\n"
+_FIELD_BITS = 24
+_FIELD_MASK = (1 << _FIELD_BITS) - 1
+_OFFSET = 128  # makes an int8 a non-negative field
+
+_FOLLOW_UP_CHARACTERS = 40
+_CONTEXT_TAIL = 400
+_CONTEXT_WEIGHT = 0.5
+"""A follow-up such as "and in Python?" says little alone: the end of the earlier turns counts half."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What goes with the int8 rows: what one step is worth, for n-grams and for named features, and the calibration."""
+
+    features: str
+    ngram_step: float
+    named_step: float
+    bias: Sequence[float]
+    temperature: float
+
+
+def features_digest() -> str:
+    """Return a short hash of the named features and the categories. Weights trained for others must not be used."""
+    return sha256("\n".join((str(BUCKETS), *NAMES, *CATEGORIES)).encode()).hexdigest()[:16]
+
+
+def pack(header: Header, rows: bytes) -> bytes:
+    """Return the file of weights; the same bytes for the same weights."""
+    return _MAGIC + json.dumps(asdict(header), sort_keys=True).encode() + b"\n" + rows
+
+
+def unpack(packed: bytes) -> tuple[Header, bytes]:
+    """Return header and rows of a file of weights; raise ValueError when it is damaged or for other features."""
+    if not packed.startswith(_MAGIC):
+        raise ValueError("not a file of weights")
+    line, _, rows = packed[len(_MAGIC) :].partition(b"\n")
+    header = Header(**json.loads(line))
+    if header.features != features_digest() or len(rows) != (BUCKETS + len(NAMES)) * len(CATEGORIES):
+        raise ValueError("the weights are for other features; train them again (python -m tests.eval.train)")
+    return header, rows
+
+
+class Embedded:
+    """Weights ready to score.
+
+    The five weights of a feature are fields of one integer, so that one sum adds them all.
+    """
+
+    def __init__(self, packed: bytes) -> None:
+        """Take a file of weights; raise ValueError when it cannot be used."""
+        self._header, rows = unpack(packed)
+        width = len(CATEGORIES)
+        fields = [_joined(rows[at : at + width]) for at in range(0, len(rows), width)]
+        self._ngrams, self._named = fields[:BUCKETS], fields[BUCKETS:]
+        self.version = f"e1-{sha256(packed).hexdigest()[:4]}"
+
+    @classmethod
+    def load(cls) -> "Embedded":
+        """Return the classifier of the weights in the package."""
+        return cls((resources.files("pointsman.classifier") / "weights" / FILE).read_bytes())
+
+    def distribution(self, text: str, context: str = "") -> Distribution:
+        """Return the probability of each of CATEGORIES, in their order. `context` counts only for a short follow-up."""
+        logits = self.logits(extract(text))
+        if context and len(text) <= _FOLLOW_UP_CHARACTERS:
+            earlier = self.logits(extract(context[-_CONTEXT_TAIL:]))
+            logits = [now + _CONTEXT_WEIGHT * before for now, before in zip(logits, earlier, strict=True)]
+        return softmax(logits, temperature=self._header.temperature)
+
+    def logits(self, features: Features) -> list[float]:
+        """Return the score of each of CATEGORIES.
+
+        N-grams are scaled by the root of their number, so that long texts do not shout.
+        """
+        header = self._header
+        ngram_scale = header.ngram_step / sqrt(max(1, len(features.ngrams)))
+        ngram_sums = _sums(self._ngrams, features.ngrams)
+        named_sums = _sums(self._named, features.named)
+        return [
+            bias + ngram_scale * ngram + header.named_step * named
+            for bias, ngram, named in zip(header.bias, ngram_sums, named_sums, strict=True)
+        ]
+
+
+def _joined(row: bytes) -> int:
+    joined = 0
+    for number, weight in enumerate(row):
+        signed = weight - 256 if weight > 127 else weight  # noqa: PLR2004 - int8 as two's complement
+        joined |= (signed + _OFFSET) << (number * _FIELD_BITS)
+    return joined
+
+
+def _sums(table: Sequence[int], numbers: Iterable[int]) -> list[int]:
+    chosen = list(map(table.__getitem__, numbers))
+    total, offset = sum(chosen), _OFFSET * len(chosen)
+    return [((total >> (number * _FIELD_BITS)) & _FIELD_MASK) - offset for number in range(len(CATEGORIES))]

@@ -1,0 +1,240 @@
+"""Text in, numbers of features out: word and character n-grams by hash, cue words and shape by name.
+
+Pure, and bounded in time.
+"""
+
+import re
+from dataclasses import dataclass
+from unicodedata import normalize
+from zlib import crc32
+
+from pointsman.classifier.cues import GROUPS, PHRASES, RUN_LENGTHS, RUNS, STEM_LENGTHS, STEMS, WORDS
+
+BUCKETS = 1 << 16
+"""Number of n-gram features; which n-gram falls into which is decided by crc32, the same on every machine."""
+_MASK = BUCKETS - 1
+
+# The order stands at the head or at the tail; what lies between is mostly the text that it is about.
+_HEAD = 240
+_TAIL = 160
+_BODY = 800
+_START = 40
+
+_ZONES = ("start", "head", "body", "tail")
+_WORD = re.compile(r"[^\W_]+(?:['’.#+/_-]*[^\W_]+)*[#+*]*")
+_NUMBER = re.compile(r"\d+")
+_CODE_LINE_ENDS = (";", "{", "}", "):", "):\\", ",)", "=>", "];")
+_CODE_LINE_STARTS = (
+    "def ", "class ", "import ", "from ", "function ", "const ", "let ", "var ", "public ", "private ",
+    "#include", "<?php", "select ", "return ", "for (", "if (", "while (", "async ", "fn ", "func ", "package ", "using ", "$ ",
+    "sudo ", "<div", "<html", "print(", "@", "traceback", "at ", "curl ", "docker ", "git ", "npm ", "pip ", "kubectl ",
+)  # fmt: skip
+_QUOTES = '"“”「」『』«»'
+_MATH_SIGNS = "=+×÷√∫∑≤≥^π²³∠°%"
+_SHAPES = (
+    *(f"length<{limit}" for limit in (8, 16, 30, 50, 80, 120, 180, 260, 400, 700, 1500, 10**9)),
+    *(f"lines<{limit}" for limit in (2, 3, 5, 10, 25, 10**9)),
+    *(f"numbers<{limit}" for limit in (1, 2, 3, 5, 8, 10**9)),
+    *(f"code_lines<{limit}" for limit in (1, 2, 4, 10**9)),
+    *(f"code_signs<{limit}" for limit in (1, 4, 10, 10**9)),
+    *(f"math_signs<{limit}" for limit in (1, 2, 4, 10**9)),
+    *(f"quotes<{limit}" for limit in (1, 3, 10**9)),
+    "asks_at_end", "asks_before_end", "asks_often", "paragraphs", "order_then_text", "order_after_text", "code_fence",
+    "backticks", "joined_name", "call", "url", "choices", "bullets", "hangul", "han_or_kana", "latin", "mixed_scripts",
+    "latex", "long_quote", "no_cue", "short_order_long_text",
+)  # fmt: skip
+
+NAMES = (
+    tuple(f"{group}@{zone}" for group in GROUPS for zone in _ZONES) + tuple(f"{group}++" for group in GROUPS) + _SHAPES
+)
+"""Names of the features that are not n-grams, in the order of their numbers."""
+
+_MANY = len(GROUPS) * len(_ZONES)
+_SHAPE = {name: _MANY + len(GROUPS) + number for number, name in enumerate(_SHAPES)}
+
+
+def _steps(name: str) -> tuple[tuple[int, int], ...]:
+    prefix = f"{name}<"
+    return tuple(
+        (int(shape.removeprefix(prefix)), number) for shape, number in _SHAPE.items() if shape.startswith(prefix)
+    )
+
+
+_STEPS = {
+    name: _steps(name) for name in ("length", "lines", "numbers", "code_lines", "code_signs", "math_signs", "quotes")
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What a text shows.
+
+    `ngrams` are numbers below BUCKETS, `named` are positions in NAMES; both without repetition.
+    """
+
+    ngrams: frozenset[int]
+    named: frozenset[int]
+
+
+def extract(text: str) -> Features:
+    """Return the features of `text`. Time grows with its length only up to some 1,200 characters."""
+    head, body, tail = _zones(text)
+    folded_head, folded_tail = head.casefold(), tail.casefold()
+    named = _cues(folded_head, body.casefold(), folded_tail)
+    if not named:
+        named.add(_SHAPE["no_cue"])
+    named |= _shape(text, head, tail)
+    ngrams: set[int] = set()
+    _add_ngrams(folded_head, ngrams)
+    if tail:
+        _add_ngrams(folded_tail, ngrams)
+    return Features(ngrams=frozenset(ngrams), named=frozenset(named))
+
+
+def _zones(text: str) -> tuple[str, str, str]:
+    if len(text) <= _HEAD:
+        return text, "", ""
+    rest = text[_HEAD:]
+    return text[:_HEAD], rest[:-_TAIL][:_BODY], rest[-_TAIL:]
+
+
+def _cues(head: str, body: str, tail: str) -> set[int]:
+    """Return the numbers of the cue features: each group by zone, and groups that were met in several words."""
+    met: dict[int, set[str]] = {}
+    named: set[int] = set()
+    for zone, piece in ((1, head), (2, body), (3, tail)):
+        for group, cue, position in _found(piece):
+            met.setdefault(group, set()).add(cue)
+            named.add(group * len(_ZONES) + zone)
+            if zone == 1 and position < _START:
+                named.add(group * len(_ZONES))
+    named.update(_MANY + group for group, cues in met.items() if len(cues) > 1)
+    return named
+
+
+def _found(piece: str) -> list[tuple[int, str, int]]:
+    """Return group, cue and position of every cue in a casefolded piece of text."""
+    found: list[tuple[int, str, int]] = []
+    for match in _WORD.finditer(piece):
+        word, position = match.group(), match.start()
+        if word in WORDS:
+            found += [(group, word, position) for group in WORDS[word]]
+        if word in PHRASES:
+            end = match.end()
+            found += [(group, word + rest, position) for rest, group in PHRASES[word] if piece.startswith(rest, end)]
+        for length in STEM_LENGTHS:
+            if length > len(word):
+                break
+            if word[:length] in STEMS:
+                found += [(group, word[:length], position) for group in STEMS[word[:length]]]
+    if not piece.isascii():
+        _add_runs(piece, found)
+    return found
+
+
+def _add_runs(piece: str, found: list[tuple[int, str, int]]) -> None:
+    for position, first in enumerate(piece):
+        for length in RUN_LENGTHS.get(first, ()):
+            run = piece[position : position + length]
+            if run in RUNS:
+                found += [(group, run, position) for group in RUNS[run]]
+
+
+def _shape(text: str, head: str, tail: str) -> set[int]:
+    seen = text if len(text) <= _HEAD + _TAIL + _BODY else head + text[_HEAD : _HEAD + _BODY] + tail
+    lines = seen.split("\n")
+    stripped = [line.strip() for line in lines if line.strip()]
+    counts = {
+        "length": len(text) if text.isascii() else _width(text, seen),
+        "lines": len(stripped),
+        "numbers": len(_NUMBER.findall(seen)),
+        "code_lines": sum(_looks_like_code(line) for line in stripped),
+        "code_signs": sum(map(seen.count, "{}();<>[]_\\")) * 100 // (len(seen) + 1),
+        "math_signs": sum(map(seen.count, _MATH_SIGNS)),
+        "quotes": sum(map(seen.count, _QUOTES)),
+    }
+    shape = {next(number for limit, number in _STEPS[name] if count < limit) for name, count in counts.items()}
+    shape.update(_SHAPE[name] for name, holds in _claims(seen, stripped, head).items() if holds)
+    return shape
+
+
+def _claims(seen: str, lines: list[str], head: str) -> dict[str, bool]:
+    first = lines[0] if lines else ""
+    last = lines[-1] if lines else ""
+    asks = seen.count("?") + seen.count("？")
+    scripts = _scripts(head)
+    return {
+        "asks_at_end": last.endswith(("?", "？")),
+        "asks_before_end": asks > 0 and not last.endswith(("?", "？")),
+        "asks_often": asks > 1,
+        "paragraphs": "\n\n" in seen,
+        "order_then_text": len(lines) > 1
+        and first.endswith((":", "：", ".", "요", "줘", "?"))
+        and len(first) < len(last),
+        "order_after_text": len(lines) > 1 and len(last) * 3 < len(first),
+        "code_fence": "```" in seen,
+        "backticks": "`" in seen and "```" not in seen,
+        "joined_name": any("_" in word[1:-1] or _is_camel(word) for word in seen.split()[:120]),
+        "call": "()" in seen or "(self" in seen or "->" in seen or "=>" in seen or "==" in seen,
+        "url": "http://" in seen or "https://" in seen or "www." in seen,
+        "choices": "(A)" in seen or "A)" in seen or "A." in seen or "1)" in seen or "①" in seen,
+        "bullets": sum(line[:2] in {"- ", "* ", "• ", "1.", "2.", "3."} for line in lines) > 1,
+        "hangul": scripts[0] > 0,
+        "han_or_kana": scripts[1] > 0,
+        "latin": scripts[2] > 0,
+        "mixed_scripts": sum(count > 5 for count in scripts) > 1,  # noqa: PLR2004 - a word or two of the other script
+        "latex": "\\frac" in seen or "$$" in seen or "\\begin" in seen or "\\sqrt" in seen,
+        "long_quote": ": " in head[: len(head) // 2] or "：" in head[: len(head) // 2],
+        "short_order_long_text": len(lines) > 1 and len(first) < 80 < len(seen) // 3,  # noqa: PLR2004 - a line of order
+    }
+
+
+def _looks_like_code(line: str) -> bool:
+    return line.endswith(_CODE_LINE_ENDS) or line.casefold().startswith(_CODE_LINE_STARTS)
+
+
+def _is_camel(word: str) -> bool:
+    return word.isalpha() and word.isascii() and not word.isupper() and any(map(str.isupper, word[1:]))
+
+
+def _scripts(head: str) -> tuple[int, int, int]:
+    """Return how many characters are Hangul, Han or kana, and Latin letters."""
+    if head.isascii():
+        return 0, 0, len(head)
+    hangul = sum("\uac00" <= character <= "\ud7a3" or "\u3131" <= character <= "\u318e" for character in head)
+    han_or_kana = sum("\u3040" <= character <= "\u9fff" for character in head)
+    latin = sum(character.isascii() and character.isalpha() for character in head)
+    return hangul, han_or_kana, latin
+
+
+def _width(text: str, seen: str) -> int:
+    """Return the length in Latin letters: a Hangul syllable or a Han character says as much as two of them."""
+    wide = sum(character >= "\u1100" for character in seen)
+    return len(text) + wide * len(text) // (len(seen) + 1)
+
+
+def _add_ngrams(piece: str, ngrams: set[int]) -> None:
+    """Add words, pairs of words, and character n-grams inside words.
+
+    Hangul goes by jamo, so that endings of verbs show.
+    """
+    words = _WORD.findall(piece)
+    previous = "^"
+    for word in words:
+        ngrams.add(crc32(word.encode()) & _MASK)
+        ngrams.add(crc32(f"{previous} {word}".encode()) & _MASK)
+        previous = word
+        if word.isascii():
+            _add_slices(f"<{word}>".encode(), (4, 5), 1, ngrams)
+        elif word[0] >= "\uac00":
+            _add_slices(normalize("NFD", word).encode("utf-16-be"), (5, 7), 2, ngrams)
+        elif word[0] >= "\u3040":
+            _add_slices(word.encode("utf-16-be"), (1, 2, 3), 2, ngrams)
+        else:
+            _add_slices(f"<{word}>".encode("utf-16-be"), (4, 5), 2, ngrams)
+
+
+def _add_slices(encoded: bytes, sizes: tuple[int, ...], width: int, ngrams: set[int]) -> None:
+    for size in sizes:
+        span = size * width
+        ngrams.update([crc32(encoded[at : at + span]) & _MASK for at in range(0, len(encoded) - span + 1, width)])

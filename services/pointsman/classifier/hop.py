@@ -1,0 +1,249 @@
+"""When the small model may be asked: start-up, health, breaker and slots.
+
+Asking never waits for a slot and never starts a load.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from pointsman.classifier import instructions
+from pointsman.classifier.calibration import Distribution
+from pointsman.classifier.model import Model, ModelFault, Reading
+from pointsman.config.settings import OllamaSettings
+from pointsman.domain.clock import Clock
+from pointsman.domain.verdict import ModelHop
+from pointsman.telemetry import names
+from pointsman.telemetry.spans import Span, SpanKind, span
+
+_log = structlog.get_logger()
+
+_WARM_UP_TEXTS = (
+    "What is the capital of France?",
+    "이 문장을 더 공손하게 고쳐줘: 자료 보내.",
+    "write a bash loop over files",
+)
+"""Known prompts: they fill the prefix cache of the slots, and their answers are the self-test."""
+
+_CLIENT_ERRORS = range(400, 500)
+
+
+class HopState(StrEnum):
+    """Whether the model may be asked, and if not, why."""
+
+    STARTING = "starting"
+    READY = "ready"
+    MODEL_MISSING = "model_missing"
+    SELF_TEST_FAILED = "self_test_failed"
+    DOWN = "down"
+    COOLING = "cooling"
+
+
+_WITHHELD = {
+    HopState.STARTING: ModelHop.STARTING,
+    HopState.MODEL_MISSING: ModelHop.MODEL_MISSING,
+    HopState.SELF_TEST_FAILED: ModelHop.SELF_TEST_FAILED,
+    HopState.DOWN: ModelHop.COOLING,
+    HopState.COOLING: ModelHop.COOLING,
+}
+"""What a verdict says when the state forbids to ask. READY is missing: then the model is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What became of one question.
+
+    `distribution` is set when `hop` is ANSWERED; `duration_s` when the model was asked at all.
+    """
+
+    hop: ModelHop
+    distribution: Distribution | None = None
+    duration_s: float | None = None
+
+
+class Hop:
+    """The way to the small model.
+
+    One task watches the server: it brings the model up, looks after it, and is the breaker's probe.
+    """
+
+    def __init__(self, settings: OllamaSettings, *, clock: Clock) -> None:
+        """Start nothing: `running` does."""
+        self._settings = settings
+        self._clock = clock
+        self._model = Model(settings)
+        self._state = HopState.STARTING
+        self._failures = 0
+        self._asking = 0
+        self._look_now = asyncio.Event()
+
+    @property
+    def state(self) -> HopState:
+        """Whether the model may be asked."""
+        return self._state
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Hop"]:
+        """Watch the server until the block ends; entering does not wait for it."""
+        watcher = asyncio.get_running_loop().create_task(self._watch(), name="model hop")
+        try:
+            yield self
+        finally:
+            watcher.cancel()
+            await asyncio.wait({watcher})
+            await self._model.close()
+
+    async def ask(self, prompt: str, *, timeout_s: float) -> Opinion:
+        """Return the model's opinion, or at once why there is none. Takes at most `timeout_s`."""
+        if self._state in _WITHHELD:
+            return Opinion(hop=_WITHHELD[self._state])
+        if self._asking >= self._settings.concurrency:
+            return Opinion(hop=ModelHop.BUSY)
+        started = self._clock.monotonic()
+        self._asking += 1
+        try:
+            hop, distribution = await self._heard(prompt, timeout_s)
+        finally:
+            self._asking -= 1
+        return Opinion(hop=hop, distribution=distribution, duration_s=self._clock.monotonic() - started)
+
+    async def _heard(self, prompt: str, timeout_s: float) -> tuple[ModelHop, Distribution | None]:
+        with self._span() as current:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    reading = await self._model.ask(prompt)
+            except TimeoutError:
+                current.fail(ModelHop.LATE)
+                self._failed(whole_slice=timeout_s >= self._settings.timeout_s)
+                return ModelHop.LATE, None
+            except ModelFault as fault:
+                current.set(names.HTTP_STATUS_CODE, fault.http_status or None)
+                current.fail(fault.hop)
+                self._blame(fault)
+                return fault.hop, None
+            self._failures = 0
+            _show(reading, current)
+            if not self._is_clear(reading):
+                return ModelHop.UNCLEAR, None
+            return ModelHop.ANSWERED, reading.distribution
+
+    def _span(self) -> AbstractContextManager[Span]:
+        attributes = {
+            names.GEN_AI_OPERATION_NAME: names.OPERATION_TEXT_COMPLETION,
+            names.GEN_AI_PROVIDER_NAME: "ollama",
+            names.GEN_AI_REQUEST_MODEL: self._settings.model,
+        }
+        name = f"{names.OPERATION_TEXT_COMPLETION} {self._settings.model}"
+        return span(name, kind=SpanKind.CLIENT, attributes=attributes)
+
+    def _is_clear(self, reading: Reading) -> bool:
+        return reading.distribution is not None and reading.coverage >= self._settings.min_coverage
+
+    def _blame(self, fault: ModelFault) -> None:
+        # A 4xx will not go away by asking again: the model is gone, or the request is wrong for it.
+        if fault.http_status in _CLIENT_ERRORS:
+            self._enter(_state_after(fault), fault.detail)
+        else:
+            self._failed(whole_slice=True)
+
+    def _failed(self, *, whole_slice: bool) -> None:
+        """Count a failure, and have the watcher look.
+
+        A question that had less than its slice of time says nothing about the server.
+        """
+        if whole_slice:
+            self._failures += 1
+        if self._failures >= self._settings.breaker_failures:
+            self._enter(HopState.COOLING, f"{self._failures} failures in a row")
+        self._look_now.set()
+
+    async def _watch(self) -> None:
+        """Bring the model up, then look after it until cancelled."""
+        self._enter(*await self._brought_up())
+        while True:
+            await self._rest()
+            if self._state is HopState.READY:
+                await self._look()
+            if self._state is not HopState.READY:
+                self._enter(*await self._brought_up())
+
+    async def _rest(self) -> None:
+        """Return when it is time to look again.
+
+        That is after the pause of the state, or at once when a ready hop failed.
+        """
+        if self._state is not HopState.READY:
+            cooling = self._state is HopState.COOLING
+            await self._clock.sleep(self._settings.breaker_cooldown_s if cooling else self._settings.recheck_s)
+            return
+        self._look_now.clear()
+        alarm = asyncio.ensure_future(self._look_now.wait())
+        pause = asyncio.ensure_future(self._clock.sleep(self._settings.recheck_s))
+        try:
+            await asyncio.wait({alarm, pause}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+            pause.cancel()
+
+    async def _look(self) -> None:
+        """Withhold questions when the model was evicted.
+
+        The next one would start a load, and its short limit would abort it.
+        """
+        try:
+            loaded = await self._model.is_loaded()
+        except ModelFault as fault:
+            self._enter(HopState.DOWN, fault.detail)
+            return
+        if not loaded:
+            self._enter(HopState.STARTING, "the model was evicted")
+
+    async def _brought_up(self) -> tuple[HopState, str]:
+        """Find, load and test the model; return the state that follows and why."""
+        try:
+            version = await self._model.find()
+            await self._model.preload()
+            slots = range(self._settings.concurrency)
+            readings = await asyncio.gather(*(self._model.warm_up(self._warm_up_prompt(slot)) for slot in slots))
+        except ModelFault as fault:
+            return _state_after(fault), fault.detail
+        coverage = min(reading.coverage for reading in readings)
+        if not all(self._is_clear(reading) for reading in readings):
+            return HopState.SELF_TEST_FAILED, f"Ollama {version}: label coverage {coverage:.2f}"
+        return HopState.READY, f"Ollama {version}: label coverage {coverage:.2f}"
+
+    def _warm_up_prompt(self, slot: int) -> str:
+        text = _WARM_UP_TEXTS[slot % len(_WARM_UP_TEXTS)]
+        return instructions.write(text, "", num_ctx=self._settings.num_ctx)
+
+    def _enter(self, state: HopState, detail: str) -> None:
+        if state is HopState.READY or state is HopState.COOLING:
+            self._failures = 0
+        if state is self._state:
+            return
+        self._state = state
+        level = _log.info if state is HopState.READY else _log.warning
+        level(names.EVENT_MODEL_HOP_CHANGED, state=state.value, detail=detail, model=self._settings.model)
+
+
+def _show(reading: Reading, current: Span) -> None:
+    """Put Ollama's own timings on the span, and how much of the first token was about categories."""
+    durations = reading.durations
+    current.set(names.OLLAMA_LABEL_COVERAGE, reading.coverage)
+    current.set(names.OLLAMA_TOTAL_DURATION, durations.total_s)
+    current.set(names.OLLAMA_LOAD_DURATION, durations.load_s)
+    current.set(names.OLLAMA_PROMPT_EVAL_DURATION, durations.prompt_eval_s)
+    current.set(names.OLLAMA_EVAL_DURATION, durations.eval_s)
+    current.set(names.OLLAMA_SLOT_WAIT_DURATION, durations.slot_wait_s)
+
+
+def _state_after(fault: ModelFault) -> HopState:
+    if fault.http_status == 404:  # noqa: PLR2004 - the one status that Ollama has for a model that is not there
+        return HopState.MODEL_MISSING
+    if fault.http_status in _CLIENT_ERRORS:
+        return HopState.SELF_TEST_FAILED
+    return HopState.DOWN

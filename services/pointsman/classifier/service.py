@@ -1,0 +1,75 @@
+"""The servicer: a message in, a verdict out. What is wrong with a request is said here, and nowhere deeper."""
+
+import grpc
+import structlog
+
+from pointsman.classifier.classify import Classifier, Question
+from pointsman.config.settings import LimitsSettings
+from pointsman.domain.errors import InvalidRequest, PromptTooLarge, Violation
+from pointsman.domain.verdict import Verdict
+from pointsman.rpc import convert
+from pointsman.telemetry import names
+from pointsman.telemetry.spans import Span, span
+from pointsman.v1 import classifier_pb2, classifier_pb2_grpc
+
+
+class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
+    """ClassifierService over one classifier. `categories` are all that settings name, the five included."""
+
+    def __init__(self, classifier: Classifier, *, categories: tuple[str, ...], limits: LimitsSettings) -> None:
+        """Take what is needed to check a request and to rule on it."""
+        self._classifier = classifier
+        self._categories = frozenset(categories)
+        self._limits = limits
+
+    async def Classify(
+        self,
+        request: classifier_pb2.ClassifyRequest,
+        context: grpc.aio.ServicerContext[classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse],
+    ) -> classifier_pb2.ClassifyResponse:
+        question = self._question(request)
+        with span(names.SPAN_CLASSIFY) as current:
+            verdict = await self._classifier.classify(question, budget_s=context.time_remaining())
+            _tell(verdict, request.request_id, current)
+        return classifier_pb2.ClassifyResponse(
+            verdict=convert.verdict_to_pb(verdict), degraded_reasons=convert.degraded_to_pb(verdict.degraded)
+        )
+
+    def _question(self, request: classifier_pb2.ClassifyRequest) -> Question:
+        """Return the question of a request. Raises InvalidRequest with every violation when it cannot be ruled on."""
+        size_bytes = len(request.text.encode()) + len(request.context.encode())
+        if size_bytes > self._limits.text_bytes:
+            message = (
+                f"the text has {size_bytes} bytes, over the limit of {self._limits.text_bytes} (limits.text_bytes)"
+            )
+            raise PromptTooLarge(Violation(field="text", reason="PROMPT_TOO_LARGE", message=message))
+        violations = []
+        if not request.has_image and not request.text.strip():
+            message = "the text is empty; send at least one character that is not white space, or set has_image"
+            violations.append(Violation(field="text", reason="PROMPT_EMPTY", message=message))
+        if request.category and request.category not in self._categories:
+            known = ", ".join(sorted(self._categories))
+            message = f"the category {request.category[:64]!r} is not in the settings; known: {known}"
+            violations.append(Violation(field="category", reason="CATEGORY_UNKNOWN", message=message))
+        if violations:
+            raise InvalidRequest(*violations)
+        return Question(
+            text=request.text, context=request.context, has_image=request.has_image, category=request.category
+        )
+
+
+def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
+    """Put the facts of the ruling on the span and into the one log line of the call. Never the text."""
+    current.set(names.CATEGORY, verdict.category)
+    current.set(names.CONFIDENCE, verdict.confidence)
+    current.set(names.DECIDED_BY, verdict.decided_by)
+    current.set(names.MODEL_HOP, verdict.model_hop)
+    current.set(names.CLASSIFIER_VERSION, verdict.classifier_version)
+    current.set(names.CACHED, verdict.cached)
+    structlog.contextvars.bind_contextvars(
+        request_id=request_id,
+        category=verdict.category,
+        confidence=round(verdict.confidence, 3),
+        decided_by=verdict.decided_by.value,
+        model_hop=verdict.model_hop.value,
+    )

@@ -1,0 +1,142 @@
+"""The port to the providers: one call out, one reply back, whatever happened. Failures are replies, not exceptions.
+
+An adapter is a `Wire`, which is pure, behind the one rim in `http.py`, which does the talking.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from pointsman.domain.answer import Answer, Usage
+from pointsman.domain.pool import Candidate, Unit
+from pointsman.domain.prompt import Request
+from pointsman.domain.trail import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call to make. `max_output_tokens` is within what the model can write; `timeout_s` bounds the whole call."""
+
+    candidate: Candidate
+    request: Request
+    max_output_tokens: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedQuota:
+    """What a provider said about one of its windows.
+
+    `remaining` is None when only the limit was named, as in error bodies. `full_at` is when the window is full again,
+    None when unsaid. `period` is None when the provider did not say which window it speaks of. `limit` is > 0.
+    `refills` is True where the window fills continuously (a token bucket) and False where it fills at once.
+    """
+
+    unit: Unit
+    limit: int
+    remaining: int | None = None
+    full_at: datetime | None = None
+    period: timedelta | None = None
+    refills: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What became of a call.
+
+    `answer` is set when the outcome of a call is ANSWERED or CONTENT_BLOCKED; a probe has none. `retry_after_s` is the
+    provider's wait, for outcomes that have one. `out_until` is the instant at which a daily quota or a spend limit
+    renews, when known. `detail` is our own sentence and never holds the provider's text. `durations_s` has the
+    provider's own timings by name (Ollama's five).
+    """
+
+    outcome: Outcome
+    answer: Answer | None = None
+    usage: Usage | None = None
+    stated: tuple[StatedQuota, ...] = ()
+    retry_after_s: float | None = None
+    out_until: datetime | None = None
+    model: str = ""
+    provider_request_id: str = ""
+    http_status: int = 0
+    detail: str = ""
+    simulated: bool = False
+    ignored_options: tuple[str, ...] = ()
+    durations_s: tuple[tuple[str, float], ...] = ()
+    repeat_means_billing: bool = False
+    """RATE_LIMITED in words that an empty account uses too: the same reply again means BILLING."""
+    rose_too_fast: bool = False
+    """RATE_LIMITED for the rise of the traffic, not for its height: halve the rate."""
+
+
+class Adapter(Protocol):
+    """Our code for one wire format at one provider. Made once, shared by all calls."""
+
+    async def call(self, call: Call) -> Reply:
+        """Make the call and return what became of it.
+
+        Raises nothing but CancelledError, and then the connection is closed.
+        """
+
+    async def probe(self, model: str) -> Reply:
+        """Ask the provider for free whether it has `model` and return what became of it.
+
+        ANSWERED: the key works and the model is there. MODEL_NOT_FOUND, UNAUTHORIZED, NETWORK and so on say what is
+        wrong.
+        """
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """What to send: a POST, or a GET when there is no body.
+
+    `path` is appended to the base URL. `headers` hold the key, so they are never shown.
+    """
+
+    path: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+_SUCCESS: Final = range(200, 300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpResponse:
+    """What came back, whole. Names of `headers` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        """True for a 2xx, which may still hold an error."""
+        return self.status in _SUCCESS
+
+
+class Unsendable(ValueError):
+    """A call that the wire format has no words for; the message says what, for people."""
+
+
+class Wire(Protocol):
+    """One wire format: calls to HTTP and back. Pure, so the documented examples test all of it.
+
+    Streams (issue 4) add a request with the stream switched on and a reader that folds events into the same Reply.
+    """
+
+    def request(self, call: Call) -> HttpRequest:
+        """Return the request to send. Raises Unsendable."""
+
+    def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
+        """Return what the response means, whatever it is. `now` is the instant of its arrival. Never raises."""
+
+    def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:
+        """Return the free questions that `Adapter.probe` asks in turn; the first that is not well ends it."""
+
+    def read_probe(self, model: str, response: HttpResponse, now: datetime) -> Reply:
+        """Return what the response to one of them means; ANSWERED when all is well. Never raises."""

@@ -1,0 +1,203 @@
+"""The wire format of Gemini's generateContent, with an AI Studio key."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from pointsman.domain.answer import Answer, FinishReason, Usage
+from pointsman.domain.prompt import Image, ImageUrl, Message, Part, Prompt, Role, Text, Tool, ToolCall, ToolResult
+from pointsman.domain.secret import Secret
+from pointsman.domain.trail import Outcome
+from pointsman.executor.adapters import replies, shape
+from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply
+from pointsman.executor.adapters.gemini_errors import classify, unwrap
+
+Json = dict[str, Any]
+
+API_VERSION: Final = "v1beta"
+"""The version that is called when the settings name none: recorded with every field used here (2026-08)."""
+
+_ANY_SIGNATURE: Final = "skip_thought_signature_validator"
+"""Stands for the signature of a thought that is not kept here; Gemini 3 refuses calls without one (docs, 2025-12)."""
+
+_MIME_TYPES: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp"}
+
+_FINISH: Final = {
+    "STOP": FinishReason.STOP,
+    "MAX_TOKENS": FinishReason.LENGTH,
+    "CONTINUATION": FinishReason.LENGTH,
+}
+_BLOCKED: Final = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"})
+_ACCOUNT: Final = frozenset({"PUP_LIMITED_DISABLED", "ESCALATION"})
+_OURS: Final = frozenset({"candidates", "promptFeedback", "usageMetadata", "responseId", "modelVersion"})
+
+
+class Gemini:
+    """The wire format, with the key of one project."""
+
+    def __init__(self, key: Secret, *, api_version: str = "") -> None:
+        self._key = key
+        self._root = f"/{api_version or API_VERSION}/models"
+
+    def request(self, call: Call) -> HttpRequest:
+        path = f"{self._root}/{quote(call.candidate.model.id, safe='')}:generateContent"
+        return HttpRequest(path=path, headers=self._headers(), body=shape.encode(request_body(call)))
+
+    def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
+        document = unwrap(shape.parse(response.body))
+        if response.is_success and not shape.at(document, "error"):
+            reply = _read_content(call, document)
+        else:
+            reply = classify(response, document, now)
+        return replace(
+            reply,
+            model=shape.text(document, "modelVersion"),
+            provider_request_id=shape.text(document, "responseId"),
+            ignored_options=replies.ignored_options(call),
+        )
+
+    def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's
+        return (HttpRequest(path=f"{self._root}?pageSize=1000", headers=self._headers()),)
+
+    def read_probe(self, model: str, response: HttpResponse, now: datetime) -> Reply:
+        document = unwrap(shape.parse(response.body))
+        if not response.is_success or not isinstance(document, dict) or shape.at(document, "error"):
+            return classify(response, document, now)
+        names = (shape.text(entry, "name") for entry in shape.objects(document, "models"))
+        return replies.listed(model, (name.removeprefix("models/") for name in names))
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        return ("x-goog-api-key", self._key.reveal()), ("content-type", "application/json")
+
+
+def request_body(call: Call) -> Json:
+    """Return the body of a generateContent request. Raises Unsendable."""
+    prompt, options = call.request.prompt, call.request.options
+    body: Json = {}
+    system = [{"text": message.text} for message in prompt.messages if message.role is Role.SYSTEM]
+    if system:
+        body["systemInstruction"] = {"parts": system}
+    body["contents"] = _contents(prompt)
+    body["generationConfig"] = _generation_config(call)
+    if options.tools:
+        body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in options.tools]}]
+    return body
+
+
+def usage(content: object) -> Usage | None:
+    """Return the tokens used. Thinking is counted apart from the candidates, and billed like them (2026-08)."""
+    counted = shape.at(content, "usageMetadata")
+    if not isinstance(counted, dict):
+        return None
+    total, thoughts = shape.count(counted, "promptTokenCount"), shape.count(counted, "thoughtsTokenCount")
+    return Usage(
+        input_tokens=total,
+        cached_input_tokens=min(shape.count(counted, "cachedContentTokenCount"), total),
+        output_tokens=shape.count(counted, "candidatesTokenCount") + thoughts,
+        reasoning_tokens=thoughts,
+    )
+
+
+def _generation_config(call: Call) -> Json:
+    model, options, effort = call.candidate.model, call.request.options, call.candidate.effort
+    config: Json = {"maxOutputTokens": call.max_output_tokens}
+    if options.stop and model.accepts_stop:
+        config["stopSequences"] = list(options.stop)
+    if options.temperature is not None and model.accepts_temperature:
+        config["temperature"] = options.temperature
+    if options.json_schema:
+        config["responseMimeType"] = "application/json"
+        config["responseJsonSchema"] = shape.decode_object(options.json_schema, "json_schema")
+    if effort:  # a number is a budget of tokens, which only the 2.5 generation takes
+        config["thinkingConfig"] = {"thinkingBudget": int(effort)} if effort.isdecimal() else {"thinkingLevel": effort}
+    return config
+
+
+def _contents(prompt: Prompt) -> list[Json]:
+    """Return the turns; neighbours of one side become one, since all results of tools must stand in one turn."""
+    names = {part.id: part.name for part in prompt.parts if isinstance(part, ToolCall)}
+    contents: list[Json] = []
+    for message in prompt.messages:
+        if message.role is Role.SYSTEM:
+            continue
+        role = "model" if message.role is Role.ASSISTANT else "user"
+        parts = list(_parts(message, names))
+        if contents and contents[-1]["role"] == role:
+            contents[-1]["parts"].extend(parts)
+        else:
+            contents.append({"role": role, "parts": parts})
+    return contents
+
+
+def _parts(message: Message, names: dict[str, str]) -> Iterator[Json]:
+    is_signed = False
+    for part in message.parts:
+        entry = _part(part, names)
+        if isinstance(part, ToolCall) and not is_signed:
+            entry["thoughtSignature"] = _ANY_SIGNATURE  # the first call of a step carries it for all of them
+            is_signed = True
+        yield entry
+
+
+def _part(part: Part, names: dict[str, str]) -> Json:
+    match part:
+        case Text(text=text):
+            return {"text": text}
+        case Image(content=content, mime_type=mime_type):
+            return {"inlineData": {"mimeType": mime_type, "data": b64encode(content).decode()}}
+        case ImageUrl(url=url):
+            return {"fileData": _mime_type(url) | {"fileUri": url}}
+        case ToolCall(name=name, arguments_json=arguments):
+            given = shape.decode_object(arguments or "{}", f"The arguments of tool call {name}")
+            return {"functionCall": {"name": name, "args": given}}
+        case ToolResult(tool_call_id=id_, text=text, is_error=is_error):
+            response = {"error" if is_error else "output": text}
+            return {"functionResponse": {"name": names.get(id_, id_), "response": response}}
+
+
+def _mime_type(url: str) -> Json:
+    """Return the MIME type that the name in the URL suggests; nothing where it does not, since it may be left out."""
+    kind = _MIME_TYPES.get(urlsplit(url).path.rpartition(".")[2].lower())
+    return {"mimeType": f"image/{kind}"} if kind else {}
+
+
+def _declaration(tool: Tool) -> Json:
+    schema = tool.parameters_json_schema
+    named: Json = {"name": tool.name} | ({"description": tool.description} if tool.description else {})
+    if not schema:
+        return named
+    return named | {"parametersJsonSchema": shape.decode_object(schema, f"The schema of tool {tool.name}")}
+
+
+def _read_content(call: Call, document: object) -> Reply:
+    if not isinstance(document, dict) or not _OURS & document.keys():
+        return replies.no_answer("The provider answered with something that is no content.")
+    counted = usage(document)
+    candidate = shape.at(document, "candidates", 0)
+    if shape.at(document, "promptFeedback", "blockReason") or candidate is None:
+        return replies.blocked("The provider blocked the prompt.", counted)
+    finish = shape.text(candidate, "finishReason")
+    if finish in _BLOCKED:
+        return replies.blocked("The provider blocked the answer.", counted)
+    parts = shape.objects(candidate, "content", "parts")
+    text = "".join(shape.text(part, "text") for part in parts if part.get("thought") is not True)
+    calls = tuple(_tool_calls(parts, shape.text(document, "responseId")))
+    if not text and not calls:
+        if finish in _ACCOUNT:
+            detail = "The provider has restricted the account."
+            return Reply(outcome=Outcome.FORBIDDEN, usage=counted, detail=detail)
+        if finish not in _FINISH:
+            return replies.no_answer("The model stopped without an answer.", counted)
+    reason = FinishReason.TOOL_CALLS if calls else _FINISH.get(finish, FinishReason.INTERRUPTED)
+    return replies.answered(call, Answer(text=text, finish_reason=reason, tool_calls=calls), counted)
+
+
+def _tool_calls(parts: list[Json], response_id: str) -> Iterator[ToolCall]:
+    calls = [part["functionCall"] for part in parts if isinstance(part.get("functionCall"), dict)]
+    for index, call in enumerate(calls):
+        id_ = shape.text(call, "id") or f"call_{index}_{response_id}"
+        arguments = shape.encode(shape.at(call, "args") or {}).decode()
+        yield ToolCall(id=id_, name=shape.text(call, "name"), arguments_json=arguments)

@@ -1,0 +1,244 @@
+"""The wire format of OpenAI's Chat Completions, which DeepSeek and Moonshot speak too, each in its Dialect."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from pointsman.domain.answer import Answer, FinishReason, Usage
+from pointsman.domain.prompt import Image, ImageUrl, Message, Role, Text, Tool, ToolCall, ToolResult
+from pointsman.domain.secret import Secret
+from pointsman.domain.trail import Outcome
+from pointsman.executor.adapters import replies, shape
+from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, StatedQuota
+from pointsman.executor.adapters.openai_dialect import Dialect
+from pointsman.executor.adapters.openai_errors import classify
+from pointsman.executor.adapters.quota_headers import openai_quota
+
+Json = dict[str, Any]
+
+
+_NO_THINKING: Final = frozenset({"disabled", "none"})
+_REASONING_NOT_KEPT: Final = "(reasoning not kept)"
+
+_FINISH: Final = {
+    "stop": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+    "": FinishReason.INTERRUPTED,
+}
+
+
+class OpenAI:
+    """The wire format in one dialect, with the key of one account."""
+
+    def __init__(self, dialect: Dialect, key: Secret) -> None:
+        self._dialect = dialect
+        self._key = key
+
+    def request(self, call: Call) -> HttpRequest:
+        body = request_body(call, self._dialect)
+        return HttpRequest(path="/chat/completions", headers=self._headers(), body=shape.encode(body))
+
+    def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
+        document = shape.parse(response.body)
+        if response.is_success and not shape.at(document, "error"):
+            reply = _read_completion(call, document)
+        else:
+            reply = classify(response, document, now, self._dialect.errors)
+        return replace(
+            reply,
+            stated=self._stated(response, now) + reply.stated,
+            model=shape.text(document, "model"),
+            provider_request_id=response.headers.get("x-request-id") or shape.text(document, "id"),
+            ignored_options=ignored_options(call, self._dialect),
+        )
+
+    def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's
+        paths = ("/models", self._dialect.balance_path)
+        return tuple(HttpRequest(path=path, headers=self._headers()) for path in paths if path)
+
+    def read_probe(self, model: str, response: HttpResponse, now: datetime) -> Reply:
+        document = shape.parse(response.body)
+        if not response.is_success or not isinstance(document, dict) or shape.at(document, "error"):
+            return classify(response, document, now, self._dialect.errors)
+        if self._dialect.is_broke(document):
+            return Reply(outcome=Outcome.BILLING, detail="The account has no money left.")
+        if "data" in document and isinstance(document["data"], list):
+            return replies.listed(model, (shape.text(entry, "id") for entry in shape.objects(document, "data")))
+        return Reply(outcome=Outcome.ANSWERED)
+
+    def _stated(self, response: HttpResponse, now: datetime) -> tuple[StatedQuota, ...]:
+        return openai_quota(response.headers, now) if self._dialect.states_quota else ()
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        return ("authorization", f"Bearer {self._key.reveal()}"), ("content-type", "application/json")
+
+
+def request_body(call: Call, dialect: Dialect) -> Json:
+    """Return the body of a chat completion. Raises Unsendable."""
+    candidate, options = call.candidate, call.request.options
+    body: Json = {
+        "model": candidate.model.id,
+        "messages": [entry for message in call.request.prompt.messages for entry in _messages(message, dialect)],
+        dialect.output_limit_field: call.max_output_tokens,
+    }
+    body |= _effort(candidate.effort, dialect)
+    if options.temperature is not None and candidate.model.accepts_temperature:
+        body["temperature"] = options.temperature
+    if options.stop and candidate.model.accepts_stop:
+        body["stop"] = list(options.stop)
+    if options.tools:
+        body["tools"] = [_tool(tool) for tool in options.tools]
+    if options.json_schema and dialect.follows_json_schema:
+        body["response_format"] = _response_format(options.json_schema)
+    body["stream"] = False
+    return body
+
+
+def ignored_options(call: Call, dialect: Dialect) -> tuple[str, ...]:
+    """Return the names of options that were asked for and not sent."""
+    schema_stays = bool(call.request.options.json_schema) and not dialect.follows_json_schema
+    return replies.ignored_options(call) + (("json_schema",) if schema_stays else ())
+
+
+def usage(completion: object) -> Usage | None:
+    """Return the tokens used: cached ones are inside the prompt total, reasoning inside the completion total."""
+    counted = shape.at(completion, "usage") or shape.at(completion, "choices", 0, "usage")
+    if not isinstance(counted, dict):
+        return None
+    total = shape.count(counted, "prompt_tokens")
+    cached = (
+        shape.count(counted, "prompt_tokens_details", "cached_tokens")
+        or shape.count(counted, "prompt_cache_hit_tokens")  # DeepSeek
+        or shape.count(counted, "cached_tokens")  # Moonshot's older answers
+    )
+    return Usage(
+        input_tokens=total,
+        cached_input_tokens=min(cached, total),
+        cache_write_tokens=shape.count(counted, "prompt_tokens_details", "cache_write_tokens"),
+        output_tokens=shape.count(counted, "completion_tokens"),
+        reasoning_tokens=shape.count(counted, "completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _effort(effort: str, dialect: Dialect) -> Json:
+    if not effort:
+        return {}
+    if dialect.has_thinking_switch and effort in _NO_THINKING:
+        return {"thinking": {"type": "disabled"}}
+    return {"reasoning_effort": effort}
+
+
+def _messages(message: Message, dialect: Dialect) -> Iterator[Json]:
+    match message.role:
+        case Role.SYSTEM:
+            yield {"role": dialect.system_role, "content": message.text}
+        case Role.ASSISTANT:
+            yield _assistant(message, dialect)
+        case Role.USER | Role.TOOL:
+            results = [part for part in message.parts if isinstance(part, ToolResult)]
+            yield from ({"role": "tool", "tool_call_id": part.tool_call_id, "content": part.text} for part in results)
+            if len(results) < len(message.parts):
+                yield {"role": "user", "content": _content(message)}
+
+
+def _assistant(message: Message, dialect: Dialect) -> Json:
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    if not calls:
+        return {"role": "assistant", "content": message.text}
+    functions = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments_json or "{}"}}
+        for call in calls
+    ]
+    turn: Json = {"role": "assistant", "content": message.text or None, "tool_calls": functions}
+    # Reasoning is not part of a conversation here; both providers take any text in its place (reports, 2026-10).
+    return turn | ({"reasoning_content": _REASONING_NOT_KEPT} if dialect.wants_reasoning_back else {})
+
+
+def _content(message: Message) -> str | list[Json]:
+    """Return plain text where there is no image: older Moonshot models refuse lists."""
+    if not any(isinstance(part, Image | ImageUrl) for part in message.parts):
+        return message.text
+    return [entry for part in message.parts for entry in _part(part)]
+
+
+def _part(part: object) -> Iterator[Json]:
+    match part:
+        case Text(text=text):
+            yield {"type": "text", "text": text}
+        case Image(content=content, mime_type=mime_type):
+            url = f"data:{mime_type};base64,{b64encode(content).decode()}"
+            yield {"type": "image_url", "image_url": {"url": url, "detail": "auto"}}
+        case ImageUrl(url=url):
+            yield {"type": "image_url", "image_url": {"url": url, "detail": "auto"}}
+        case _:
+            return
+
+
+def _tool(tool: Tool) -> Json:
+    schema = tool.parameters_json_schema
+    parameters = (
+        shape.decode_object(schema, f"The schema of tool {tool.name}")
+        if schema
+        else {"type": "object", "properties": {}}
+    )
+    function: Json = {"name": tool.name, "parameters": parameters}
+    return {"type": "function", "function": function | ({"description": tool.description} if tool.description else {})}
+
+
+def _response_format(json_schema: str) -> Json:
+    schema = shape.decode_object(json_schema, "json_schema")
+    named = {"name": "answer", "schema": schema, "strict": _is_strict(schema)}
+    return {"type": "json_schema", "json_schema": named}
+
+
+def _is_strict(schema: Json) -> bool:
+    """Return whether strict mode takes the schema: every object in it closed, and all properties required."""
+    pending: list[object] = [schema]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, list):
+            pending.extend(part)
+        elif isinstance(part, dict):
+            if not _is_closed(part):
+                return False
+            pending.extend(part.values())
+    return True
+
+
+def _is_closed(schema: Json) -> bool:
+    properties, required = schema.get("properties"), schema.get("required", [])
+    if not isinstance(properties, dict):
+        return schema.get("type") != "object"
+    names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+    return schema.get("additionalProperties") is False and set(names) == set(properties)
+
+
+def _read_completion(call: Call, document: object) -> Reply:
+    message = shape.at(document, "choices", 0, "message")
+    if not isinstance(message, dict):
+        return replies.no_answer("The provider answered with something that is no chat completion.")
+    finish = shape.text(document, "choices", 0, "finish_reason")
+    counted = usage(document)
+    refusal = shape.text(message, "refusal")
+    if refusal:
+        return replies.blocked("The model refused.", counted, text=refusal)
+    if finish == "content_filter":
+        return replies.blocked("The provider blocked the answer.", counted)
+    if finish == "insufficient_system_resource":
+        return Reply(outcome=Outcome.OVERLOADED, usage=counted, detail="The provider ran out of capacity midway.")
+    calls = tuple(_tool_calls(message))
+    reason = FinishReason.TOOL_CALLS if calls and finish == "stop" else _FINISH.get(finish, FinishReason.STOP)
+    answer = Answer(text=shape.text(message, "content"), finish_reason=reason, tool_calls=calls)
+    return replies.answered(call, answer, counted)
+
+
+def _tool_calls(message: object) -> Iterator[ToolCall]:
+    for call in shape.objects(message, "tool_calls"):
+        name = shape.text(call, "function", "name")
+        if name:
+            arguments = shape.text(call, "function", "arguments") or "{}"
+            yield ToolCall(id=shape.text(call, "id"), name=name, arguments_json=arguments)

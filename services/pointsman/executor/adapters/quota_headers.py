@@ -1,0 +1,189 @@
+"""What providers state about quotas in headers: every dialect, read without raising and in linear time."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+from pointsman.domain.pool import Unit
+from pointsman.executor.adapters.base import StatedQuota
+
+Headers = Mapping[str, str]
+
+MINUTE: Final = timedelta(minutes=1)
+DAY: Final = timedelta(days=1)
+LONGEST: Final = timedelta(days=31)
+"""Longest wait that is believed: spend limits renew monthly, nothing renews later."""
+
+_LONGEST_TEXT: Final = 64
+_PIECE: Final = re.compile(r"([0-9]++(?:\.[0-9]++)?)(ms|s|m|h|d)")
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_NEARLY_EMPTY: Final = 0.95
+_ROUNDING: Final = 0.1
+_MINUTE_AT_MOST_S: Final = 90.0
+"""A reset that is longer belongs to a day; the half minute is for clocks and roundings."""
+
+_WHOLE: Final = re.compile(r"[0-9]{1,15}")
+
+_ANTHROPIC_UNITS: Final = {
+    "requests": Unit.REQUESTS,
+    "input-tokens": Unit.INPUT_TOKENS,
+    "output-tokens": Unit.OUTPUT_TOKENS,
+}
+
+
+def duration_s(text: str) -> float | None:
+    """Return seconds of a duration such as "6m0s", "20ms" or the bare "120"; None when it is none."""
+    text = text.strip()
+    if not text or len(text) > _LONGEST_TEXT:
+        return None
+    bare = seconds(text)
+    if bare is not None:
+        return bare
+    total, position = 0.0, 0
+    while position < len(text):
+        piece = _PIECE.match(text, position)
+        if piece is None:
+            return None
+        total += float(piece[1]) * _SECONDS[piece[2]]
+        position = piece.end()
+    return min(total, LONGEST.total_seconds())
+
+
+def seconds(text: str) -> float | None:
+    """Return a plain number of seconds, capped; None when it is no number, negative or not finite."""
+    if len(text) > _LONGEST_TEXT:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return min(value, LONGEST.total_seconds()) if math.isfinite(value) and value >= 0 else None
+
+
+def retry_after_s(status: int, headers: Headers, now: datetime) -> float | None:
+    """Return how many seconds the provider wants us to wait; None when it does not say.
+
+    Only a 429 or a 5xx is asked: Anthropic sends `retry-after` with successes too (recorded traffic, 2026-08).
+    """
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
+        return None
+    milliseconds = seconds(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after", "").strip()
+    plain = seconds(text)
+    return plain if plain is not None else _until_http_date(text, now)
+
+
+def openai_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
+    """Return what `x-ratelimit-*` states. Resets are durations until the window is full again."""
+    stated = (
+        _openai_window(headers, now, "requests", Unit.REQUESTS),
+        _openai_window(headers, now, "tokens", Unit.TOKENS),
+        _openai_window(headers, now, "project-tokens", Unit.TOKENS),
+    )
+    return tuple(quota for quota in stated if quota)
+
+
+def anthropic_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
+    """Return what `anthropic-ratelimit-*` states. Resets are instants at which the bucket is full again.
+
+    The `tokens` bucket repeats the most restrictive of the others (docs, 2026-11); it is reported only when it says
+    something else.
+    """
+    named = [_anthropic_bucket(headers, now, name, unit) for name, unit in _ANTHROPIC_UNITS.items()]
+    stated = [quota for quota in named if quota]
+    total = _anthropic_bucket(headers, now, "tokens", Unit.TOKENS)
+    if total and not any((q.limit, q.remaining) == (total.limit, total.remaining) for q in stated):
+        stated.append(total)
+    return tuple(stated)
+
+
+def instant(text: str) -> datetime | None:
+    """Return the instant of an RFC 3339 text, in UTC; None when it is none."""
+    if len(text) > _LONGEST_TEXT:
+        return None
+    try:
+        found = datetime.fromisoformat(text.strip())
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def whole(text: str) -> int | None:
+    """Return a whole number ≥ 0; None when it is none, as in "-1", which stands for unknown."""
+    text = text.strip()
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
+def _until_http_date(text: str, now: datetime) -> float | None:
+    if not text or len(text) > _LONGEST_TEXT:
+        return None
+    try:
+        found = parsedate_to_datetime(text)
+        moment = found.replace(tzinfo=UTC) if found.tzinfo is None else found
+        wait_s = (moment - now).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return min(max(0.0, wait_s), LONGEST.total_seconds())
+
+
+def _openai_window(headers: Headers, now: datetime, name: str, unit: Unit) -> StatedQuota | None:
+    limit = whole(headers.get(f"x-ratelimit-limit-{name}", ""))
+    if not limit:  # 0 and -1 were seen where there is no limit (Azure, 2026)
+        return None
+    remaining = whole(headers.get(f"x-ratelimit-remaining-{name}", ""))
+    reset_s = duration_s(headers.get(f"x-ratelimit-reset-{name}", ""))
+    full_at = None if reset_s is None else now + timedelta(seconds=reset_s)
+    period, refills = _kind(limit, remaining, reset_s)
+    if period is None and unit is Unit.TOKENS:
+        period = MINUTE
+    return _quota(unit, limit, remaining, full_at, now, period, refills=refills)
+
+
+def _kind(limit: int, remaining: int | None, reset_s: float | None) -> tuple[timedelta | None, bool]:
+    """Return which window these headers speak of, and whether it refills continuously; None when they do not tell.
+
+    Per minute and per day share the same names. A bucket that refills gives itself away: what is missing comes back at
+    `limit` a period, so 1 of 10 000 a day takes 8.64 s. A nearly empty one looks like a window that has just begun,
+    and is taken for that: rather wait than be refused.
+    """
+    if not reset_s or remaining is None or remaining >= limit:
+        return None, False
+    missing = (limit - remaining) / limit
+    refills = missing < _NEARLY_EMPTY
+    for period in (MINUTE, DAY):
+        if refills and math.isclose(reset_s, missing * period.total_seconds(), rel_tol=_ROUNDING, abs_tol=0.001):
+            return period, True
+    return (DAY if reset_s > _MINUTE_AT_MOST_S else MINUTE), False
+
+
+def _anthropic_bucket(headers: Headers, now: datetime, name: str, unit: Unit) -> StatedQuota | None:
+    limit = whole(headers.get(f"anthropic-ratelimit-{name}-limit", ""))
+    if not limit:
+        return None
+    remaining = whole(headers.get(f"anthropic-ratelimit-{name}-remaining", ""))
+    full_at = instant(headers.get(f"anthropic-ratelimit-{name}-reset", ""))
+    return _quota(unit, limit, remaining, full_at, now, MINUTE, refills=True)
+
+
+def _quota(
+    unit: Unit,
+    limit: int,
+    remaining: int | None,
+    full_at: datetime | None,
+    now: datetime,
+    period: timedelta | None,
+    *,
+    refills: bool,
+) -> StatedQuota:
+    if full_at is not None and full_at - now > LONGEST:
+        full_at = None
+    if full_at is not None and full_at <= now:
+        full_at, remaining = now, limit
+    left = None if remaining is None else min(remaining, limit)
+    return StatedQuota(unit=unit, limit=limit, remaining=left, full_at=full_at, period=period, refills=refills)

@@ -1,0 +1,48 @@
+"""What every wire format says alike about answers that are none, and about options that stay behind."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pointsman.domain.answer import Answer, FinishReason, Usage
+from pointsman.domain.trail import Outcome
+from pointsman.executor.adapters.base import Call, Reply
+
+
+def no_answer(detail: str, usage: Usage | None = None) -> Reply:
+    """Return the reply for a 2xx that is no answer."""
+    return Reply(outcome=Outcome.SERVER_ERROR, detail=detail, usage=usage)
+
+
+def blocked(detail: str, usage: Usage | None, *, text: str = "") -> Reply:
+    """Return the reply for an answer that was withheld; `text` is what the model said about it itself."""
+    answer = Answer(text=text, finish_reason=FinishReason.CONTENT_BLOCKED)
+    return Reply(outcome=Outcome.CONTENT_BLOCKED, detail=detail, usage=usage, answer=answer)
+
+
+def answered(call: Call, answer: Answer, usage: Usage | None) -> Reply:
+    """Return the reply for an answer, or for its absence: ending normally and saying nothing is no answer.
+
+    Where stop texts were asked for, one of them may have come first, and nothing is what was asked for.
+    """
+    reply = Reply(outcome=Outcome.ANSWERED, answer=answer, usage=usage)
+    if answer.text or answer.tool_calls or answer.finish_reason is not FinishReason.STOP or call.request.options.stop:
+        return reply
+    detail = "The model ended without saying anything."
+    return replace(reply, outcome=Outcome.SERVER_ERROR, answer=None, detail=detail)
+
+
+def listed(model: str, known: Iterable[str]) -> Reply:
+    """Return whether a provider that lists `known` models has `model`."""
+    if model in known:
+        return Reply(outcome=Outcome.ANSWERED)
+    return Reply(outcome=Outcome.MODEL_NOT_FOUND, detail="The provider does not list the model for this key.")
+
+
+def ignored_options(call: Call) -> tuple[str, ...]:
+    """Return the names of the options that were asked for and that this model does not take."""
+    options, model = call.request.options, call.candidate.model
+    ignored = {
+        "temperature": options.temperature is not None and not model.accepts_temperature,
+        "stop": bool(options.stop) and not model.accepts_stop,
+    }
+    return tuple(name for name, is_ignored in ignored.items() if is_ignored)

@@ -1,0 +1,67 @@
+"""JSON of unknown shape, read without raising; and JSON of ours, written."""
+
+from typing import Any
+
+import orjson
+
+from pointsman.executor.adapters.base import Unsendable
+
+_MOST = 1_000_000_000_000
+"""No count of tokens is higher; what is, was not a count."""
+
+
+def parse(body: bytes) -> object:
+    """Return the JSON document in `body`; None when it is none, which includes HTML, nothing and `null`."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def at(value: object, *path: str | int) -> object:
+    """Return what stands at `path` (keys of objects, indices of lists); None when the way there breaks off."""
+    for step in path:
+        if isinstance(step, str) and isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def text(value: object, *path: str | int) -> str:
+    """Return the string at `path`; empty when there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def count(value: object, *path: str | int) -> int:
+    """Return the whole number at `path`; 0 when there is none that counts something."""
+    found = at(value, *path)
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= _MOST else 0
+
+
+def objects(value: object, *path: str | int) -> list[dict[str, Any]]:
+    """Return the objects in the list at `path`; empty when there is no list."""
+    found = at(value, *path)
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def encode(document: object) -> bytes:
+    """Return `document` as JSON. Raises Unsendable for half a surrogate pair and for more than some 250 levels."""
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError as error:
+        raise Unsendable("The request holds invalid Unicode, or JSON that is nested too deeply.") from error
+
+
+def decode_object(source: str, what: str) -> dict[str, Any]:
+    """Return the JSON object in `source`, which the caller wrote. Raises Unsendable, naming `what` it is."""
+    try:
+        document = orjson.loads(source)
+    except orjson.JSONDecodeError as error:
+        raise Unsendable(f"{what} is not valid JSON.") from error
+    if not isinstance(document, dict):
+        raise Unsendable(f"{what} is not a JSON object.")
+    return document

@@ -1,0 +1,133 @@
+"""Settings to a running Executor."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from random import Random
+
+from pointsman.config import Settings, settings_hash
+from pointsman.config.load import api_key
+from pointsman.config.settings import FallbackSettings
+from pointsman.domain.clock import Clock
+from pointsman.domain.pool import Candidate
+from pointsman.domain.secret import Secret
+from pointsman.executor.adapters.base import Adapter
+from pointsman.executor.adapters.registry import Transport, make_adapter
+from pointsman.executor.call import Caller
+from pointsman.executor.estimate import Estimator
+from pointsman.executor.execute import Bounds, Execute, Fallback
+from pointsman.executor.journal import Journal
+from pointsman.executor.ledger.memory import MemoryLedger
+from pointsman.executor.pools import candidates, pools
+from pointsman.executor.presence import look_after
+from pointsman.executor.prices import load as load_prices
+from pointsman.executor.service import ExecutorServicer
+from pointsman.rpc.server import Server, ServerOptions
+from pointsman.v1.executor_pb2_grpc import add_ExecutorServiceServicer_to_server
+
+SERVICE = "pointsman.v1.ExecutorService"
+
+
+@asynccontextmanager
+async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
+    """Run the Executor of these settings until the block ends."""
+    known = candidates(settings)
+    async with AsyncExitStack() as stack:
+        adapters = adapters_of(settings, clock=clock)
+        for adapter in adapters.values():
+            stack.push_async_callback(adapter.close)
+        random = Random()
+        engine = build(settings, known, adapters, clock=clock, random=random)
+        servicer = ExecutorServicer(
+            engine=engine,
+            candidates=tuple(known.values()),
+            limits=settings.limits,
+            settings_hash=settings_hash(settings),
+            default_deadline_s=settings.executor.default_deadline_s,
+        )
+        options = ServerOptions(
+            address=settings.executor.address,
+            message_bytes=settings.limits.message_bytes,
+            concurrent_calls=settings.limits.concurrent_calls,
+            reflection=settings.executor.reflection,
+            grace_s=settings.executor.grace_s,
+        )
+        services = {SERVICE: lambda server: add_ExecutorServiceServicer_to_server(servicer, server)}
+        server = Server(options, services=services, clock=clock)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        presence = asyncio.create_task(
+            look_after(
+                known.values(), adapters=adapters, credentials=engine.credentials, ledger=engine.ledger, clock=clock
+            )
+        )
+        stack.push_async_callback(_end, presence)
+        yield server
+
+
+def adapters_of(settings: Settings, *, clock: Clock, transport: Transport | None = None) -> dict[str, Adapter]:
+    """Return an adapter for each provider; `transport` stands in for the network where they are in this process."""
+    return {
+        name: make_adapter(
+            provider,
+            api_key=Secret(api_key(provider.api_key_env)),
+            clock=clock,
+            connections=settings.executor.connections_per_provider,
+            connect_timeout_s=settings.executor.connect_timeout_s,
+            transport=transport,
+        )
+        for name, provider in settings.providers.items()
+    }
+
+
+def build(
+    settings: Settings,
+    known: Mapping[str, Candidate],
+    adapters: Mapping[str, Adapter],
+    *,
+    clock: Clock,
+    random: Random,
+) -> Execute:
+    """Return the attempt loop of these settings over these adapters, without a server; rehearsals use it as it is."""
+    return Execute(
+        pools=pools(settings, known),
+        fallback=_fallback(settings.fallback, known),
+        credentials=credentials(settings),
+        ledger=MemoryLedger(known.values(), clock=clock, random=random, margin_s=settings.executor.window_margin_s),
+        caller=Caller(
+            adapters=adapters,
+            prices=load_prices({name: provider.wire for name, provider in settings.providers.items()}),
+            estimator=Estimator(),
+            clock=clock,
+        ),
+        journal=Journal(since=clock.now()),
+        bounds=Bounds(
+            max_attempts=settings.executor.max_attempts,
+            attempt_timeout_s=settings.executor.attempt_timeout_s,
+            attempt_floor_s=settings.executor.attempt_floor_s,
+            fallback_reserve_s=settings.executor.fallback_reserve_s,
+        ),
+        clock=clock,
+    )
+
+
+def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fallback | None:
+    if not settings.candidate:
+        return None
+    slots = asyncio.Semaphore(settings.concurrency)
+    return Fallback(candidate=known[settings.candidate], slots=slots, timeout_s=settings.timeout_s)
+
+
+def credentials(settings: Settings) -> frozenset[str]:
+    """Return the names of the providers that have a key or need none."""
+    return frozenset(
+        name
+        for name, provider in settings.providers.items()
+        if not provider.api_key_env or api_key(provider.api_key_env)
+    )
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,115 @@
+"""When something that failed may be called again: a state machine a scope. Pure: time is brought along.
+
+OPEN ──failure──► COOLING ──time──► PROBING ──success──► RAMPING ──successes──► OPEN
+                     ▲                 └──failure──┐        └──failure──┐
+                     └─────────────────────────────┴────────────────────┘
+Any state ──take out──► OUT ──revive──► PROBING. A cooldown only ever extends.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pointsman.domain.trail import Outcome
+
+BREAKER_FAILURES = 3
+"""Failures in a row that open the breaker, where the provider gave no wait of its own."""
+
+RAMP_CLOSES_AT = 16
+"""Calls at once from which on nothing is held back any more."""
+
+FIRST_WAIT_S = {Outcome.RATE_LIMITED: 1.0, Outcome.DAILY_QUOTA: 900.0, Outcome.OVERLOADED: 2.0}
+LONGEST_WAIT_S = {Outcome.RATE_LIMITED: 60.0, Outcome.DAILY_QUOTA: 3600.0}
+"""First and longest wait in seconds where nothing better is known, doubled from one to the other; else 1 s and 30 s."""
+
+
+class State(StrEnum):
+    """Where a cooldown stands."""
+
+    OPEN = "open"
+    COOLING = "cooling"
+    PROBING = "probing"
+    RAMPING = "ramping"
+    OUT = "out"
+
+
+def wait_s(outcome: Outcome, streak: int, spread: float) -> float:
+    """Return how long to stay away after `streak` ends of this kind in a row, when the provider did not say.
+
+    `spread` from 0 to 1 lengthens the wait by up to a quarter, so that replicas do not come back together.
+    """
+    first, longest = FIRST_WAIT_S.get(outcome, 1.0), LONGEST_WAIT_S.get(outcome, 30.0)
+    return float(min(longest, first * 2 ** min(max(streak - 1, 0), 16)) * (1 + spread / 4))
+
+
+@dataclass(slots=True)
+class Cooldown:
+    """The state of one scope: a model, a group of models, or a provider account."""
+
+    state: State = State.OPEN
+    until: float = -math.inf
+    streak: int = 0
+    under_way: int = 0
+    allowed: int = 1
+    cause: Outcome | None = None
+
+    def ready_at(self, now: float) -> float:
+        """Return when a call may leave: `now`, the end of the cooldown, or infinity when only an event can tell."""
+        match self.state:
+            case State.OPEN:
+                return now
+            case State.OUT:
+                return math.inf
+            case State.COOLING if now < self.until:
+                return self.until
+            case State.COOLING | State.PROBING:
+                return now if self.under_way == 0 else math.inf
+            case State.RAMPING:
+                return now if self.under_way < self.allowed else math.inf
+
+    def leave(self) -> None:
+        """Count a call that leaves; the caller has asked `ready_at` before."""
+        if self.state is State.COOLING:
+            self.state, self.allowed = State.PROBING, 1
+        self.under_way += 1
+
+    def end(self) -> None:
+        """Count a call that came back, however it ended."""
+        self.under_way = max(0, self.under_way - 1)
+
+    def succeed(self) -> None:
+        """Take in a success: a probe opens the ramp, the ramp doubles until it is open.
+
+        Late news of an older call does not end a cooldown.
+        """
+        if self.state in {State.COOLING, State.OUT}:
+            return
+        self.streak = 0
+        if self.state is State.OPEN:
+            return
+        self.state, self.allowed = State.RAMPING, self.allowed * 2
+        if self.allowed >= RAMP_CLOSES_AT:
+            self.state, self.cause = State.OPEN, None
+
+    def cool(self, until: float, cause: Outcome) -> None:
+        """Stay away until an instant, or longer if that was so already."""
+        if self.state is State.OUT:
+            return
+        self.state, self.cause, self.until = State.COOLING, cause, max(self.until, until)
+        self.streak += 1
+
+    def fail(self, until: float, cause: Outcome, *, at_once: bool) -> None:
+        """Count a failure; stay away when the provider asked for it (`at_once`), in a probe, after several in a row."""
+        if at_once or self.state is not State.OPEN or self.streak + 1 >= BREAKER_FAILURES:
+            self.cool(until, cause)
+        else:
+            self.streak += 1
+
+    def take_out(self, cause: Outcome) -> None:
+        """Stay away until `revive`."""
+        self.state, self.cause, self.streak = State.OUT, cause, self.streak + 1
+
+    def revive(self) -> None:
+        """Let one call probe whether it works again."""
+        if self.state is State.OUT:
+            self.state, self.allowed, self.until = State.PROBING, 1, -math.inf

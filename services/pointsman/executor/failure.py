@@ -1,0 +1,92 @@
+"""Which error a request ends with that nobody answered. Pure: read off the trail."""
+
+from pointsman.domain.errors import (
+    InvalidRequest,
+    NoAnswer,
+    NoCredentials,
+    OutOfTime,
+    PointsmanError,
+    PoolExhausted,
+    Violation,
+)
+from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
+from pointsman.executor.attempt import RULES
+
+UNABLE = frozenset(
+    {
+        SkipReason.NO_IMAGES,
+        SkipReason.NO_IMAGE_URLS,
+        SkipReason.NO_TOOLS,
+        SkipReason.NO_JSON_SCHEMA,
+        SkipReason.CONTEXT_TOO_SMALL,
+        SkipReason.OUTPUT_TOO_SMALL,
+        SkipReason.REQUEST_EXCEEDS_QUOTA,
+        SkipReason.NOT_LOCAL,
+        SkipReason.TOO_EXPENSIVE,
+    }
+)
+"""Reasons that lie in the request: the same request will never be served."""
+
+UNEQUIPPED = frozenset({SkipReason.NO_CREDENTIALS, SkipReason.NOT_RUNNING})
+"""Reasons that lie in the installation: something was never set up."""
+
+NEVER_SET_UP = frozenset({Outcome.NETWORK, Outcome.MODEL_NOT_FOUND})
+"""Ends of a local attempt that mean the same: Ollama does not run, or does not have the model."""
+
+
+def failure(trail: Trail) -> PointsmanError:
+    """Return the error of a request whose trail ends without an answer."""
+    steps = trail.steps
+    if any(isinstance(step, Attempt) and step.outcome is Outcome.INVALID_REQUEST for step in steps):
+        return _rejected(trail)
+    if all(_is_unequipped(step) or _is_unable(step) for step in steps):
+        return _never(trail)
+    if trail.ready_at and all(isinstance(step, Skip) or RULES[step.outcome].wasted for step in steps):
+        message = "no candidate is free, and no local model can answer; try again when the first quota renews"
+        return PoolExhausted(message, trail=trail, ready_at=trail.ready_at)
+    if any(isinstance(step, Skip) and step.reason is SkipReason.NO_TIME for step in steps):
+        return OutOfTime(
+            "the deadline leaves too little time for another candidate; allow more, or ask for less", trail=trail
+        )
+    tried = sum(1 for _ in trail.attempts)
+    message = f"no answer: {tried} tried and failed, {len(steps) - tried} left out; the trail says why"
+    return NoAnswer(message, trail=trail, ready_at=trail.ready_at)
+
+
+def _is_unequipped(step: Skip | Attempt) -> bool:
+    if isinstance(step, Skip):
+        return step.reason in UNEQUIPPED
+    return step.local and step.outcome in NEVER_SET_UP
+
+
+def _is_unable(step: Skip | Attempt) -> bool:
+    return isinstance(step, Skip) and step.reason in UNABLE
+
+
+def _never(trail: Trail) -> PointsmanError:
+    unable = [step for step in trail.skips if _is_unable(step)]
+    missing = tuple((step.candidate, _advice(step)) for step in trail.steps if _is_unequipped(step))
+    if missing and not any(skip.reason is not SkipReason.NOT_LOCAL for skip in unable):
+        what = "; ".join(f"{candidate}: {advice}" for candidate, advice in missing)
+        return NoCredentials(
+            f"no model can be used yet: {what}. `pointsman doctor` shows every step", missing=missing, trail=trail
+        )
+    why = "; ".join(f"{skip.candidate}: {skip.detail}" for skip in unable)
+    violation = Violation(
+        field="messages", reason="NO_CANDIDATE_ABLE", message=f"no candidate of the pool can serve this request: {why}"
+    )
+    return InvalidRequest(violation, trail=trail)
+
+
+def _advice(step: Skip | Attempt) -> str:
+    if isinstance(step, Attempt) and step.outcome is Outcome.MODEL_NOT_FOUND:
+        return "Ollama does not have the model; run `pointsman pull`"
+    if isinstance(step, Attempt):
+        return "Ollama does not answer; start it, then run `pointsman pull`"
+    return step.detail
+
+
+def _rejected(trail: Trail) -> PointsmanError:
+    last = next(attempt for attempt in trail.attempts if attempt.outcome is Outcome.INVALID_REQUEST)
+    message = f"{last.candidate} refused the request as malformed (HTTP {last.http_status}): {last.detail}"
+    return InvalidRequest(Violation(field="messages", reason="REQUEST_REJECTED", message=message), trail=trail)

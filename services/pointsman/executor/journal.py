@@ -1,0 +1,159 @@
+"""What was asked, tried and paid: one row a request.
+
+Kept in memory, without any text of prompts or answers, and summed up on demand.
+"""
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from pointsman.domain.answer import Usage
+from pointsman.domain.trail import Attempt, Trail
+from pointsman.executor.attempt import RULES
+
+ROWS = 100_000
+"""Rows kept; the oldest go first."""
+
+
+class ReportBy(StrEnum):
+    """How a report is grouped."""
+
+    ALL = "all"
+    CATEGORY = "category"
+    CANDIDATE = "candidate"
+    CALLER = "caller"
+    DAY = "day"
+    LABEL = "label"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One request that ended. `answered_by` is None when nobody answered."""
+
+    at: datetime
+    category: str
+    caller: str
+    labels: tuple[tuple[str, str], ...]
+    answered_by: Attempt | None
+    attempts: tuple[Attempt, ...]
+    skips: int
+    duration_s: float
+
+    @property
+    def usage(self) -> Usage:
+        """The sum of what its attempts used."""
+        return sum((attempt.usage for attempt in self.attempts if attempt.usage), Usage())
+
+
+@dataclass(slots=True, kw_only=True)
+class Sums:
+    """Sums of one group of rows; durations are in seconds."""
+
+    key: str = ""
+    requests: int = 0
+    answered: int = 0
+    answered_by_fallback: int = 0
+    attempts: int = 0
+    wasted: int = 0
+    unproductive: int = 0
+    skips: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: Decimal = Decimal(0)
+    attempts_without_price: int = 0
+    durations_s: list[float] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        """Add one request."""
+        self.requests += 1
+        self.answered += row.answered_by is not None
+        self.answered_by_fallback += row.answered_by is not None and row.answered_by.fallback
+        self.skips += row.skips
+        self.usage += row.usage
+        self.durations_s.append(row.duration_s)
+        for attempt in row.attempts:
+            self.attempts += 1
+            self.wasted += attempt.wasted
+            self.unproductive += RULES[attempt.outcome].unproductive
+            self.cost_usd += attempt.cost_usd or 0
+            self.attempts_without_price += attempt.usage is not None and attempt.cost_usd is None
+
+    @property
+    def mean_s(self) -> float:
+        """The mean duration; 0 without requests."""
+        return sum(self.durations_s) / len(self.durations_s) if self.durations_s else 0.0
+
+    @property
+    def p95_s(self) -> float:
+        """The duration that 95 of 100 requests do not exceed; 0 without requests."""
+        ranked = sorted(self.durations_s)
+        return ranked[math.ceil(0.95 * len(ranked)) - 1] if ranked else 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Journal:
+    """The rows since `since`, at most ROWS of them; `dropped` counts those that had to go."""
+
+    since: datetime
+    name: str = "memory"
+    dropped: int = 0
+    rows: deque[Row] = field(default_factory=lambda: deque(maxlen=ROWS))
+
+    def write(self, row: Row) -> None:
+        """Keep one request that ended."""
+        self.dropped += len(self.rows) == ROWS
+        self.rows.append(row)
+
+    def report(self, group_by: ReportBy, since: datetime | None = None) -> tuple[Sums, Sequence[Sums]]:
+        """Return the sums of all requests from `since` on, and of each group, the largest first."""
+        total = Sums()
+        groups: dict[str, Sums] = defaultdict(Sums)
+        for row in self.rows:
+            if since and row.at < since:
+                continue
+            total.add(row)
+            for key in _keys(row, group_by):
+                groups[key].key = key
+                groups[key].add(row)
+        return total, sorted(groups.values(), key=lambda sums: (-sums.requests, sums.key))
+
+
+def row_of(
+    trail: Trail,
+    answered_by: Attempt | None,
+    *,
+    at: datetime,
+    category: str,
+    labels: tuple[tuple[str, str], ...],
+    duration: timedelta,
+) -> Row:
+    """Return the row of a request that ended."""
+    return Row(
+        at=at,
+        category=category,
+        caller="",
+        labels=labels,
+        answered_by=answered_by,
+        attempts=tuple(trail.attempts),
+        skips=sum(1 for _ in trail.skips),
+        duration_s=duration.total_seconds(),
+    )
+
+
+def _keys(row: Row, group_by: ReportBy) -> Iterable[str]:
+    match group_by:
+        case ReportBy.ALL:
+            return ("",)
+        case ReportBy.CATEGORY:
+            return (row.category,)
+        case ReportBy.CANDIDATE:
+            return (row.answered_by.candidate if row.answered_by else "(nobody)",)
+        case ReportBy.CALLER:
+            return (row.caller or "(not named)",)
+        case ReportBy.DAY:
+            return (row.at.date().isoformat(),)
+        case ReportBy.LABEL:
+            return (f"{key}={value}" for key, value in row.labels)

@@ -1,0 +1,134 @@
+"""What to try now, and what not and why. Pure: eligibility first, then what the ledger says, then the pool's order."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from pointsman.domain.pool import Candidate, Policy, Pool
+from pointsman.domain.prompt import Request
+from pointsman.domain.trail import Skip, SkipReason
+from pointsman.executor.quota import Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prospect:
+    """What is known of a candidate for one request.
+
+    `blocked` is what the ledger has against a call now. `cost_usd` is None when the price is unknown. `latency_s` is
+    0 when unknown.
+    """
+
+    estimate: Estimate
+    blocked: Skip | None = None
+    has_credentials: bool = True
+    cost_usd: Decimal | None = None
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A candidate to try, after `wait_s` seconds if its quota renews soon enough to be worth it."""
+
+    candidate: Candidate
+    estimate: Estimate
+    cost_usd: Decimal | None
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Candidates in the order in which to try them, and those left out."""
+
+    ready: tuple[Planned, ...]
+    skips: tuple[Skip, ...]
+
+
+def plan(pool: Pool, request: Request, prospects: Mapping[str, Prospect], now: datetime) -> Plan:
+    """Return the plan of a pool. `prospects` has an entry for each of its candidates, by id."""
+    ready: list[Planned] = []
+    skips: list[Skip] = []
+    for candidate in pool.candidates:
+        prospect = prospects[candidate.id]
+        skip = ineligible(candidate, request, prospect) or prospect.blocked
+        wait_s = _worth_waiting_s(pool, skip, now) if not ready else None
+        if skip is None or wait_s is not None:
+            ready.append(
+                Planned(
+                    candidate=candidate, estimate=prospect.estimate, cost_usd=prospect.cost_usd, wait_s=wait_s or 0.0
+                )
+            )
+        else:
+            skips.append(skip)
+    return Plan(ready=tuple(sorted(ready, key=_order(pool.policy, prospects))), skips=tuple(skips))
+
+
+def ineligible(candidate: Candidate, request: Request, prospect: Prospect) -> Skip | None:
+    """Return why the candidate can never serve this request, None when it can."""
+    prompt, options, model = request.prompt, request.options, candidate.model
+    tokens, asked = prospect.estimate.input_tokens, options.max_output_tokens or 0
+    budget = options.max_cost_usd
+    rows: tuple[tuple[bool, SkipReason, str], ...] = (
+        (not prospect.has_credentials, SkipReason.NO_CREDENTIALS, f"set {candidate.api_key_env}"),
+        (options.local_only and not candidate.local, SkipReason.NOT_LOCAL, "the prompt must stay on this machine"),
+        (prompt.has_image and not model.sees_images, SkipReason.NO_IMAGES, f"{model.id} does not see images"),
+        (
+            prompt.has_image_url and not model.takes_image_urls,
+            SkipReason.NO_IMAGE_URLS,
+            f"{model.id} takes images by value only",
+        ),
+        (bool(options.tools) and not model.takes_tools, SkipReason.NO_TOOLS, f"{model.id} does not take tools"),
+        (
+            bool(options.json_schema) and not model.follows_json_schema,
+            SkipReason.NO_JSON_SCHEMA,
+            f"{model.id} does not promise schemas",
+        ),
+        (
+            tokens > model.max_input_tokens,
+            SkipReason.CONTEXT_TOO_SMALL,
+            f"about {tokens} tokens; at most {model.max_input_tokens}",
+        ),
+        (
+            asked > model.max_output_tokens,
+            SkipReason.OUTPUT_TOO_SMALL,
+            f"{asked} tokens asked; at most {model.max_output_tokens}",
+        ),
+        (
+            tokens + asked > model.context_tokens,
+            SkipReason.CONTEXT_TOO_SMALL,
+            f"about {tokens} tokens and {asked} of output; {model.context_tokens} together",
+        ),
+        (
+            _too_dear(prospect.cost_usd, budget),
+            SkipReason.TOO_EXPENSIVE,
+            f"about ${prospect.cost_usd}; ${budget} allowed",
+        ),
+    )
+    return next(
+        (Skip(candidate=candidate.id, reason=reason, detail=detail) for applies, reason, detail in rows if applies),
+        None,
+    )
+
+
+def _too_dear(cost_usd: Decimal | None, budget: Decimal | None) -> bool:
+    """Return whether a bound on cost forbids the call; an unknown price is over every bound."""
+    return budget is not None and (cost_usd is None or cost_usd > budget)
+
+
+def _worth_waiting_s(pool: Pool, skip: Skip | None, now: datetime) -> float | None:
+    """Return how long to wait for the preferred candidate, None when it is not worth it."""
+    if skip is None or skip.reason not in {SkipReason.OUT_OF_QUOTA, SkipReason.COOLING} or skip.ready_at is None:
+        return None
+    wait_s = (skip.ready_at - now).total_seconds()
+    return max(0.0, wait_s) if wait_s <= pool.patience.total_seconds() else None
+
+
+def _order(policy: Policy, prospects: Mapping[str, Prospect]) -> Callable[[Planned], tuple[float, ...]]:
+    """Return the sort key of a policy; equal keys keep the order of the settings."""
+    match policy:
+        case Policy.ORDERED:
+            return lambda _: ()
+        case Policy.CHEAPEST:
+            return lambda planned: (float("inf") if planned.cost_usd is None else float(planned.cost_usd),)
+        case Policy.FASTEST:
+            return lambda planned: (prospects[planned.candidate.id].latency_s + planned.wait_s,)

@@ -1,0 +1,76 @@
+"""Look after candidates that are out: is the local model there yet, does the key work again? Asks only what is free."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+import structlog
+
+from pointsman.domain.clock import Clock
+from pointsman.domain.pool import Candidate
+from pointsman.domain.trail import Outcome
+from pointsman.executor.adapters.base import Adapter
+from pointsman.executor.ledger.port import Ledger
+from pointsman.telemetry import names
+
+LOCAL_EVERY_S = 15.0
+"""Between looks at local models: a person who has just started Ollama is waiting."""
+
+REMOTE_EVERY_S = {
+    Outcome.UNAUTHORIZED: 60.0,
+    Outcome.FORBIDDEN: 900.0,
+    Outcome.MODEL_NOT_FOUND: 900.0,
+    Outcome.BILLING: 900.0,
+}
+"""Between free probes of a provider that is out; a spend limit is looked at every 15 minutes (providers.md 3.1)."""
+
+PROBE_TIMEOUT_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+async def look_after(
+    candidates: Iterable[Candidate],
+    *,
+    adapters: Mapping[str, Adapter],
+    credentials: frozenset[str],
+    ledger: Ledger,
+    clock: Clock,
+) -> None:
+    """Look after the candidates until cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        for candidate in candidates:
+            if candidate.local:
+                tasks.create_task(_look_after_local(candidate, adapters[candidate.provider], ledger, clock))
+            elif candidate.provider in credentials:
+                tasks.create_task(_look_after_remote(candidate, adapters[candidate.provider], ledger, clock))
+
+
+async def _look_after_local(candidate: Candidate, adapter: Adapter, ledger: Ledger, clock: Clock) -> None:
+    while True:
+        outcome = await _probe(candidate, adapter)
+        was_out = ledger.is_out(candidate)
+        if outcome is Outcome.ANSWERED and was_out:
+            ledger.revive(candidate)
+            log.info(names.EVENT_CANDIDATE_REVIVED, candidate=candidate.id)
+        elif outcome is not Outcome.ANSWERED and not was_out:
+            ledger.take_out(candidate, outcome)
+            log.warning(names.EVENT_CANDIDATE_OUT, candidate=candidate.id, outcome=outcome)
+        await clock.sleep(LOCAL_EVERY_S)
+
+
+async def _look_after_remote(candidate: Candidate, adapter: Adapter, ledger: Ledger, clock: Clock) -> None:
+    while True:
+        cause = ledger.is_out(candidate)
+        await clock.sleep(REMOTE_EVERY_S[cause or Outcome.UNAUTHORIZED])
+        # Only one that was out before the sleep is probed: each outage lasts as long as its kind asks for.
+        if cause and ledger.is_out(candidate) is cause and await _probe(candidate, adapter) is Outcome.ANSWERED:
+            ledger.revive(candidate)
+            log.info(names.EVENT_CANDIDATE_REVIVED, candidate=candidate.id)
+
+
+async def _probe(candidate: Candidate, adapter: Adapter) -> Outcome:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            return (await adapter.probe(candidate.model.id)).outcome
+    except TimeoutError:
+        return Outcome.TIMED_OUT

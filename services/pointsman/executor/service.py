@@ -1,0 +1,275 @@
+"""The servicer of the Executor: messages in, the attempt loop, messages out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import grpc
+from structlog.contextvars import bind_contextvars
+
+from pointsman.config.settings import LimitsSettings
+from pointsman.domain.errors import InvalidRequest
+from pointsman.domain.pool import Candidate, Pool
+from pointsman.domain.trail import Skip
+from pointsman.domain.verdict import DegradedReason
+from pointsman.executor.execute import Execute, Execution
+from pointsman.executor.journal import ReportBy, Sums
+from pointsman.executor.ledger.port import WindowState
+from pointsman.executor.plan import Planned
+from pointsman.executor.prices import PriceTable
+from pointsman.executor.states import CandidateState, states
+from pointsman.rpc import convert
+from pointsman.rpc.check_options import category_violations
+from pointsman.rpc.requests import execute_request_from_pb
+from pointsman.v1 import executor_pb2 as pb
+from pointsman.v1 import executor_pb2_grpc
+
+Context = grpc.aio.ServicerContext[object, object]
+
+REPORT_BY = {
+    pb.REPORT_BY_UNSPECIFIED: ReportBy.ALL,
+    pb.REPORT_BY_CATEGORY: ReportBy.CATEGORY,
+    pb.REPORT_BY_CANDIDATE: ReportBy.CANDIDATE,
+    pb.REPORT_BY_CALLER: ReportBy.CALLER,
+    pb.REPORT_BY_DAY: ReportBy.DAY,
+    pb.REPORT_BY_LABEL: ReportBy.LABEL,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
+    """Serves `pointsman.v1.ExecutorService`. `candidates` are in the order of the settings."""
+
+    engine: Execute
+    candidates: tuple[Candidate, ...]
+    limits: LimitsSettings
+    settings_hash: str
+    default_deadline_s: float
+
+    async def Execute(self, request: pb.ExecuteRequest, context: Context) -> pb.ExecuteResponse:
+        """Run a prompt and answer with one whole message."""
+        execution = await self._execute(request, context)
+        return pb.ExecuteResponse(
+            answer=convert.answer_to_pb(execution.answer),
+            candidate=execution.attempt.candidate,
+            trail=convert.trail_to_pb(execution.trail),
+            usage=convert.usage_to_pb(execution.trail.usage),
+            cost_usd=_cost(execution),
+            local=execution.attempt.local,
+            simulated=execution.attempt.simulated,
+            degraded_reasons=convert.degraded_to_pb(self._degraded(execution)),
+            model=execution.model,
+        )
+
+    async def StreamExecute(
+        self, request: pb.StreamExecuteRequest, context: Context
+    ) -> AsyncIterator[pb.StreamExecuteResponse]:
+        """Run a prompt and send start, answer and end.
+
+        The whole answer travels as one delta: providers are asked for it in one piece.
+        """
+        execution = await self._execute(request.request, context)
+        attempt, answer = execution.attempt, convert.answer_to_pb(execution.answer)
+        start = pb.StreamStart(
+            candidate=attempt.candidate, model=execution.model, local=attempt.local, simulated=attempt.simulated
+        )
+        yield pb.StreamExecuteResponse(start=start)
+        calls = [
+            pb.ToolCallDelta(index=index, id=call.id, name=call.name, arguments_json=call.arguments_json)
+            for index, call in enumerate(answer.tool_calls)
+        ]
+        yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text=answer.text, tool_calls=calls))
+        end = pb.StreamEnd(
+            finish_reason=answer.finish_reason,
+            trail=convert.trail_to_pb(execution.trail),
+            usage=convert.usage_to_pb(execution.trail.usage),
+            cost_usd=_cost(execution),
+            degraded_reasons=convert.degraded_to_pb(self._degraded(execution)),
+        )
+        yield pb.StreamExecuteResponse(end=end)
+
+    async def Plan(self, request: pb.PlanRequest, _context: Context) -> pb.PlanResponse:
+        """Say what Execute would do now."""
+        asked, category, _ = execute_request_from_pb(request.request, self.limits, self.engine.pools)
+        plan, fallback = self.engine.plan(asked, category), self.engine.plan_fallback(asked)
+        plan_pb = pb.Plan(
+            category=category,
+            ready=[_planned_to_pb(planned) for planned in plan.ready],
+            skips=[convert.skip_to_pb(skip) for skip in plan.skips],
+            fallback=_planned_to_pb(fallback) if isinstance(fallback, Planned) else None,
+            fallback_skip=convert.skip_to_pb(fallback) if isinstance(fallback, Skip) else None,
+            policy=self.engine.pools[category].policy,
+            settings_hash=self.settings_hash,
+        )
+        return pb.PlanResponse(plan=plan_pb)
+
+    async def ListCandidates(self, request: pb.ListCandidatesRequest, _context: Context) -> pb.ListCandidatesResponse:
+        """List every candidate and its state."""
+        return pb.ListCandidatesResponse(
+            candidates=self._states_pb(self._chosen(request.category)),
+            ledger=self.engine.ledger.name,
+            settings_hash=self.settings_hash,
+        )
+
+    async def WatchCandidates(
+        self, request: pb.WatchCandidatesRequest, _context: Context
+    ) -> AsyncIterator[pb.WatchCandidatesResponse]:
+        """Send all states, then those that change.
+
+        Changes that come while one message waits to be read travel together.
+        """
+        chosen = self._chosen(request.category)
+        changed, news = set[str](), asyncio.Event()
+
+        def note(candidate_id: str) -> None:
+            changed.add(candidate_id)
+            news.set()
+
+        unwatch = self.engine.ledger.watch(note)
+        try:
+            yield pb.WatchCandidatesResponse(candidates=self._states_pb(chosen))
+            while await news.wait():
+                news.clear()
+                touched = {
+                    scope.name for candidate in self.candidates if candidate.id in changed for scope in candidate.scopes
+                }
+                changed.clear()
+                affected = [candidate for candidate in chosen if touched & {scope.name for scope in candidate.scopes}]
+                if affected:
+                    yield pb.WatchCandidatesResponse(candidates=self._states_pb(affected))
+        finally:
+            unwatch()
+
+    async def Report(self, request: pb.ReportRequest, _context: Context) -> pb.ReportResponse:
+        """Sum up what was asked, tried and paid."""
+        since = convert.instant_from_pb(request.since_time) if request.HasField("since_time") else None
+        total, groups = self.engine.journal.report(REPORT_BY.get(request.group_by, ReportBy.ALL), since)
+        return pb.ReportResponse(
+            since_time=convert.instant_to_pb(self.engine.journal.since),
+            rows=[_sums_to_pb(group) for group in groups],
+            total=_sums_to_pb(total),
+            journal=self.engine.journal.name,
+            dropped=self.engine.journal.dropped,
+        )
+
+    async def _execute(self, request: pb.ExecuteRequest, context: Context) -> Execution:
+        asked, category, _ = execute_request_from_pb(request, self.limits, self.engine.pools)
+        remaining_s = context.time_remaining()
+        # grpcio 1.85 answers None to a call without a deadline, whatever its type says.
+        left_s = self.default_deadline_s if remaining_s is None else remaining_s  # type: ignore[redundant-expr]
+        bind_contextvars(request_id=asked.request_id, category=category)
+        execution = await self.engine.execute(asked, category, deadline=self.engine.clock.monotonic() + left_s)
+        attempts = sum(1 for _ in execution.trail.attempts)
+        bind_contextvars(candidate=execution.attempt.candidate, attempts=attempts, cost_usd=_cost(execution))
+        return execution
+
+    def _degraded(self, execution: Execution) -> tuple[DegradedReason, ...]:
+        away = self.engine.ledger.name.endswith("-away")
+        return (*execution.degraded, *((DegradedReason.LEDGER_LOCAL_SHARE,) if away else ()))
+
+    def _chosen(self, category: str) -> tuple[Candidate, ...]:
+        if not category:
+            return self.candidates
+        if violations := [*category_violations(category, self.engine.pools, "category")]:
+            raise InvalidRequest(*violations)
+        pool: Pool = self.engine.pools[category]
+        return pool.candidates
+
+    def _states_pb(self, chosen: Iterable[Candidate]) -> list[pb.CandidateState]:
+        fallback = self.engine.fallback
+        found = states(
+            chosen,
+            self.engine.pools,
+            fallback_id=fallback.candidate.id if fallback else "",
+            credentials=self.engine.credentials,
+            ledger=self.engine.ledger,
+        )
+        now = self.engine.clock.now()
+        return [_state_to_pb(state, self.engine.caller.prices, now) for state in found]
+
+
+def _cost(execution: Execution) -> float | None:
+    cost = execution.trail.cost_usd
+    return None if cost is None else float(cost)
+
+
+def _planned_to_pb(planned: Planned) -> pb.PlannedCandidate:
+    return pb.PlannedCandidate(
+        candidate=planned.candidate.id,
+        model=planned.candidate.model.id,
+        input_tokens=planned.estimate.input_tokens,
+        output_tokens=planned.estimate.output_tokens,
+        cost_usd=None if planned.cost_usd is None else float(planned.cost_usd),
+        wait=convert.duration_to_pb(planned.wait_s) if planned.wait_s else None,
+    )
+
+
+def _state_to_pb(state: CandidateState, prices: PriceTable, now: datetime) -> pb.CandidateState:
+    candidate, blocked = state.candidate, state.blocked
+    now_prices = prices.prices(candidate, now)
+    state_pb = pb.CandidateState(
+        candidate=candidate.id,
+        provider=candidate.provider,
+        model=candidate.model.id,
+        categories=state.categories,
+        local=candidate.local,
+        fallback=state.fallback,
+        availability=_availability(blocked),
+        windows=[_window_to_pb(window) for window in state.windows],
+        in_flight=state.in_flight,
+        context_tokens=candidate.model.context_tokens,
+        max_output_tokens=candidate.model.max_output_tokens,
+        sees_images=candidate.model.sees_images,
+        takes_tools=candidate.model.takes_tools,
+        follows_json_schema=candidate.model.follows_json_schema,
+        api_key_env=candidate.api_key_env,
+    )
+    if blocked:
+        state_pb.reason = convert.SKIP_REASONS.to_pb(blocked.reason)
+        state_pb.detail = blocked.detail
+        if blocked.ready_at:
+            state_pb.ready_time.CopyFrom(convert.instant_to_pb(blocked.ready_at))
+    if now_prices:
+        state_pb.prices.input_usd_per_mtok = float(now_prices.input)
+        state_pb.prices.cached_input_usd_per_mtok = float(now_prices.cached_input)
+        state_pb.prices.output_usd_per_mtok = float(now_prices.output)
+        state_pb.prices.version = prices.version
+    return state_pb
+
+
+def _availability(blocked: Skip | None) -> pb.Availability.ValueType:
+    if blocked is None:
+        return pb.AVAILABILITY_READY
+    return pb.AVAILABILITY_WAITING if blocked.waits else pb.AVAILABILITY_OUT
+
+
+def _window_to_pb(window: WindowState) -> pb.QuotaWindow:
+    return pb.QuotaWindow(
+        scope=window.scope,
+        unit=window.unit,
+        period=None if window.period_s is None else convert.duration_to_pb(window.period_s),
+        limit=window.limit,
+        remaining=window.remaining,
+        reserved=window.reserved,
+        reset_time=None if window.renews_at is None else convert.instant_to_pb(window.renews_at),
+        source=window.source,
+    )
+
+
+def _sums_to_pb(sums: Sums) -> pb.ReportRow:
+    return pb.ReportRow(
+        key=sums.key,
+        requests=sums.requests,
+        answered=sums.answered,
+        answered_by_fallback=sums.answered_by_fallback,
+        attempts=sums.attempts,
+        wasted=sums.wasted,
+        unproductive=sums.unproductive,
+        skips=sums.skips,
+        usage=convert.usage_to_pb(sums.usage),
+        cost_usd=float(sums.cost_usd),
+        attempts_without_price=sums.attempts_without_price,
+        mean_duration=convert.duration_to_pb(sums.mean_s),
+        p95_duration=convert.duration_to_pb(sums.p95_s),
+    )

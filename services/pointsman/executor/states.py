@@ -1,0 +1,52 @@
+"""What is known about each candidate at this moment, for people and dashboards."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pointsman.domain.pool import Candidate, Pool
+from pointsman.domain.trail import Skip, SkipReason
+from pointsman.executor.ledger.port import Ledger, WindowState
+from pointsman.executor.quota import Estimate
+
+SMALL_CALL = Estimate(input_tokens=1, output_tokens=1, admitted_tokens=2)
+"""What "ready" means in a list: a call as small as can be could leave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateState:
+    """One candidate; `blocked` is None when a small call could leave now."""
+
+    candidate: Candidate
+    categories: tuple[str, ...]
+    fallback: bool
+    blocked: Skip | None
+    windows: tuple[WindowState, ...]
+    in_flight: int
+
+
+def states(
+    candidates: Iterable[Candidate],
+    pools: Mapping[str, Pool],
+    *,
+    fallback_id: str,
+    credentials: frozenset[str],
+    ledger: Ledger,
+) -> list[CandidateState]:
+    """Return the state of each candidate, in the given order."""
+    return [
+        CandidateState(
+            candidate=candidate,
+            categories=tuple(name for name, pool in pools.items() if candidate in pool.candidates),
+            fallback=candidate.id == fallback_id,
+            blocked=_blocked(candidate, credentials, ledger),
+            windows=ledger.windows(candidate),
+            in_flight=ledger.in_flight(candidate),
+        )
+        for candidate in candidates
+    ]
+
+
+def _blocked(candidate: Candidate, credentials: frozenset[str], ledger: Ledger) -> Skip | None:
+    if candidate.provider not in credentials:
+        return Skip(candidate=candidate.id, reason=SkipReason.NO_CREDENTIALS, detail=f"set {candidate.api_key_env}")
+    return ledger.skip(candidate, SMALL_CALL)

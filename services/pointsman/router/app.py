@@ -1,0 +1,58 @@
+"""Settings in, a running Router out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import grpc
+
+from pointsman.config.settings import LimitsSettings, RouterSettings
+from pointsman.domain.clock import Clock
+from pointsman.router.service import RouterServicer
+from pointsman.rpc.channel import open_channel
+from pointsman.rpc.server import Server, ServerOptions
+from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc, router_pb2_grpc
+
+SERVICE: Final = "pointsman.v1.RouterService"
+
+_ENVELOPE_BYTES: Final = 65_536
+"""What the Router may add to a request on its way to the Executor, which has the same limit: verdict, category, ids."""
+
+
+@asynccontextmanager
+async def run(
+    settings: RouterSettings, limits: LimitsSettings, categories: tuple[str, ...], *, clock: Clock
+) -> AsyncIterator[Server]:
+    """Serve until the block ends. The other services need not run yet: a missing one is found when it comes."""
+    async with (
+        open_channel(settings.classifier_address, message_bytes=limits.message_bytes) as to_classifier,
+        open_channel(settings.executor_address, message_bytes=limits.message_bytes) as to_executor,
+    ):
+        servicer = RouterServicer(
+            settings=settings,
+            limits=limits,
+            categories=categories,
+            classifier=classifier_pb2_grpc.ClassifierServiceStub(to_classifier),
+            executor=executor_pb2_grpc.ExecutorServiceStub(to_executor),
+            clock=clock,
+        )
+
+        def register(server: grpc.aio.Server) -> None:
+            router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
+
+        server = Server(_options(settings, limits), services={SERVICE: register}, clock=clock)
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.stop()
+
+
+def _options(settings: RouterSettings, limits: LimitsSettings) -> ServerOptions:
+    return ServerOptions(
+        address=settings.address,
+        message_bytes=max(limits.message_bytes - _ENVELOPE_BYTES, limits.message_bytes // 2),
+        concurrent_calls=limits.concurrent_calls,
+        reflection=settings.reflection,
+        grace_s=settings.grace_s,
+    )

@@ -1,0 +1,129 @@
+"""What the Router decides: what the Classifier is told, how time is shared, what stands in for a missing verdict."""
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from pointsman.config.settings import RouterSettings
+from pointsman.domain.category import VISION
+from pointsman.domain.errors import ClassifierDown, OutOfTime, PointsmanError
+from pointsman.domain.prompt import Prompt, Request, Role
+from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
+from pointsman.telemetry import names
+
+CLASSIFIER_SHARE: Final = 0.25
+"""The most that a ruling may take of what is left of the deadline."""
+
+TEXT_BYTES: Final = 16_384
+CONTEXT_BYTES: Final = 4_096
+"""Bounds of what travels to the Classifier, which reads less than that."""
+
+_GAP: Final = "\n…\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What the Classifier is told of a prompt; image bytes never."""
+
+    text: str
+    context: str
+    has_image: bool
+
+
+Classify = Callable[[Question, float], Awaitable[Verdict]]
+"""Asks the Classifier within so many seconds. Raises ClassifierDown, OutOfTime or another PointsmanError."""
+
+
+def question_of(prompt: Prompt) -> Question:
+    """Return what to ask about a prompt: the last that the user said, and the end of what came before it."""
+    last = next((n for n in range(len(prompt.messages) - 1, -1, -1) if prompt.messages[n].role is Role.USER), None)
+    earlier = prompt.messages[:last] if last is not None else prompt.messages
+    context = ""
+    for message in reversed(earlier):
+        if len(context) >= CONTEXT_BYTES:
+            break
+        context = f"{message.text}\n{context}" if context else message.text
+    text = _head_and_tail(prompt.last_user_text)
+    return Question(text=text, context=_tail(context), has_image=prompt.has_image)
+
+
+def classifier_budget_s(remaining_s: float, settings: RouterSettings) -> float:
+    """Return how long the ruling may take."""
+    return min(settings.classifier_timeout_s, remaining_s * CLASSIFIER_SHARE)
+
+
+def executor_budget_s(remaining_s: float, settings: RouterSettings) -> float:
+    """Return how long the answer may take; the rest is for the way back. Raises OutOfTime when nothing is left."""
+    budget_s = remaining_s - settings.reply_reserve_s
+    if budget_s <= 0:
+        message = f"{max(0.0, remaining_s):.3f} s of the deadline were left, too little to ask a model; allow more time"
+        raise OutOfTime(message, remaining_s=f"{max(0.0, remaining_s):.3f}")
+    return budget_s
+
+
+def stand_in(prompt: Prompt, settings: RouterSettings, *why: DegradedReason) -> Verdict:
+    """Return the verdict for want of one: an image is vision, all else the default category."""
+    if prompt.has_image:
+        return Verdict(
+            category=VISION,
+            confidence=1.0,
+            decided_by=DecidedBy.RULE,
+            model_hop=ModelHop.NOT_NEEDED,
+            degraded=why,
+        )
+    return Verdict(
+        category=settings.default_category,
+        confidence=0.0,
+        decided_by=DecidedBy.DEFAULT,
+        model_hop=ModelHop.NOT_NEEDED,
+        degraded=why,
+    )
+
+
+async def rule(
+    request: Request, remaining_s: float, settings: RouterSettings, categories: Collection[str], classify: Classify
+) -> Verdict:
+    """Return a verdict for every request: the caller's own category, else the Classifier's, else one that stands in."""
+    if request.options.category:
+        return Verdict(
+            category=request.options.category,
+            confidence=1.0,
+            decided_by=DecidedBy.CALLER,
+            model_hop=ModelHop.NOT_NEEDED,
+        )
+    question = question_of(request.prompt)
+    if not question.has_image and not question.text.strip():  # tools alone speak; there is nothing to rule on
+        return stand_in(request.prompt, settings)
+    try:
+        verdict = await classify(question, classifier_budget_s(remaining_s, settings))
+    except OutOfTime:
+        return stand_in(request.prompt, settings, DegradedReason.CLASSIFIER_LATE)
+    except ClassifierDown:
+        return stand_in(request.prompt, settings, DegradedReason.CLASSIFIER_DOWN)
+    except PointsmanError as error:  # a fault of the Classifier's; the caller's request is none the worse for it
+        _log_absorbed(reason=error.reason)
+        return stand_in(request.prompt, settings, DegradedReason.CLASSIFIER_DOWN)
+    if verdict.category not in categories:
+        _log_absorbed(reason="CATEGORY_UNKNOWN", category=verdict.category)
+        return stand_in(request.prompt, settings, DegradedReason.CLASSIFIER_DOWN)
+    return verdict
+
+
+def _log_absorbed(**facts: str) -> None:
+    structlog.get_logger().warning(names.EVENT_CLASSIFIER_ABSORBED, **facts)
+
+
+def _head_and_tail(text: str) -> str:
+    """Return the text, or its two ends when it is over TEXT_BYTES."""
+    encoded = text.encode()
+    if len(encoded) <= TEXT_BYTES:
+        return text
+    half = (TEXT_BYTES - len(_GAP.encode())) // 2
+    return encoded[:half].decode(errors="ignore") + _GAP + encoded[-half:].decode(errors="ignore")
+
+
+def _tail(text: str) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= CONTEXT_BYTES else encoded[-CONTEXT_BYTES:].decode(errors="ignore")

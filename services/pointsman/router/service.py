@@ -1,0 +1,212 @@
+"""RouterService: reads the request, has it ruled on and run, and puts the answer together. Holds no state."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import uuid4
+
+import grpc
+from structlog.contextvars import bind_contextvars
+
+from pointsman.config.settings import LimitsSettings, RouterSettings
+from pointsman.domain.clock import Clock
+from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
+from pointsman.domain.prompt import Request
+from pointsman.domain.verdict import Verdict
+from pointsman.router.route import Question, executor_budget_s, rule
+from pointsman.rpc.channel import call, stream
+from pointsman.rpc.convert import degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
+from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, request_from_pb
+from pointsman.telemetry.spans import current_trace_id
+from pointsman.v1 import (
+    classifier_pb2,
+    classifier_pb2_grpc,
+    executor_pb2,
+    executor_pb2_grpc,
+    router_pb2_grpc,
+    types_pb2,
+)
+from pointsman.v1 import router_pb2 as pb
+
+_CLASSIFIER: Final = "pointsman.v1.ClassifierService"
+_EXECUTOR: Final = "pointsman.v1.ExecutorService"
+
+Context = grpc.aio.ServicerContext[object, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ruled:
+    """A request that was read and ruled on, and what is left of its deadline in seconds."""
+
+    request: Request
+    verdict: Verdict
+    remaining_s: float
+
+    @property
+    def execute_request(self) -> executor_pb2.ExecuteRequest:
+        return execute_request_to_pb(self.request, self.verdict.category, self.verdict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterServicer(router_pb2_grpc.RouterServiceServicer):
+    """Serves `pointsman.v1.RouterService`. `categories` are all that settings name, the five included."""
+
+    settings: RouterSettings
+    limits: LimitsSettings
+    categories: tuple[str, ...]
+    classifier: "classifier_pb2_grpc.ClassifierServiceAsyncStub"
+    executor: "executor_pb2_grpc.ExecutorServiceAsyncStub"
+    clock: Clock
+
+    async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
+        ruled = await self._rule(request, context)
+        with _with_verdict(ruled.verdict):
+            executed = await call(
+                self.executor.Execute,
+                ruled.execute_request,
+                method=f"{_EXECUTOR}/Execute",
+                target=self.settings.executor_address,
+                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                down=ExecutorDown,
+            )
+        degraded = _union(ruled.verdict, executed.degraded_reasons)
+        bind_contextvars(candidate=executed.candidate)
+        _log_end(executed.trail, degraded)
+        # The submessages are copied as they came: the Router has nothing to say about them.
+        return pb.RouteResponse(
+            answer=executed.answer,
+            verdict=verdict_to_pb(ruled.verdict),
+            trail=executed.trail,
+            candidate=executed.candidate,
+            model=executed.model,
+            usage=executed.usage,
+            cost_usd=executed.cost_usd if executed.HasField("cost_usd") else None,
+            local=executed.local,
+            simulated=executed.simulated,
+            degraded=bool(degraded),
+            degraded_reasons=degraded,
+            trace_id=current_trace_id(),
+            request_id=ruled.request.request_id,
+        )
+
+    async def StreamRoute(
+        self, request: pb.StreamRouteRequest, context: Context
+    ) -> AsyncIterator[pb.StreamRouteResponse]:
+        ruled = await self._rule(request, context)
+        with _with_verdict(ruled.verdict):
+            events = stream(
+                self.executor.StreamExecute,
+                executor_pb2.StreamExecuteRequest(request=ruled.execute_request),
+                method=f"{_EXECUTOR}/StreamExecute",
+                target=self.settings.executor_address,
+                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                down=ExecutorDown,
+            )
+            async with aclosing(events):
+                async for event in events:
+                    yield _relayed(event, ruled)
+
+    async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
+        ruled = await self._rule(request, context)
+        with _with_verdict(ruled.verdict):
+            planned = await call(
+                self.executor.Plan,
+                executor_pb2.PlanRequest(request=ruled.execute_request),
+                method=f"{_EXECUTOR}/Plan",
+                target=self.settings.executor_address,
+                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                down=ExecutorDown,
+            )
+        return pb.ExplainResponse(
+            verdict=verdict_to_pb(ruled.verdict),
+            plan=planned.plan,
+            degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
+            trace_id=current_trace_id(),
+            request_id=ruled.request.request_id,
+        )
+
+    async def _rule(self, request_pb: RouterRequest, context: Context) -> _Ruled:
+        """Read, check and rule. A caller without a deadline gets the configured one."""
+        # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
+        request_id = request_pb.request_id or uuid4().hex
+        bind_contextvars(request_id=request_id[:128])
+        request = replace(request_from_pb(request_pb, self.limits, self.categories), request_id=request_id)
+        stated_s: float | None = context.time_remaining()
+        remaining_s = self.settings.default_deadline_s if stated_s is None else stated_s
+        started_s = self.clock.monotonic()
+
+        async def classify(question: Question, timeout_s: float) -> Verdict:
+            return await self._classify(question, request_id, timeout_s)
+
+        verdict = await rule(request, remaining_s, self.settings, self.categories, classify)
+        bind_contextvars(
+            category=verdict.category, decided_by=verdict.decided_by.value, confidence=round(verdict.confidence, 3)
+        )
+        left_s = remaining_s - (self.clock.monotonic() - started_s)
+        return _Ruled(request=request, verdict=verdict, remaining_s=left_s)
+
+    async def _classify(self, question: Question, request_id: str, timeout_s: float) -> Verdict:
+        ruling = await call(
+            self.classifier.Classify,
+            classifier_pb2.ClassifyRequest(
+                text=question.text, context=question.context, has_image=question.has_image, request_id=request_id
+            ),
+            method=f"{_CLASSIFIER}/Classify",
+            target=self.settings.classifier_address,
+            timeout_s=timeout_s,
+            down=ClassifierDown,
+        )
+        return verdict_from_pb(ruling.verdict, ruling.degraded_reasons)
+
+
+@contextmanager
+def _with_verdict(verdict: Verdict) -> Iterator[None]:
+    """Let the verdict travel with whatever error comes back from the Executor."""
+    try:
+        yield
+    except PointsmanError as error:
+        error.verdict = verdict
+        raise
+
+
+def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.StreamRouteResponse:
+    """Return the Router's event for one of the Executor's; a kind that only a newer Executor knows goes on empty."""
+    match event.WhichOneof("event"):
+        case "start":
+            bind_contextvars(candidate=event.start.candidate)
+            start = pb.RouteStreamStart(
+                verdict=verdict_to_pb(ruled.verdict),
+                chosen=event.start,
+                trace_id=current_trace_id(),
+                request_id=ruled.request.request_id,
+                degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
+            )
+            return pb.StreamRouteResponse(start=start)
+        case "end":
+            degraded = _union(ruled.verdict, event.end.degraded_reasons)
+            _log_end(event.end.trail, degraded)
+            answer = pb.StreamRouteResponse(end=event.end)
+            answer.end.ClearField("degraded_reasons")
+            answer.end.degraded_reasons.extend(degraded)
+            return answer
+        case "delta":
+            return pb.StreamRouteResponse(delta=event.delta)
+        case _:
+            return pb.StreamRouteResponse()
+
+
+def _union(verdict: Verdict, executor_reasons: Iterable[int]) -> list[types_pb2.DegradedReason.ValueType]:
+    """Return the reasons of both services, once each, the Classifier's first."""
+    return degraded_to_pb(dict.fromkeys((*verdict.degraded, *degraded_from_pb(executor_reasons))))
+
+
+def _log_end(trail: types_pb2.Trail, degraded: Iterable[int]) -> None:
+    """Put what became of the request into the one log line of the call."""
+    attempts = [step.attempt for step in trail.steps if step.HasField("attempt")]
+    bind_contextvars(
+        attempts=len(attempts),
+        wasted=sum(attempt.wasted for attempt in attempts),
+        skips=len(trail.steps) - len(attempts),
+        degraded=[reason.value for reason in degraded_from_pb(degraded)],
+    )

@@ -1,0 +1,145 @@
+"""Calls to the other services: one channel a service, a client span a call, domain errors back.
+
+Functions around the stub's methods and not interceptors, because a client interceptor that awaits more than the call
+keeps a cancelled task from cancelling its RPC (grpcio 1.85.1, 2026-11).
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Final, TypeVar
+
+import grpc
+
+from pointsman.domain.errors import ExecutorDown, PointsmanError
+from pointsman.rpc.status import from_call
+from pointsman.telemetry import names, spans
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+_RETRIED: Final = (
+    {"service": "pointsman.v1.ClassifierService"},
+    {"service": "pointsman.v1.ExecutorService", "method": "Plan"},
+    {"service": "pointsman.v1.ExecutorService", "method": "ListCandidates"},
+    {"service": "pointsman.v1.ExecutorService", "method": "Report"},
+)
+"""Methods that cost nothing when they run twice. Execute spends quota and money: when its connection breaks, nobody
+knows whether a provider was called, so nothing repeats it but gRPC's transparent retry, when the server never saw the call."""
+
+_SERVICE_CONFIG: Final = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": _RETRIED,
+                "retryPolicy": {
+                    "maxAttempts": 3,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "0.5s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            },
+        ],
+        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+    },
+)
+
+
+def open_channel(address: str, *, message_bytes: int) -> grpc.aio.Channel:
+    """Open a channel to one of our services on this machine. Belongs to the running loop; the opener closes it.
+
+    `message_bytes` bounds a message in either direction. Connecting is lazy: an address where nothing listens fails the
+    calls.
+    """
+    return grpc.aio.insecure_channel(
+        address,
+        options=(
+            ("grpc.enable_http_proxy", 0),  # else a proxy in the environment takes loopback calls too
+            ("grpc.initial_reconnect_backoff_ms", 50),  # default 1 s: a restarted service would be found late
+            (
+                "grpc.min_reconnect_backoff_ms",
+                1_000,
+            ),  # how long one attempt to connect may take, whatever its name says
+            ("grpc.max_reconnect_backoff_ms", 500),
+            ("grpc.max_receive_message_length", message_bytes),
+            ("grpc.max_send_message_length", message_bytes),
+            ("grpc.enable_retries", 1),
+            ("grpc.service_config", _SERVICE_CONFIG),
+        ),
+    )
+
+
+async def call(
+    multicallable: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
+    request: RequestT,
+    *,
+    method: str,
+    target: str,
+    timeout_s: float | None,
+    down: type[PointsmanError] = ExecutorDown,
+) -> ResponseT:
+    """Make one unary call and return its response; a cancelled task cancels the RPC.
+
+    `method` is the full name, "pointsman.v1.ExecutorService/Plan"; `target` is the address, for the span and the
+    message. Raises the domain error that the other side meant, `down` when it could not be reached, OutOfTime after
+    `timeout_s`.
+    """
+    with spans.span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target)) as span:
+        try:
+            response = await multicallable(request, timeout=timeout_s, metadata=spans.outgoing_metadata(span))
+        except grpc.aio.AioRpcError as error:
+            span.set(names.RPC_STATUS_CODE, error.code().name)
+            span.fail(error.code().name)
+            raise from_call(error, target=target, down=down) from error
+        except asyncio.CancelledError:
+            span.set(names.RPC_STATUS_CODE, grpc.StatusCode.CANCELLED.name)
+            raise
+        span.set(names.RPC_STATUS_CODE, grpc.StatusCode.OK.name)
+        return response
+
+
+async def stream(
+    multicallable: grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT],
+    request: RequestT,
+    *,
+    method: str,
+    target: str,
+    timeout_s: float | None,
+    down: type[PointsmanError] = ExecutorDown,
+) -> AsyncGenerator[ResponseT, None]:
+    """Yield what the other side sends. Use under `contextlib.aclosing`: leaving early then cancels the RPC at once.
+
+    Breaking out of a bare `async for` over a stub's call leaves the other side working (grpcio 1.85.1, 2026-11).
+    Arguments and errors are those of `call`.
+    """
+    span = spans.open_span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target))
+    rpc = multicallable(request, timeout=timeout_s, metadata=spans.outgoing_metadata(span))
+    code = grpc.StatusCode.CANCELLED
+    try:
+        async for response in rpc:
+            yield response
+        code = grpc.StatusCode.OK
+    except grpc.aio.AioRpcError as error:
+        code = error.code()
+        span.fail(code.name)
+        raise from_call(error, target=target, down=down) from error
+    except (asyncio.CancelledError, GeneratorExit) as error:
+        span.fail_with(error)
+        raise
+    finally:
+        rpc.cancel()
+        span.set(names.RPC_STATUS_CODE, code.name)
+        span.end()
+
+
+def _attributes(method: str, target: str) -> dict[str, str | int]:
+    host, _, port = target.rpartition(":")
+    named: dict[str, str | int] = {
+        names.RPC_SYSTEM_NAME: "grpc",
+        names.RPC_METHOD: method,
+        names.SERVER_ADDRESS: host or target,
+    }
+    if port.isdecimal():
+        named[names.SERVER_PORT] = int(port)
+    return named

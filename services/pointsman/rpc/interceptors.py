@@ -1,0 +1,245 @@
+"""What surrounds every call that comes in: its span, its one log line, and the translation of what it raises.
+
+One interceptor and not three, because the three must agree on how the call ended, and each layer around a stream costs
+a generator.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Final, TypeAlias, cast
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+from structlog.typing import FilteringBoundLogger
+
+from pointsman.domain.clock import Clock
+from pointsman.domain.errors import InvalidRequest, PointsmanError, Violation
+from pointsman.rpc.status import code_of, to_status, trailers
+from pointsman.telemetry import names, spans
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Parse = Callable[[bytes], object]
+Serve = Callable[[object, Context], Any]
+"""What a servicer registered for a method: a coroutine function or an async generator function."""
+
+_QUIET: Final = ("grpc.health.v1.Health/", "grpc.reflection.")
+"""Calls that ask about the server and not for its work: no span, and a line at debug level only."""
+
+_SERVER_FAULTS: Final = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+"""Codes that make a SERVER span an error (OpenTelemetry RPC conventions, 2026-11); others are the caller's affair."""
+
+_LATE_S: Final = 0.005
+"""A call cancelled with less than this left was cancelled by its deadline: the timer may fire a moment early."""
+
+
+_MALFORMED: Final = object()
+"""Stands for a request that could not be parsed, so that it is refused inside the call and seen like any other end."""
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Gives each call a span and a line, and turns exceptions into statuses. No text of an unexpected exception leaves.
+
+    Handlers are coroutine functions or async generator functions.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._log: FilteringBoundLogger = structlog.get_logger()
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
+        """Return the handler with its surroundings; None for an unknown method, which gRPC answers UNIMPLEMENTED."""
+        path = handler_call_details.method
+        if path not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            self._wrapped[path] = self._wrap(handler, path.lstrip("/"))
+        return self._wrapped[path]
+
+    def _wrap(self, handler: Handler, method: str) -> Handler:
+        parse = cast("Parse | None", handler.request_deserializer)
+        read = _stream_of(method) if handler.request_streaming else _one_of(method)
+        # The stubs of grpcio type handlers for the synchronous server.
+        serve = cast(
+            "Serve", handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        )
+
+        async def answer_once(request: object, context: Context) -> object:
+            async with _Call(method, context, self._clock, self._log):
+                return await serve(read(request), context)
+
+        async def answer_often(request: object, context: Context) -> AsyncGenerator[object, None]:
+            async with (
+                _Call(method, context, self._clock, self._log),
+                aclosing(serve(read(request), context)) as answers,
+            ):
+                async for answer in answers:
+                    yield answer
+
+        # A streaming handler may also be a coroutine that calls context.write; grpcio's own health service is.
+        answer = answer_often if inspect.isasyncgenfunction(serve) else answer_once
+        make = _MAKERS[handler.request_streaming, handler.response_streaming]
+        return make(answer, request_deserializer=_parsing(parse), response_serializer=handler.response_serializer)
+
+
+_MAKERS: Final[dict[tuple[bool, bool], Callable[..., Handler]]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+"""How a handler is made, by (requests stream, responses stream)."""
+
+
+class _Call:
+    """One call under way, from its span to its line. Leaving it ends both once, whatever was raised."""
+
+    def __init__(self, method: str, context: Context, clock: Clock, log: FilteringBoundLogger) -> None:
+        self._method = method
+        self._context = context
+        self._clock = clock
+        self._log = log
+        self._is_quiet = method.startswith(_QUIET)
+        self._span: spans.Span | None = None
+        self._started_s = 0.0
+
+    async def __aenter__(self) -> None:
+        self._started_s = self._clock.monotonic()
+        if not self._is_quiet:
+            caller = {key: value for key, value in self._context.invocation_metadata() or () if isinstance(value, str)}
+            about = {names.RPC_SYSTEM_NAME: "grpc", names.RPC_METHOD: self._method}
+            self._span = spans.serve_span(self._method, caller, attributes=about)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        match error:
+            case None | grpc.aio.AbortError():
+                self._end(_code_so_far(self._context))
+            case asyncio.CancelledError() | GeneratorExit():
+                self._end(self._code_of_cancellation(), cancelled_by=error)
+            case PointsmanError():
+                await self._refuse(error)
+            case _:
+                await self._refuse(PointsmanError("an exception that nobody expected"), unexpected=error)
+
+    async def _refuse(self, error: PointsmanError, unexpected: BaseException | None = None) -> None:
+        """End the call with the status of `error`; raises AbortError."""
+        code = code_of(error)
+        if code is grpc.StatusCode.INTERNAL and unexpected is None:
+            unexpected = error
+        known = {"trace_id": self._span.trace_id if self._span else ""}
+        if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+            known["request_id"] = request_id
+        status = to_status(error, now=self._clock.now(), known=known)
+        self._end(code, reason=error.reason, unexpected=unexpected)
+        await self._context.abort(code, status.message, trailers(error, status))
+
+    def _end(
+        self,
+        code: grpc.StatusCode,
+        *,
+        reason: str = "",
+        unexpected: BaseException | None = None,
+        cancelled_by: BaseException | None = None,
+    ) -> None:
+        if self._span is not None:
+            self._span.set(names.RPC_STATUS_CODE, code.name)
+            self._span.set(names.REASON, reason or None)
+            if code in _SERVER_FAULTS:
+                self._span.fail(code.name)
+            if cancelled_by is not None:
+                self._span.fail_with(cancelled_by)
+            self._span.end()
+        line: dict[str, Any] = {
+            "method": self._method,
+            "code": code.name,
+            "duration_s": round(self._clock.monotonic() - self._started_s, 6),
+        }
+        if reason:
+            line["reason"] = reason
+        if self._span is not None:
+            line["trace_id"] = self._span.trace_id
+        if unexpected is not None:
+            self._log.error(names.EVENT_CALL_ENDED, exc_info=unexpected, **line)
+        elif self._is_quiet:
+            self._log.debug(names.EVENT_CALL_ENDED, **line)
+        elif code in _SERVER_FAULTS:
+            self._log.warning(names.EVENT_CALL_ENDED, **line)
+        else:
+            self._log.info(names.EVENT_CALL_ENDED, **line)
+
+    def _code_of_cancellation(self) -> grpc.StatusCode:
+        remaining_s: float | None = self._context.time_remaining()
+        if remaining_s is not None and remaining_s < _LATE_S:
+            return grpc.StatusCode.DEADLINE_EXCEEDED
+        return grpc.StatusCode.CANCELLED
+
+
+def _code_so_far(context: Context) -> grpc.StatusCode:
+    """Return the code that the handler set, with or without an abort; OK when it set none.
+
+    gRPC hands back numbers too.
+    """
+    code: object = context.code()
+    if isinstance(code, grpc.StatusCode):
+        return code
+    return next((known for known in grpc.StatusCode if known.value[0] == code), grpc.StatusCode.OK)
+
+
+def _parsing(parse: Parse | None) -> Parse | None:
+    if parse is None:  # the handler takes bytes
+        return None
+
+    def parse_or_mark(message: bytes) -> object:
+        try:
+            return parse(message)
+        except DecodeError:
+            return _MALFORMED
+
+    return parse_or_mark
+
+
+def _one_of(method: str) -> Callable[[object], object]:
+    def read(request: object) -> object:
+        if request is _MALFORMED:
+            raise _malformed(method)
+        return request
+
+    return read
+
+
+def _stream_of(method: str) -> Callable[[Any], AsyncIterator[object]]:
+    async def read(requests: AsyncIterator[object]) -> AsyncIterator[object]:
+        async for request in requests:
+            if request is _MALFORMED:
+                raise _malformed(method)
+            yield request
+
+    return read
+
+
+def _malformed(method: str) -> InvalidRequest:
+    message = (
+        f"the bytes are not the message that {method} takes, or a string in it is not UTF-8; build it from the protos"
+    )
+    return InvalidRequest(Violation(field="", reason="REQUEST_MALFORMED", message=message))

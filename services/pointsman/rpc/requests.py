@@ -1,0 +1,182 @@
+"""Requests, read and checked once: Protobuf in, a domain Request that cannot be wrong out; and back for the next."""
+
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+from typing import Final
+
+from pointsman.config.settings import LimitsSettings
+from pointsman.domain.errors import InvalidRequest, PromptTooLarge, Violation
+from pointsman.domain.prompt import (
+    Image,
+    ImageUrl,
+    Message,
+    Options,
+    Part,
+    Prompt,
+    Request,
+    Role,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from pointsman.domain.verdict import Verdict
+from pointsman.rpc.check_options import category_violations, id_violations, label_violations, options_violations
+from pointsman.rpc.check_prompt import ambiguous, conversation_violations, text_violations
+from pointsman.rpc.convert import ROLES, tool_call_from_pb, tool_call_to_pb, verdict_from_pb, verdict_to_pb
+from pointsman.v1 import executor_pb2, router_pb2
+from pointsman.v1 import types_pb2 as pb
+
+RouterRequest = router_pb2.RouteRequest | router_pb2.StreamRouteRequest | router_pb2.ExplainRequest
+
+_MAX_VIOLATIONS: Final = 20
+"""More of them help nobody, and the details of a status are small."""
+
+
+def request_from_pb(request_pb: RouterRequest, limits: LimitsSettings, categories: Collection[str]) -> Request:
+    """Return the request as the caller made it; `options.category` is empty or one of `categories`.
+
+    Raises InvalidRequest with one violation a field, PromptTooLarge when the first of them is the size of the text.
+    """
+    found = [*_violations(request_pb, limits)]
+    if request_pb.options.category:
+        found.extend(category_violations(request_pb.options.category, categories, "options.category"))
+    _refuse(found)
+    return _request(request_pb)
+
+
+def execute_request_from_pb(
+    request_pb: executor_pb2.ExecuteRequest, limits: LimitsSettings, categories: Collection[str]
+) -> tuple[Request, str, Verdict | None]:
+    """Return the request, the category whose pool to use, and the verdict behind it, None when there was none.
+
+    Raises as `request_from_pb` does; the category is required here.
+    """
+    found = [*_violations(request_pb, limits), *category_violations(request_pb.category, categories, "category")]
+    _refuse(found)
+    verdict = verdict_from_pb(request_pb.verdict) if request_pb.HasField("verdict") else None
+    return _request(request_pb), request_pb.category, verdict
+
+
+def execute_request_to_pb(request: Request, category: str, verdict: Verdict | None) -> executor_pb2.ExecuteRequest:
+    """Return the message for the Executor."""
+    return executor_pb2.ExecuteRequest(
+        messages=[message_to_pb(message) for message in request.prompt.messages],
+        category=category,
+        options=options_to_pb(request.options),
+        request_id=request.request_id,
+        session_id=request.session_id,
+        labels=dict(request.labels),
+        verdict=verdict_to_pb(verdict) if verdict else None,
+    )
+
+
+def message_to_pb(message: Message) -> pb.Message:
+    """Return one turn as a message."""
+    return pb.Message(role=ROLES.to_pb(message.role), parts=[_part_to_pb(part) for part in message.parts])
+
+
+def options_to_pb(options: Options) -> pb.Options:
+    """Return the options as a message."""
+    return pb.Options(
+        category=options.category,
+        max_output_tokens=options.max_output_tokens,
+        temperature=options.temperature,
+        stop=options.stop,
+        json_schema=options.json_schema,
+        tools=[
+            pb.Tool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters_json_schema)
+            for tool in options.tools
+        ],
+        local_only=options.local_only,
+        max_cost_usd=None if options.max_cost_usd is None else float(options.max_cost_usd),
+        max_attempts=options.max_attempts,
+    )
+
+
+def options_from_pb(options_pb: pb.Options) -> Options:
+    """Return the options, unchecked."""
+    has = options_pb.HasField
+    return Options(
+        category=options_pb.category,
+        max_output_tokens=options_pb.max_output_tokens if has("max_output_tokens") else None,
+        temperature=options_pb.temperature if has("temperature") else None,
+        stop=tuple(options_pb.stop),
+        json_schema=options_pb.json_schema,
+        tools=tuple(
+            Tool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters_json_schema)
+            for tool in options_pb.tools
+        ),
+        local_only=options_pb.local_only,
+        max_cost_usd=Decimal(repr(options_pb.max_cost_usd)) if has("max_cost_usd") else None,
+        max_attempts=options_pb.max_attempts if has("max_attempts") else None,
+    )
+
+
+def _refuse(found: list[Violation]) -> None:
+    if not found:
+        return
+    error = PromptTooLarge if found[0].reason == "PROMPT_TOO_LARGE" else InvalidRequest
+    raise error(*found[:_MAX_VIOLATIONS])
+
+
+def _violations(request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits: LimitsSettings) -> Iterator[Violation]:
+    if not request_pb.messages:
+        yield from text_violations(request_pb.text, limits)
+    elif request_pb.text:
+        yield ambiguous()
+    else:
+        yield from conversation_violations(request_pb.messages, limits)
+    yield from options_violations(request_pb.options)
+    yield from id_violations(request_pb.request_id, "request_id")
+    yield from id_violations(request_pb.session_id, "session_id")
+    yield from label_violations(request_pb.labels)
+
+
+def _request(request_pb: RouterRequest | executor_pb2.ExecuteRequest) -> Request:
+    if request_pb.messages:
+        messages = tuple(_message_from_pb(message_pb) for message_pb in request_pb.messages)
+    else:
+        messages = (Message(role=Role.USER, parts=(Text(text=request_pb.text),)),)
+    return Request(
+        prompt=Prompt(messages=messages),
+        options=options_from_pb(request_pb.options),
+        request_id=request_pb.request_id,
+        session_id=request_pb.session_id,
+        labels=tuple(sorted(request_pb.labels.items())),
+    )
+
+
+def _message_from_pb(message_pb: pb.Message) -> Message:
+    """Return a checked turn; its role is known and each part is set."""
+    role = ROLES.from_pb(message_pb.role) or Role.USER
+    return Message(role=role, parts=tuple(_part_from_pb(part_pb) for part_pb in message_pb.parts))
+
+
+def _part_from_pb(part_pb: pb.Part) -> Part:
+    match part_pb.WhichOneof("kind"):
+        case "image":
+            return Image(content=part_pb.image.data, mime_type=part_pb.image.mime_type)
+        case "image_url":
+            return ImageUrl(url=part_pb.image_url.url)
+        case "tool_call":
+            return tool_call_from_pb(part_pb.tool_call)
+        case "tool_result":
+            told = part_pb.tool_result
+            return ToolResult(tool_call_id=told.tool_call_id, text=told.text, is_error=told.is_error)
+        case _:
+            return Text(text=part_pb.text)
+
+
+def _part_to_pb(part: Part) -> pb.Part:
+    match part:
+        case Text(text=text):
+            return pb.Part(text=text)
+        case Image(content=content, mime_type=mime_type):
+            return pb.Part(image=pb.ImageBytes(data=content, mime_type=mime_type))
+        case ImageUrl(url=url):
+            return pb.Part(image_url=pb.ImageUrl(url=url))
+        case ToolCall():
+            return pb.Part(tool_call=tool_call_to_pb(part))
+        case ToolResult(tool_call_id=tool_call_id, text=text, is_error=is_error):
+            return pb.Part(tool_result=pb.ToolResult(tool_call_id=tool_call_id, text=text, is_error=is_error))

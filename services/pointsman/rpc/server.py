@@ -1,0 +1,118 @@
+"""A gRPC server as every Pointsman service has it: health, reflection, limits, and a stop that loses no call."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from pointsman.domain.clock import Clock
+from pointsman.domain.errors import SettingsError
+from pointsman.rpc.interceptors import CallInterceptor
+from pointsman.telemetry import names
+
+Register = Callable[[grpc.aio.Server], None]
+
+WATCHERS: Final = 16
+"""Calls beyond `concurrent_calls`, because each health watch holds one for as long as it lasts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """How a server listens.
+
+    `address` is "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message
+    in either direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
+    """
+
+    address: str
+    message_bytes: int
+    concurrent_calls: int
+    reflection: bool
+    grace_s: float
+
+
+class Server:
+    """One listening address with its services. Starts once, stops once; belongs to the running loop."""
+
+    def __init__(self, options: ServerOptions, *, services: Mapping[str, Register], clock: Clock) -> None:
+        """Keep what to serve: full service names, and for each what adds its servicer to the server."""
+        self._options = options
+        self._services = services
+        self._health = health.aio.HealthServicer()
+        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+        self._port = 0
+        self._server = grpc.aio.server(
+            interceptors=[CallInterceptor(clock)],
+            maximum_concurrent_rpcs=options.concurrent_calls + WATCHERS,
+            options=(
+                ("grpc.so_reuseport", 0),  # else a second server on the port gets half of the calls, without any error
+                ("grpc.max_receive_message_length", options.message_bytes),
+                ("grpc.max_send_message_length", options.message_bytes),
+                # Above the limit of calls, so that one too many is refused at once and not queued in the peer's channel.
+                ("grpc.max_concurrent_streams", 4 * (options.concurrent_calls + WATCHERS)),
+            ),
+        )
+        for register in services.values():
+            register(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if options.reflection:
+            listed = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(listed, self._server)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; 0 before the start."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """Where to reach the server, with the real port."""
+        if self._options.address.startswith("unix:"):
+            return self._options.address
+        return f"{self._options.address.rpartition(':')[0]}:{self._port}"
+
+    async def start(self) -> None:
+        """Bind and serve. Raises SettingsError when the address cannot be used."""
+        address = self._options.address
+        _refuse_the_open_network(address)
+        try:
+            self._port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            wrong = "it is in use, or not an address of this machine"
+            message = f"cannot listen on {address}: {wrong}; stop what listens there, or set another"
+            raise SettingsError(message, address=address) from error
+        await self._server.start()
+        for service in ("", *self._services):
+            await self.set_health(service, serving=True)
+        self._log.info(names.EVENT_SERVER_STARTED, address=self.address, services=list(self._services))
+
+    async def stop(self) -> None:
+        """Tell health watchers, take no new calls, let calls under way end within the grace, cancel the rest."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(self._options.grace_s)
+        self._log.info(names.EVENT_SERVER_STOPPED, address=self.address)
+
+    async def set_health(self, service: str, *, serving: bool) -> None:
+        """Say whether a service can take work; "" is the server as a whole."""
+        status = health_pb2.HealthCheckResponse
+        await self._health.set(service, status.SERVING if serving else status.NOT_SERVING)
+
+
+def _refuse_the_open_network(address: str) -> None:
+    """Raise SettingsError for an address that others can reach: there is no TLS and no check of callers yet."""
+    host = address.rpartition(":")[0].strip("[]")
+    if address.startswith("unix:") or host == "localhost":
+        return
+    try:
+        is_loopback = ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        wrong = "others can reach it, and calls are neither encrypted nor checked yet"
+        message = f"cannot listen on {address}: {wrong}; use 127.0.0.1, localhost or unix:/path"
+        raise SettingsError(message, address=address)

@@ -1,0 +1,191 @@
+"""Where spans and log lines go. The only importer of the OpenTelemetry SDK; configured once, where a process starts.
+
+Without `otlp_endpoint` there is no SDK: a call then costs no span, and still has a trace id for its log lines and its
+response (see `spans.serve_span`).
+"""
+
+import logging
+import re
+import sys
+import threading
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import IO, Any, Final, Self, cast
+from uuid import uuid4
+
+import orjson
+import structlog
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from pointsman.config.settings import TelemetrySettings
+from pointsman.telemetry import names, spans
+
+MASK: Final = "[masked]"
+
+_SECRET_FIELD: Final = re.compile(r"api.?key|authorization|password|secret|credential", re.IGNORECASE)
+_SECRET_VALUE: Final = re.compile(
+    r"\b(?:sk|rk|pk)-[\w-]{16,}|\bAIza[\w-]{30,}|\bBearer\s+[\w.~+/=-]{8,}", re.IGNORECASE
+)
+"""Keys as OpenAI, Anthropic, DeepSeek, Moonshot (sk-…) and Google (AIza…) write them (2026-11), and bearer tokens."""
+_SECRET_BYTES: Final = re.compile(_SECRET_VALUE.pattern.encode(), re.IGNORECASE)
+
+_EXPORT_TIMEOUT_S: Final = 5.0
+_CLOSE_TIMEOUT_S: Final = 2.0
+_QUEUED_SPANS: Final = 16_384
+_EXPORT_DELAY_MS: Final = 1_000
+
+
+class Telemetry:
+    """What `configure` started. Close it last, after the servers."""
+
+    def __init__(self, provider: TracerProvider | None, exporter: OTLPSpanExporter | None) -> None:
+        self._provider = provider
+        self._exporter = exporter
+
+    def flush(self, timeout_s: float = _CLOSE_TIMEOUT_S) -> bool:
+        """Hand over the spans that wait, and tell whether that was done in time. Blocks; not for a running loop."""
+        if self._provider is None:
+            return True
+        # The SDK's own flush takes no notice of its timeout (opentelemetry-sdk 1.45.2, 2026-11).
+        thread = threading.Thread(target=self._provider.force_flush, name="flush of spans", daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        return not thread.is_alive()
+
+    def close(self) -> None:
+        """Flush and stop. Takes a few seconds at most, whatever became of the collector."""
+        if self._provider is None or self._exporter is None:
+            return
+        self.flush()
+        spans.record_with(None)
+        self._exporter.shutdown()  # before the provider: an export that waits for a dead collector gives up now
+        self._provider.shutdown()
+        self._provider = None
+        logging.getLogger(_SDK_LOGGER).removeHandler(_RELAY)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Close."""
+        self.close()
+
+
+def configure(settings: TelemetrySettings, *, service: str, sink: IO[bytes] | None = None) -> Telemetry:
+    """Send spans and log lines where the settings say; `service` names the process, such as "pointsman-router".
+
+    Lines go to standard error, or to `sink`: standard output belongs to what a command prints.
+    """
+    _configure_logs(settings, sink or sys.stderr.buffer)
+    if not settings.otlp_endpoint:
+        return Telemetry(None, None)
+    exporter = OTLPSpanExporter(
+        endpoint=settings.otlp_endpoint,
+        insecure=not settings.otlp_endpoint.startswith("https://"),
+        timeout=_EXPORT_TIMEOUT_S,
+    )
+    about = {
+        names.SERVICE_NAME: service,
+        names.SERVICE_VERSION: version("pointsman"),
+        names.SERVICE_INSTANCE_ID: str(uuid4()),
+    }
+    sdk_log = logging.getLogger(_SDK_LOGGER)
+    sdk_log.addHandler(_RELAY)
+    sdk_log.propagate = False
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(settings.sample_ratio)),
+        resource=Resource.create(about),
+        shutdown_on_exit=False,
+    )
+    provider.add_span_processor(
+        BatchSpanProcessor(exporter, max_queue_size=_QUEUED_SPANS, schedule_delay_millis=_EXPORT_DELAY_MS)
+    )
+    spans.record_with(provider.get_tracer(names.TRACER, version("pointsman")))
+    return Telemetry(provider, exporter)
+
+
+class _Relay(logging.Handler):
+    """Turns what the SDK logs, such as a collector that does not answer, into our lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record as an event."""
+        structlog.get_logger().warning(names.EVENT_SPANS_UNDELIVERED, detail=record.getMessage())
+
+
+_SDK_LOGGER: Final = "opentelemetry"
+_RELAY: Final = _Relay()
+
+
+class LineWriter:
+    """Writes finished lines to a sink. One that is full or gone loses lines and stops nothing; `lost` counts them."""
+
+    def __init__(self, sink: IO[bytes]) -> None:
+        self._sink = sink
+        self.lost = 0
+
+    def msg(self, line: bytes | str) -> None:
+        """Write one line."""
+        encoded = line.encode(errors="backslashreplace") if isinstance(line, str) else line
+        try:
+            self._sink.write(encoded + b"\n")
+            self._sink.flush()
+        except (OSError, ValueError):  # no space, a broken pipe; ValueError: the sink was closed
+            self.lost += 1
+
+    debug = info = warning = error = critical = msg
+
+
+def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> None:
+    writer = LineWriter(sink)
+    as_json = settings.log_format == "json"
+    render: Callable[..., Any] = (
+        structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sink.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            add_trace_ids,
+            *([structlog.processors.format_exc_info] if as_json else []),
+            mask_secret_fields,
+            render,
+            cast("Processor", mask_secret_values),  # takes the finished line, which the type has no word for
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        logger_factory=lambda *_: writer,
+        cache_logger_on_first_use=True,
+    )
+
+
+def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the ids of the current span, where there is one and the event does not name them."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event.setdefault("trace_id", trace.format_trace_id(context.trace_id))
+        event.setdefault("span_id", trace.format_span_id(context.span_id))
+    return event
+
+
+def mask_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Hide the values of fields whose names speak of keys. `api_key_env` holds a name and may be seen."""
+    for field, value in event.items():
+        if isinstance(value, str) and _SECRET_FIELD.search(field) and not field.endswith("_env"):
+            event[field] = MASK
+    return event
+
+
+def mask_secret_values(_logger: WrappedLogger, _method: str, line: bytes | str) -> bytes | str:
+    """Hide what looks like a key anywhere in the finished line, tracebacks included: the last net, not the first."""
+    if isinstance(line, str):
+        return _SECRET_VALUE.sub(MASK, line)
+    return _SECRET_BYTES.sub(MASK.encode(), line)
