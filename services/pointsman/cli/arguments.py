@@ -1,0 +1,50 @@
+"""Arguments that several commands take, with their help."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+ROUTER: Final = "127.0.0.1:50051"
+EXECUTOR: Final = "127.0.0.1:50053"
+TIMEOUT_S: Final = 120.0
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="Settings file. Without it: $POINTSMAN_CONFIG, else deploy/pointsman.toml, else the one that came with Pointsman.",
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON for scripts: one object, or one a line, and nothing else.")
+]
+Text = Annotated[str, typer.Argument(help="The prompt; - reads it from standard input.", show_default=False)]
+Images = Annotated[
+    list[Path] | None,
+    typer.Option("--image", "-i", metavar="FILE", help="A PNG, JPEG, GIF or WebP image; may be repeated."),
+]
+Category = Annotated[
+    str,
+    typer.Option(
+        "--category",
+        metavar="NAME",
+        help="Skip classification: reasoning, coding, quick, vision, review, or one of yours.",
+    ),
+]
+MaxOutputTokens = Annotated[
+    int | None,
+    typer.Option("--max-output-tokens", metavar="N", min=1, max=1_000_000, help="Longest answer, in tokens."),
+]
+LocalOnly = Annotated[bool, typer.Option("--local-only", help="The prompt must not leave this machine.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.001, max=86_400, help="Give up after so many seconds.")
+]
+RouterAddress = Annotated[
+    str, typer.Option("--address", envvar="POINTSMAN_ROUTER", metavar="HOST:PORT", help="Where the Router listens.")
+]
+ExecutorAddress = Annotated[
+    str, typer.Option("--address", envvar="POINTSMAN_EXECUTOR", metavar="HOST:PORT", help="Where the Executor listens.")
+]

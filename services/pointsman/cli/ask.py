@@ -1,0 +1,81 @@
+"""What `route` and `explain` share: the prompt and pictures as they were given, and the failures of a call in plain words."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pointsman.cli.failure import Failure, Misuse
+from pointsman.cli.terminal import print_json, printable, seconds
+from pointsman.domain.image import MIME_TYPES, mime_type_of
+from pointsman_client import PoolExhausted, RouteError, Unreachable
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What to ask and of whom. `category` is empty when the classifier shall rule; None leaves a bound to the server."""
+
+    text: str
+    images: tuple[bytes, ...]
+    category: str
+    max_output_tokens: int | None
+    local_only: bool
+    timeout_s: float
+    address: str
+
+
+def read_text(argument: str) -> str:
+    """Return the prompt: the argument itself, or standard input for "-". Raises Misuse for bytes that are not UTF-8."""
+    if argument != STDIN:
+        return _utf8(argument.encode(errors="surrogateescape"), "the prompt")
+    return _utf8(sys.stdin.buffer.read(), "standard input")
+
+
+def read_images(paths: Sequence[Path]) -> tuple[bytes, ...]:
+    """Return the contents of image files. Raises Misuse for a file that cannot be read or is no image that models take."""
+    return tuple(map(_image, paths))
+
+
+def _image(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Misuse(f"--image {path} cannot be read: {error.strerror}") from error
+    if mime_type_of(content) is None:
+        kinds = ", ".join(kind.removeprefix("image/").upper() for kind in MIME_TYPES)
+        what = "is empty" if not content else "is no image that models take"
+        raise Misuse(f"--image {path} {what}; give one of {kinds}, told by its content and not by its name")
+    return content
+
+
+def _utf8(content: bytes, what: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Misuse(
+            f"{what} is not UTF-8 text (byte {error.start}); convert it first, for example with iconv"
+        ) from error
+
+
+@contextmanager
+def failures_said(address: str, *, as_json: bool) -> Iterator[None]:
+    """Turn the failure of a call into one of the command. Under --json, standard output gets it as an object too."""
+    try:
+        yield
+    except RouteError as error:
+        message = _said(error, address)
+        if as_json:
+            print_json({"error": {"reason": error.reason, "code": error.code.name, "message": message}})
+        raise Failure(message) from error
+
+
+def _said(error: RouteError, address: str) -> str:
+    message = printable(error.message)
+    if isinstance(error, Unreachable) and error.reason == error.code.name:  # gRPC's own words help nobody
+        return f"no Pointsman answers at {address}; start one with `pointsman up`, or name it with --address"
+    if isinstance(error, PoolExhausted) and error.retry_after_s is not None:
+        return f"{message}\nthe first candidate is free again in {seconds(error.retry_after_s)}"
+    return message

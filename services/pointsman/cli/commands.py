@@ -1,0 +1,354 @@
+"""What the command line offers: the names, arguments and help of every command. What one does stands in the file of its name."""
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from pointsman.cli.arguments import (
+    EXECUTOR,
+    ROUTER,
+    TIMEOUT_S,
+    Category,
+    Config,
+    ExecutorAddress,
+    Images,
+    Json,
+    LocalOnly,
+    MaxOutputTokens,
+    RouterAddress,
+    Text,
+    Timeout,
+)
+
+SIMULATOR_PORT: Final = 50_060
+"""Clear of the services' own ports, so that both can run."""
+
+HELP: Final = """
+Send each prompt to the model that is able and free, and to no other.
+
+A small local classifier says what kind of work a prompt is; Pointsman knows which models are able and free before it calls one,
+and answers from a local model when no provider can.
+"""
+EPILOG: Final = """
+\b
+First steps:
+  pointsman demo                 see it work, without keys and without Ollama
+  pointsman doctor               what is there, what is missing, how to get it
+  pointsman up                   start it
+  pointsman route "2+2는?"       ask it
+
+Each command explains itself: pointsman route --help
+"""
+
+app = typer.Typer(
+    help=HELP,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _shown(short: str, *examples: str) -> dict[str, Any]:
+    """Return how a command is shown: in a few words in the list of commands, and with examples below its own help."""
+    return {"short_help": short, "epilog": "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)}
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001 - typer hands the value over like this
+    if value:
+        typer.echo(f"pointsman {installed_version('pointsman')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+@app.command(
+    **_shown(
+        "Start all three services, and serve.",
+        "pointsman up",
+        "pointsman up --config my.toml",
+        "POINTSMAN__ROUTER__ADDRESS=127.0.0.1:6000 pointsman up",
+    )
+)
+def up(*, config: Config = None, as_json: Json = False) -> None:
+    """Start Router, Classifier and Executor in one process, and serve until Ctrl-C.
+
+    Says where they listen, which models can be called, and what is missing.
+    """
+    from pointsman.cli.up import up as start
+
+    start(config, as_json=as_json)
+
+
+@app.command(
+    **_shown("Start one of the services alone.", "pointsman serve executor", "pointsman serve router --config my.toml")
+)
+def serve(
+    service: Annotated[
+        Literal["router", "classifier", "executor"], typer.Argument(help="Which service to start.", show_default=False)
+    ],
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Start one of the three services alone, and serve until Ctrl-C."""
+    from pointsman.cli.up import serve as start
+
+    start(service, config, as_json=as_json)
+
+
+@app.command(
+    **_shown(
+        "Have one prompt answered.",
+        'pointsman route "2+2는?"',
+        'pointsman route "What is in this picture?" --image cat.png',
+        "git diff | pointsman route - --category coding",
+        'pointsman route "Draft a polite refusal." --local-only --json',
+    )
+)
+def route(
+    text: Text,
+    *,
+    image: Images = None,
+    category: Category = "",
+    max_output_tokens: MaxOutputTokens = None,
+    local_only: LocalOnly = False,
+    timeout: Timeout = TIMEOUT_S,
+    address: RouterAddress = ROUTER,
+    as_json: Json = False,
+) -> None:
+    """Have one prompt answered by a running stack.
+
+    The answer goes to standard output; who gave it, how long it took and what it cost to standard error.
+    """
+    from pointsman.cli.ask import Ask, read_images, read_text
+    from pointsman.cli.route import route as ask_router
+
+    ask = Ask(
+        text=read_text(text),
+        images=read_images(image or ()),
+        category=category,
+        max_output_tokens=max_output_tokens,
+        local_only=local_only,
+        timeout_s=timeout,
+        address=address,
+    )
+    ask_router(ask, as_json=as_json)
+
+
+@app.command(
+    **_shown(
+        "Show how a prompt would be routed, and why.",
+        'pointsman explain "Prove that there are infinitely many primes."',
+        'pointsman explain "이 글을 고쳐줘: …" --json',
+    )
+)
+def explain(
+    text: Text,
+    *,
+    image: Images = None,
+    category: Category = "",
+    max_output_tokens: MaxOutputTokens = None,
+    local_only: LocalOnly = False,
+    timeout: Timeout = TIMEOUT_S,
+    address: RouterAddress = ROUTER,
+    as_json: Json = False,
+) -> None:
+    """Show how a prompt would be routed now, and why. Calls no provider and costs nothing."""
+    from pointsman.cli.ask import Ask, read_images, read_text
+    from pointsman.cli.explain import explain as ask_router
+
+    ask = Ask(
+        text=read_text(text),
+        images=read_images(image or ()),
+        category=category,
+        max_output_tokens=max_output_tokens,
+        local_only=local_only,
+        timeout_s=timeout,
+        address=address,
+    )
+    ask_router(ask, as_json=as_json)
+
+
+@app.command(
+    **_shown(
+        "Show every candidate: quota left, state, price, key.",
+        "pointsman pools",
+        "pointsman pools --category coding --watch",
+    )
+)
+def pools(
+    *,
+    category: Annotated[str, typer.Option("--category", metavar="NAME", help="Only the pool of this category.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show changes as they happen, until Ctrl-C.")] = False,
+    address: ExecutorAddress = EXECUTOR,
+    as_json: Json = False,
+) -> None:
+    """Show every candidate of a running stack: what is left of its quota, since when and until when it is out, price, key."""
+    from pointsman.cli.pools import pools as show
+
+    show(address, category=category, watch=watch, as_json=as_json)
+
+
+@app.command(
+    **_shown(
+        "Sum up calls, waste, time and cost.",
+        "pointsman report",
+        "pointsman report --by category --since 30d",
+        "pointsman report --by label --json",
+    )
+)
+def report(
+    *,
+    by: Annotated[
+        Literal["category", "candidate", "caller", "day", "label"] | None,
+        typer.Option("--by", help="One row for each of these.", show_default=False),
+    ] = None,
+    since: Annotated[str, typer.Option("--since", metavar="SPAN", help="Only the last 90m, 12h, 30d or 4w.")] = "",
+    address: ExecutorAddress = EXECUTOR,
+    as_json: Json = False,
+) -> None:
+    """Sum up what a running stack was asked: calls per request, wasted share, time, cost."""
+    from pointsman.cli.report import report as show
+
+    show(address, group_by=by or "", since=since, as_json=as_json)
+
+
+@app.command(
+    **_shown(
+        "Find out what is missing here, and how to get it.",
+        "pointsman doctor",
+        "pointsman doctor --json | jq '.findings[] | select(.level != \"ok\")'",
+    )
+)
+def doctor(*, config: Config = None, as_json: Json = False) -> None:
+    """Look at everything that Pointsman needs on this machine, and say what to do about what is missing.
+
+    Settings, ports, Ollama and its models, keys (by the names of their variables only), limits. Leaves with 1 when no model could
+    answer.
+    """
+    from pointsman.cli.doctor import doctor as examine
+
+    raise typer.Exit(examine(config, as_json=as_json))
+
+
+@app.command(**_shown("Bring the two local models.", "pointsman pull", "pointsman pull --only classifier"))
+def pull(
+    *,
+    only: Annotated[
+        Literal["classifier", "fallback"] | None,
+        typer.Option(
+            "--only", help="Just the small model that classifies, or just the one that answers.", show_default=False
+        ),
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the two local models through Ollama: about 16 GB to answer when no provider can, about 1 GB to classify.
+
+    Can be stopped and started again at any time; what has come is kept.
+    """
+    from pointsman.cli.pull import RESUME
+    from pointsman.cli.pull import pull as bring
+
+    try:
+        bring(config, only=only, as_json=as_json)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped. {RESUME}", err=True)
+        raise typer.Exit(130) from None
+
+
+@app.command("check-config", **_shown("Check a settings file.", "pointsman check-config my.toml"))
+def check_config(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The settings file.", show_default=False)],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Read a settings file exactly as the start does, and show what it amounts to or what is wrong with it."""
+    from pointsman.cli.check_config import check_config as check
+
+    check(file, as_json=as_json)
+
+
+@app.command(
+    **_shown(
+        "Play the providers on this machine, invented answers.",
+        "pointsman simulate",
+        "pointsman simulate --scenario calm --seed 7",
+    )
+)
+def simulate(
+    *,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=0,
+            max=65_534,
+            help="Port of the providers; Ollama gets the next one. 0: any two.",
+        ),
+    ] = SIMULATOR_PORT,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed answers the same.")] = 1,
+    scenario: Annotated[
+        Literal["busy-hour", "calm", "instant"],
+        typer.Option(
+            "--scenario", help="busy-hour: low limits, all in use; calm: no limits; instant: calm, and at once."
+        ),
+    ] = "busy-hour",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Play the providers and Ollama on this machine, to rehearse against. Every answer is invented, and says so."""
+    from pointsman.cli.simulate import simulate as play
+
+    play(config, port=port, seed=seed, scenario=scenario, as_json=as_json)
+
+
+@app.command(
+    **_shown("See it work, without keys and without Ollama.", "pointsman demo", "pointsman demo --once --json")
+)
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Leave after the table instead of staying up.")] = False,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed simulates the same hour.")] = 1,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """See Pointsman work without keys and without Ollama: real services, simulated providers, and the before/after table."""
+    from pointsman.cli.demo import demo as show
+
+    show(config, once=once, as_json=as_json, seed=seed)
+
+
+def main() -> None:
+    """Run the command line; the exit code is 0, 1 when what was asked for failed, 2 for bad usage or settings."""
+    from pointsman.cli.failure import Failure
+    from pointsman.domain.errors import PointsmanError, SettingsError
+
+    try:
+        app(prog_name="pointsman")
+    except Failure as failure:
+        _leave(str(failure), failure.exit_code)
+    except SettingsError as error:
+        _leave(error.message, 2)
+    except PointsmanError as error:
+        _leave(error.message, 1)
+
+
+def _leave(message: str, code: int) -> None:
+    typer.echo(f"pointsman: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,121 @@
+"""`pointsman explain`: how a prompt would be routed now, as a tree. No provider is called."""
+
+from datetime import datetime
+from typing import Final
+
+from rich.tree import Tree
+
+from pointsman.cli.ask import Ask, failures_said
+from pointsman.cli.executor import as_json as message_as_json
+from pointsman.cli.loop import run
+from pointsman.cli.terminal import dollars, print_json, printable, screen, seconds
+from pointsman.domain.clock import SystemClock
+from pointsman.domain.prompt import Options
+from pointsman.domain.trail import Skip
+from pointsman.domain.verdict import DecidedBy, ModelHop, Verdict
+from pointsman.rpc import convert
+from pointsman.rpc.requests import options_to_pb
+from pointsman_client import Client, Explanation
+
+DECIDERS: Final = {
+    DecidedBy.CALLER: "you named it",
+    DecidedBy.RULE: "a rule: an image is attached",
+    DecidedBy.EMBEDDED: "the embedded classifier",
+    DecidedBy.MODEL: "the small local model",
+    DecidedBy.FUSION: "the embedded classifier and the small local model together",
+    DecidedBy.DEFAULT: "the default of the settings, because the Classifier did not rule",
+}
+
+HOPS: Final = {
+    ModelHop.ANSWERED: "asked",
+    ModelHop.NOT_NEEDED: "not asked: it was decided without",
+    ModelHop.CONFIDENT: "not asked: the embedded classifier was sure enough",
+    ModelHop.SWITCHED_OFF: 'not asked: classifier.mode is "embedded"',
+    ModelHop.STARTING: "not asked: it is still being loaded",
+    ModelHop.MODEL_MISSING: "not asked: Ollama does not have it; `pointsman pull` gets it",
+    ModelHop.SELF_TEST_FAILED: "not asked: its self-test failed; `pointsman doctor` says how",
+    ModelHop.COOLING: "not asked: it failed lately, or Ollama does not run",
+    ModelHop.BUSY: "not asked: as many questions as allowed were under way",
+    ModelHop.NO_TIME: "not asked: too little time was left",
+    ModelHop.LATE: "asked, but late",
+    ModelHop.FAILED: "asked, but the call failed",
+    ModelHop.UNCLEAR: "asked, but its answer named no category clearly",
+}
+
+
+def explain(ask: Ask, *, as_json: bool) -> None:
+    """Print the decision. Raises Failure."""
+    explanation = run(_explain(ask, as_json=as_json))
+    if as_json:
+        print_json(message_as_json(explanation.response))
+    else:
+        screen().print(tree(explanation, SystemClock().now()))
+
+
+async def _explain(ask: Ask, *, as_json: bool) -> Explanation:
+    async with Client(ask.address) as client:
+        with failures_said(ask.address, as_json=as_json):
+            return await client.explain(
+                ask.text,
+                category=ask.category or None,
+                images=ask.images,
+                max_output_tokens=ask.max_output_tokens,
+                options=options_to_pb(Options(local_only=ask.local_only)),
+                timeout_s=ask.timeout_s,
+            )
+
+
+def tree(explanation: Explanation, now: datetime) -> Tree:
+    """Return the decision as people read it; `now` is what waits are counted from."""
+    response = explanation.response
+    verdict = convert.verdict_from_pb(response.verdict, response.degraded_reasons)
+    root = Tree(f"{verdict.category} {verdict.confidence:.2f}", guide_style="dim", highlight=False)
+    _add_verdict(root, verdict)
+    plan = response.plan
+    ready = root.add(f"would be tried, in this order ({plan.policy})" if plan.ready else "nothing would be tried")
+    for planned in plan.ready:
+        cost_usd = planned.cost_usd if planned.HasField("cost_usd") else None
+        wait_s = convert.duration_from_pb(planned.wait)
+        tokens = f"about {planned.input_tokens} tokens in, {planned.output_tokens} out, {dollars(cost_usd)}"
+        ready.add(_line(planned.candidate, planned.model, tokens, f"after waiting {seconds(wait_s)}" if wait_s else ""))
+    skips = [convert.skip_from_pb(skip) for skip in plan.skips]
+    if skips:
+        left_out = root.add("left out")
+        for skip in skips:
+            left_out.add(skip_line(skip, now))
+    if plan.HasField("fallback"):
+        root.add(_line("then the local fallback", plan.fallback.candidate, plan.fallback.model))
+    elif plan.HasField("fallback_skip"):
+        root.add(f"the local fallback cannot serve: {skip_line(convert.skip_from_pb(plan.fallback_skip), now)}")
+    else:
+        root.add("no local fallback is set")
+    return root
+
+
+def skip_line(skip: Skip, now: datetime) -> str:
+    """Return a candidate that is left out, why, and until when."""
+    return _line(f"{skip.candidate}: {skip.reason.replace('_', ' ')}", skip.detail, until(skip.ready_at, now))
+
+
+def until(ready_at: datetime | None, now: datetime) -> str:
+    """Return when something is ready again, in words; empty for None."""
+    if ready_at is None:
+        return ""
+    left_s = (ready_at - now).total_seconds()
+    return f"ready in {seconds(left_s)}" if left_s > 0 else "ready now"
+
+
+def _add_verdict(root: Tree, verdict: Verdict) -> None:
+    root.add(
+        f"decided by {DECIDERS[verdict.decided_by]}" + (" (remembered from an equal prompt)" if verdict.cached else "")
+    )
+    if verdict.probabilities:
+        root.add(" · ".join(f"{category} {probability:.2f}" for category, probability in verdict.probabilities))
+    took = f" ({seconds(verdict.model_duration_s)})" if verdict.model_duration_s is not None else ""
+    root.add(f"small local model {HOPS[verdict.model_hop]}{took}")
+    if verdict.degraded:
+        root.add(f"degraded: {', '.join(verdict.degraded)}")
+
+
+def _line(*parts: str) -> str:
+    return printable(" · ".join(part for part in parts if part))

@@ -1,0 +1,143 @@
+"""What `doctor` concludes from what it saw: one finding a fact, with what to do about it. Pure."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from pointsman.cli.ollama import LOGPROBS_VERSION, Look
+from pointsman.cli.ports import Holder
+from pointsman.cli.readiness import GET_OLLAMA, Readiness, key_advice, key_variables, pull_advice
+from pointsman.config import Settings
+from pointsman.config.settings import QuotaSettings
+
+SILENT_WIRES: Final = frozenset({"gemini", "moonshot"})
+"""Providers whose answers state no limits (providers.md 8, 2026-11): what is not configured must be learned by being refused."""
+
+ROOMS: Final[Mapping[str, str]] = {
+    "router": "pointsman.v1.RouterService",
+    "classifier": "pointsman.v1.ClassifierService",
+    "executor": "pointsman.v1.ExecutorService",
+}
+
+
+class Level(StrEnum):
+    """How much a finding matters. `NOTE` is less than it could be, `PROBLEM` stops something from working."""
+
+    FINE = "ok"
+    NOTE = "note"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One fact about `subject`; `advice` is empty when nothing needs to be done."""
+
+    subject: str
+    level: Level
+    message: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTest:
+    """The classifier's question to its model, asked once. `coverage` is 0 to 1; `problem` is empty when it was answered."""
+
+    coverage: float = 0.0
+    problem: str = ""
+
+
+def port_finding(room: str, address: str, found: Holder) -> Finding:
+    """Return what to think of the port of a service."""
+    match found:
+        case Holder.NOBODY:
+            return Finding(subject=f"port {room}", level=Level.FINE, message=f"{address} is free")
+        case Holder.POINTSMAN:
+            return Finding(subject=f"port {room}", level=Level.FINE, message=f"{address}: a Pointsman is running there")
+        case Holder.STRANGER:
+            message, advice = (
+                f"{address} is taken by another program",
+                f"stop it, or set {room}.address to another port",
+            )
+        case Holder.UNUSABLE:
+            message = f"{address} cannot be listened on"
+            advice = f"set {room}.address to 127.0.0.1 with a port from 1024 on"
+    return Finding(subject=f"port {room}", level=Level.PROBLEM, message=message, advice=advice)
+
+
+def ollama_finding(found: Look, used_by: str) -> Finding:
+    """Return what to think of an Ollama server; `used_by` says who asks it."""
+    subject = f"ollama {found.url}"
+    if found.problem:
+        return Finding(subject=subject, level=Level.NOTE, message=f"{found.problem} (for {used_by})", advice=GET_OLLAMA)
+    if not found.gives_logprobs:
+        floor = ".".join(map(str, LOGPROBS_VERSION))
+        message = f"version {found.version} gives no log-probabilities, so the small model cannot classify"
+        return Finding(subject=subject, level=Level.NOTE, message=message, advice=f"update Ollama to {floor} or newer")
+    return Finding(subject=subject, level=Level.FINE, message=f"version {found.version} (for {used_by})")
+
+
+def model_finding(settings: Settings, found: Look, model: str, used_for: str) -> Finding:
+    """Return whether a server that answers has a model."""
+    subject = f"model {model}"
+    if found.has(model):
+        return Finding(subject=subject, level=Level.FINE, message=f"is there (for {used_for})")
+    advice = pull_advice(settings, model)
+    return Finding(subject=subject, level=Level.NOTE, message=f"is not there (for {used_for})", advice=advice)
+
+
+def self_test_finding(settings: Settings, test: SelfTest) -> Finding:
+    """Return whether the small model answers the classifier's question with a category."""
+    floor, subject = settings.classifier.ollama.min_coverage, "self-test"
+    instead = "verdicts come from the embedded classifier until then"
+    if test.problem:
+        return Finding(
+            subject=subject, level=Level.NOTE, message=f"{test.problem}; {instead}", advice="see Ollama's log"
+        )
+    message = f"label coverage {test.coverage:.2f}, at least {floor:.2f} needed"
+    if test.coverage >= floor:
+        return Finding(subject=subject, level=Level.FINE, message=message)
+    advice = f"set classifier.ollama.model back to qwen2.5:1.5b-instruct (it is {settings.classifier.ollama.model})"
+    return Finding(subject=subject, level=Level.NOTE, message=f"{message}; {instead}", advice=advice)
+
+
+def key_findings(settings: Settings, present_keys: Collection[str]) -> Iterator[Finding]:
+    """Yield whether each provider has a key, by the name of its variable only."""
+    for provider, variable in key_variables(settings).items():
+        if variable in present_keys:
+            yield Finding(subject=f"key {provider}", level=Level.FINE, message=f"{variable} is set")
+        else:
+            advice = key_advice(settings.providers[provider].wire, variable)
+            yield Finding(subject=f"key {provider}", level=Level.NOTE, message=f"{variable} is not set", advice=advice)
+
+
+def quota_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield the candidates without limits at providers that state none."""
+    for name, candidate in settings.candidates.items():
+        provider = settings.providers[candidate.provider]
+        known = (provider.quota, settings.groups.get(candidate.group, QuotaSettings()), candidate.quota)
+        if provider.wire in SILENT_WIRES and all(quota == QuotaSettings() for quota in known):
+            yield Finding(
+                subject=f"quota {name}",
+                level=Level.NOTE,
+                message=f"no limit is set, and {candidate.provider} states none in its answers",
+                advice=f'put the numbers of your console into candidates."{name}".quota; else each is learned by a wasted call',
+            )
+
+
+def pool_findings(settings: Settings, readiness: Readiness) -> Iterator[Finding]:
+    """Yield what each pool can call now."""
+    for category, pool in settings.pools.items():
+        ready = [name for name in pool.candidates if name in readiness.usable]
+        subject = f"pool {category}"
+        if ready:
+            yield Finding(
+                subject=subject, level=Level.FINE, message=f"{len(ready)} of {len(pool.candidates)}: {', '.join(ready)}"
+            )
+        elif readiness.fallback:
+            message = f"none of {len(pool.candidates)} can be called; {readiness.fallback} answers alone"
+            yield Finding(subject=subject, level=Level.NOTE, message=message, advice="set one of the keys above")
+        else:
+            message = f"none of {len(pool.candidates)} can be called, and there is no local fallback"
+            advice = "set one of the keys above, or bring the local model: pointsman pull --only fallback"
+            yield Finding(subject=subject, level=Level.PROBLEM, message=message, advice=advice)

@@ -1,0 +1,111 @@
+"""Which candidates can be called on this machine now, what the others lack, and how to get it. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pointsman.cli.ollama import Look
+from pointsman.config import Settings
+
+KEY_PAGES: Final[Mapping[str, str]] = {
+    "anthropic": "https://console.anthropic.com/settings/keys",
+    "deepseek": "https://platform.deepseek.com/api_keys",
+    "gemini": "https://aistudio.google.com/apikey",
+    "moonshot": "https://platform.moonshot.ai/console/api-keys",
+    "openai": "https://platform.openai.com/api-keys",
+}
+"""Where a person gets a key, by wire format (2026-11)."""
+
+GET_OLLAMA: Final = "get it at https://ollama.com/download and start it: ollama serve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """One thing that is missing, what to do about it, and the candidates that wait for it."""
+
+    missing: str
+    advice: str
+    candidates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """`usable` and `lacks` follow the order of the settings. `fallback` is the local fallback's id when it can answer, else empty."""
+
+    usable: tuple[str, ...]
+    lacks: tuple[Lack, ...]
+    fallback: str
+
+    @property
+    def can_answer(self) -> bool:
+        """True when at least one candidate, the fallback included, can be called."""
+        return bool(self.usable)
+
+
+def judge(settings: Settings, *, present_keys: Collection[str], looks: Mapping[str, Look]) -> Readiness:
+    """Return what can be called.
+
+    `present_keys` are names of environment variables that hold something; `looks` has what each Ollama server of the settings
+    showed, by URL.
+    """
+    waiting: dict[tuple[str, str], list[str]] = {}
+    usable: list[str] = []
+    for name in settings.candidates:
+        lack = _lack(name, settings, present_keys, looks)
+        if lack is None:
+            usable.append(name)
+        else:
+            waiting.setdefault(lack, []).append(name)
+    fallback = settings.fallback.candidate
+    return Readiness(
+        usable=tuple(usable),
+        lacks=tuple(
+            Lack(missing=missing, advice=advice, candidates=tuple(names))
+            for (missing, advice), names in waiting.items()
+        ),
+        fallback=fallback if fallback in usable else "",
+    )
+
+
+def ollama_urls(settings: Settings) -> tuple[str, ...]:
+    """Return the servers that candidates run on, each once."""
+    used = (settings.providers[candidate.provider] for candidate in settings.candidates.values())
+    return tuple(dict.fromkeys(provider.base_url for provider in used if provider.wire == "ollama"))
+
+
+def key_variables(settings: Settings) -> dict[str, str]:
+    """Return the variable that holds the key of each provider that needs one, by provider."""
+    return {name: provider.api_key_env for name, provider in settings.providers.items() if provider.api_key_env}
+
+
+def key_advice(wire: str, variable: str) -> str:
+    """Return how to give a provider its key."""
+    page = KEY_PAGES.get(wire)
+    return f"export {variable}=…" + (f" with a key from {page}" if page else "")
+
+
+def pull_advice(settings: Settings, model: str) -> str:
+    """Return the command that brings a local model."""
+    fallback = settings.candidates.get(settings.fallback.candidate)
+    if fallback and fallback.model == model:
+        return "pointsman pull --only fallback"
+    if settings.classifier.ollama.model == model:
+        return "pointsman pull --only classifier"
+    return f"ollama pull {model}"
+
+
+def _lack(
+    name: str, settings: Settings, present_keys: Collection[str], looks: Mapping[str, Look]
+) -> tuple[str, str] | None:
+    candidate = settings.candidates[name]
+    provider = settings.providers[candidate.provider]
+    if provider.api_key_env and provider.api_key_env not in present_keys:
+        return f"{provider.api_key_env} is not set", key_advice(provider.wire, provider.api_key_env)
+    if provider.wire != "ollama":
+        return None
+    found = looks[provider.base_url]
+    if found.problem:
+        return found.problem, GET_OLLAMA
+    if not found.has(candidate.model):
+        return f"Ollama at {provider.base_url} does not have {candidate.model}", pull_advice(settings, candidate.model)
+    return None

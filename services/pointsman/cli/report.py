@@ -1,0 +1,123 @@
+"""`pointsman report`: the sums of what a running stack was asked, tried and paid."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from rich.table import Table
+
+from pointsman.cli.executor import ReportLine, ReportSums, reaching
+from pointsman.cli.failure import Misuse
+from pointsman.cli.loop import run
+from pointsman.cli.pools import not_running
+from pointsman.cli.terminal import print_json, printable, screen, seconds
+from pointsman.domain.clock import SystemClock
+from pointsman.domain.errors import ExecutorDown
+
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LONGEST: Final = timedelta(days=36_500)
+
+
+def report(address: str, *, group_by: str, since: str, as_json: bool) -> None:
+    """Print the sums. Raises Misuse for a span of time that is none, Failure when there is no stack."""
+    span = read_span(since) if since else None
+    sums = run(_report(address, group_by, None if span is None else SystemClock().now() - span))
+    if as_json:
+        print_json(sums.message)
+        return
+    out = screen()
+    out.print(f"{sums.total.requests:,} requests since {sums.since:%Y-%m-%d %H:%M} UTC", style="bold")
+    out.print(summary(sums.total))
+    if group_by:
+        out.print()
+        out.print(groups(group_by, sums.lines))
+    for note in notes(sums):
+        out.print(note, style="dim")
+
+
+async def _report(address: str, group_by: str, since: datetime | None) -> ReportSums:
+    async with reaching(address) as executor:
+        try:
+            return await executor.report(group_by, since)
+        except ExecutorDown as error:
+            raise not_running(address) from error
+
+
+def read_span(text: str) -> timedelta:
+    """Return a span such as "30d", "12h" or "90m". Raises Misuse."""
+    found = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    span = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta(0)
+    if not timedelta(0) < span <= _LONGEST:
+        raise Misuse(f"--since {text} is no span of time; write a number with m, h, d or w, such as 30d")
+    return span
+
+
+def summary(total: ReportLine) -> Table:
+    """Return the table of the idea: what Pointsman did, beside what sequential fallback would have done where that is known."""
+    compares = total.sequential_attempts is not None or total.sequential_cost_usd is not None
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    made.add_column("")
+    if compares:
+        made.add_column("sequential fallback", justify="right")
+    made.add_column("Pointsman", justify="right")
+    for name, before, now in _rows(total):
+        made.add_row(name, *((before,) if compares else ()), now)
+    return made
+
+
+def _rows(total: ReportLine) -> tuple[tuple[str, str, str], ...]:
+    calls_before = "" if total.sequential_attempts is None else _ratio(total.sequential_attempts, total.requests)
+    cost_before = "" if total.sequential_cost_usd is None else f"${total.sequential_cost_usd:,.4f}"
+    return (
+        ("calls per request", calls_before, _ratio(total.attempts, total.requests)),
+        ("wasted calls", "", _share(total.wasted, total.attempts)),
+        ("mean time", "", seconds(total.mean_s)),
+        ("95 % within", "", seconds(total.p95_s)),
+        ("cost", cost_before, f"${total.cost_usd:,.4f}"),
+        ("answered", "", f"{total.answered:,} of {total.requests:,}"),
+        ("of these by the local fallback", "", f"{total.answered_by_fallback:,}"),
+        ("tokens in / out", "", f"{total.usage.input_tokens:,} / {total.usage.output_tokens:,}"),
+    )
+
+
+def groups(group_by: str, lines: Iterable[ReportLine]) -> Table:
+    """Return one row a group."""
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    made.add_column(group_by, overflow="fold")
+    for heading in ("requests", "answered", "calls/request", "wasted", "mean", "95 %", "cost"):
+        made.add_column(heading, justify="right")
+    for line in lines:
+        made.add_row(
+            printable(line.key) or "(none)",
+            f"{line.requests:,}",
+            f"{line.answered:,}",
+            _ratio(line.attempts, line.requests),
+            _share(line.wasted, line.attempts),
+            seconds(line.mean_s),
+            seconds(line.p95_s),
+            f"${line.cost_usd:,.4f}",
+        )
+    return made
+
+
+def notes(sums: ReportSums) -> tuple[str, ...]:
+    """Return what a reader must know before believing the numbers."""
+    unpriced = sums.total.attempts_without_price
+    return tuple(
+        note
+        for applies, note in (
+            (sums.journal == "memory", "Kept in memory: the Executor forgets it when it stops."),
+            (bool(unpriced), f"{unpriced} calls have no known price and are not in the cost."),
+            (bool(sums.dropped), f"{sums.dropped} requests could not be written down and are missing."),
+        )
+        if applies
+    )
+
+
+def _ratio(part: int, whole: int) -> str:
+    return f"{part / whole:.2f}" if whole else "–"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "–"

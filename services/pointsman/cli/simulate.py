@@ -1,0 +1,59 @@
+"""`pointsman simulate`: the providers' APIs and Ollama's on this machine, invented answers and all, to rehearse against."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pointsman.cli.loop import run, until_stopped
+from pointsman.cli.rehearsal import overrides
+from pointsman.cli.terminal import print_json, screen
+from pointsman.config import Settings, load
+from pointsman.domain.clock import SystemClock
+from pointsman.domain.errors import SettingsError
+from pointsman.simulator import scenarios, server
+from pointsman.simulator.scenario import Scenario
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "busy-hour": scenarios.BUSY_HOUR,
+    "calm": scenarios.CALM,
+    "instant": scenarios.INSTANT,
+}
+
+INVENTED: Final = "Everything that answers here is INVENTED: no provider is called, no model runs, nothing costs money."
+
+
+def simulate(config: Path | None, *, port: int, seed: int, scenario: str, as_json: bool) -> None:
+    """Serve a scenario until a signal. Raises SettingsError when a port is taken."""
+    run(_simulate(load(config), port=port, seed=seed, scenario=scenario, as_json=as_json))
+
+
+async def _simulate(settings: Settings, *, port: int, seed: int, scenario: str, as_json: bool) -> None:
+    ollama_port = port + 1 if port else 0
+    try:
+        async with server.serve(
+            SCENARIOS[scenario], clock=SystemClock(), seed=seed, port=port, ollama_port=ollama_port
+        ) as simulation:
+            variables = overrides(settings, simulation.base_urls)
+            if as_json:
+                print_json({"simulated": True, "base_urls": simulation.base_urls, "environment": variables})
+            else:
+                _explain(simulation.base_urls, variables, scenario=scenario, seed=seed)
+            await until_stopped(lambda: None)
+    except OSError as error:
+        message = (
+            f"cannot listen on port {port} or {ollama_port}: {error.strerror}; choose another with --port, 0 for any"
+        )
+        raise SettingsError(message, port=str(port)) from error
+
+
+def _explain(base_urls: Mapping[str, str], variables: Mapping[str, str], *, scenario: str, seed: int) -> None:
+    out = screen()
+    out.print(INVENTED, style="bold")
+    out.print(f"Scenario {scenario}, seed {seed}. Ctrl-C stops it.\n")
+    for kind, url in base_urls.items():
+        out.print(f"  {kind:10} {url}")
+    out.print("\nTo start Pointsman against it, paste this into another terminal:\n")
+    for name, value in variables.items():
+        out.print(f"  export {name}={shlex.quote(value)}", soft_wrap=True)
+    out.print("  pointsman up")

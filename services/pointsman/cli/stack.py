@@ -1,0 +1,48 @@
+"""The three services in one process and one event loop, each behind its own port, with real channels between them."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from pointsman.classifier import app as classifier
+from pointsman.config import Settings
+from pointsman.domain.clock import Clock
+from pointsman.executor import app as executor
+from pointsman.router import app as router
+from pointsman.rpc.server import Server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """Running servers; each `address` has the port that was really bound."""
+
+    router: Server
+    classifier: Server
+    executor: Server
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where each service listens, the public one first."""
+        return {
+            "router": self.router.address,
+            "classifier": self.classifier.address,
+            "executor": self.executor.address,
+        }
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, clock: Clock) -> AsyncIterator[Stack]:
+    """Start Executor, Classifier and Router, and stop them in reverse when the block ends, so that no call finds its next hop gone.
+
+    The Router is pointed at the two that were started here, whatever the settings say about its peers: port 0 is known only now.
+    Raises SettingsError when an address cannot be used or the settings do not fit together.
+    """
+    categories = tuple(settings.pools)
+    async with AsyncExitStack() as stack:
+        executing = await stack.enter_async_context(executor.run(settings, clock=clock))
+        classifying = await stack.enter_async_context(
+            classifier.run(settings.classifier, settings.limits, categories, clock=clock)
+        )
+        peers = replace(settings.router, classifier_address=classifying.address, executor_address=executing.address)
+        routing = await stack.enter_async_context(router.run(peers, settings.limits, categories, clock=clock))
+        yield Stack(router=routing, classifier=classifying, executor=executing)

@@ -1,0 +1,63 @@
+"""What people and scripts read: colours only where somebody looks, and nothing in a text that could steer the terminal."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from rich.console import Console
+
+PIPE_WIDTH: Final = 200
+"""Columns of a table that goes into a file or a pipe, where nothing needs to fit on a screen."""
+
+_KEPT_CONTROLS: Final = frozenset("\n\t")
+
+
+def screen(*, stderr: bool = False) -> Console:
+    """Return where to print for people. Rich leaves colours out under NO_COLOR and where no terminal is."""
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print one JSON object on one line of standard output, for scripts."""
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def printable(text: str) -> str:
+    """Return the text without control characters, line ends and tabs aside: a model's answer must not move the cursor or name windows."""
+    return "".join(char for char in text if char in _KEPT_CONTROLS or not _is_control(char))
+
+
+def _is_control(char: str) -> bool:
+    return char < " " or "\x7f" <= char <= "\x9f"
+
+
+def dollars(amount_usd: float | None) -> str:
+    """Return an amount for people: as many digits as say something, "unknown" for None."""
+    if amount_usd is None:
+        return "unknown cost"
+    if amount_usd == 0:
+        return "$0"
+    return (
+        f"${amount_usd:.2f}" if amount_usd >= 1 else f"${amount_usd:.2g}" if amount_usd < 0.01 else f"${amount_usd:.3f}"
+    )
+
+
+def seconds(duration_s: float) -> str:
+    """Return a duration for people: "840 ms", "2.1 s", "3 min 5 s"."""
+    if duration_s < 1:
+        return f"{duration_s * 1_000:.0f} ms"
+    if duration_s < 60:
+        return f"{duration_s:.1f} s"
+    minutes, rest = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def gigabytes(size_bytes: int) -> str:
+    """Return a size for people, in the decimal units that model libraries use."""
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"

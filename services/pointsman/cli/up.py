@@ -1,0 +1,122 @@
+"""`pointsman up` and `pointsman serve`: start, say where and what is missing, serve until a signal."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final, Literal
+
+from pointsman.cli.loop import run, until_stopped
+from pointsman.cli.ollama import look
+from pointsman.cli.readiness import Readiness, judge, key_variables, ollama_urls
+from pointsman.cli.terminal import print_json, screen
+from pointsman.config import Settings, load, settings_hash
+from pointsman.config.load import api_key, find
+from pointsman.domain.clock import Clock, SystemClock
+from pointsman.rpc.server import Server
+from pointsman.telemetry.setup import configure
+
+Room = Literal["router", "classifier", "executor"]
+
+NOTHING_READY: Final = "No model can answer yet: requests are refused with this list until something of it is there."
+
+
+def up(config: Path | None, *, as_json: bool) -> None:
+    """Serve all three services in this process until a signal. Raises SettingsError."""
+    settings = load(config)
+    with configure(settings.telemetry, service="pointsman"):
+        run(_up(settings, find(config), as_json=as_json))
+
+
+def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
+    """Serve one of the services in this process until a signal. Raises SettingsError."""
+    settings = load(config)
+    with configure(settings.telemetry, service=f"pointsman-{room}"):
+        run(_serve(room, settings, as_json=as_json))
+
+
+async def present(settings: Settings) -> Readiness:
+    """Return what can be called now: keys by the names of their variables, local models by asking their servers."""
+    urls = ollama_urls(settings)
+    looks = await asyncio.gather(*map(look, urls))
+    keys = {variable for variable in key_variables(settings).values() if api_key(variable)}
+    return judge(settings, present_keys=keys, looks=dict(zip(urls, looks, strict=True)))
+
+
+async def _up(settings: Settings, source: Path, *, as_json: bool) -> None:
+    from pointsman.cli.stack import running  # noqa: PLC0415 - three services' worth of imports, which `serve` does not need
+
+    async with running(settings, clock=SystemClock()) as stack:
+        readiness = await present(settings)
+        if as_json:
+            print_json({"addresses": stack.addresses, **summary(readiness)})
+        else:
+            out = screen()
+            out.print(f"Pointsman is up, settings {source} (hash {settings_hash(settings)})", style="bold")
+            for room, address in stack.addresses.items():
+                out.print(f"  {room:11} {address}")
+            _tell(readiness, settings)
+            out.print(f'\nTry: pointsman route "2+2는?" --address {stack.router.address}    Ctrl-C stops it.')
+        await until_stopped(lambda: _say_stopping(settings))
+
+
+async def _serve(room: Room, settings: Settings, *, as_json: bool) -> None:
+    async with _running(room, settings, clock=SystemClock()) as server:
+        if as_json:
+            print_json({"addresses": {room: server.address}})
+        else:
+            screen().print(f"The {room} listens on {server.address}. Ctrl-C stops it.")
+        if room == "executor" and not as_json:
+            _tell(await present(settings), settings)
+        await until_stopped(lambda: _say_stopping(settings))
+
+
+def _running(room: Room, settings: Settings, *, clock: Clock) -> AbstractAsyncContextManager[Server]:
+    """Return one service, not started yet. Only its own code is loaded."""
+    # Imported here, so that a process which serves one service does not hold the other two.
+    if room == "executor":
+        from pointsman.executor import app as executor  # noqa: PLC0415 - as said
+
+        return executor.run(settings, clock=clock)
+    categories = tuple(settings.pools)
+    if room == "classifier":
+        from pointsman.classifier import app as classifier  # noqa: PLC0415 - as said
+
+        return classifier.run(settings.classifier, settings.limits, categories, clock=clock)
+    from pointsman.router import app as router  # noqa: PLC0415 - as said
+
+    return router.run(settings.router, settings.limits, categories, clock=clock)
+
+
+def summary(readiness: Readiness) -> dict[str, object]:
+    """Return what can be called and what is missing, for scripts."""
+    return {
+        "can_answer": readiness.can_answer,
+        "usable": list(readiness.usable),
+        "fallback": readiness.fallback,
+        "missing": [
+            {"missing": lack.missing, "advice": lack.advice, "candidates": list(lack.candidates)}
+            for lack in readiness.lacks
+        ],
+    }
+
+
+def _tell(readiness: Readiness, settings: Settings) -> None:
+    out = screen()
+    if readiness.usable:
+        out.print(f"\nReady to be called: {', '.join(readiness.usable)}")
+    else:
+        out.print(f"\n{NOTHING_READY}", style="bold")
+    if readiness.lacks:
+        out.print("Missing:")
+    for lack in readiness.lacks:
+        out.print(f"  {lack.missing} (for {', '.join(lack.candidates)})", soft_wrap=True)
+        out.print(f"    → {lack.advice}", soft_wrap=True)
+    if any("export" in lack.advice for lack in readiness.lacks):
+        out.print("Keys are read at the start: stop, export, start again. Local models are noticed while it runs.")
+    if settings.fallback.candidate and not readiness.fallback:
+        out.print("Without the local fallback, a request fails when no provider can answer.")
+
+
+def _say_stopping(settings: Settings) -> None:
+    grace_s = max(settings.router.grace_s, settings.classifier.grace_s, settings.executor.grace_s)
+    screen(stderr=True).print(f"Stopping: calls under way get up to {grace_s:g} s. Once more stops at once.")
