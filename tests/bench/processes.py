@@ -1,4 +1,7 @@
-"""The processes under measurement: three services, the simulated providers, and a bare echo to hold them against."""
+"""Pointsman as processes: three services, simulated providers, a simulated Ollama, and a bare echo beside them.
+
+Benchmarks time them, outage tests kill them.
+"""
 
 import json
 import os
@@ -32,17 +35,23 @@ class Stack:
         times = [self.processes[name].cpu_times() for name in names]
         return sum(time.user + time.system for time in times)
 
+    def kill(self, name: str) -> None:
+        """Kill a process as an out-of-memory killer would, and wait until it is gone."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
 
 @contextmanager
 def running() -> Iterator[Stack]:
     """Start everything, wait for nothing, and end all of it with the block."""
     with ExitStack() as stack:
         upstream, line = _spawn(stack, [str(HERE / "upstream.py")], {})
-        base_urls: dict[str, str] = json.loads(line)
+        ollama, local_line = _spawn(stack, [str(HERE / "upstream.py")], {})
+        base_urls: dict[str, str] = json.loads(line) | {"ollama": json.loads(local_line)["ollama"]}
         echo, port = _spawn(stack, [str(HERE / "echo.py")], {})
         ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
         environment = _environment(base_urls, ports)
-        processes = {"upstream": upstream, "echo": echo}
+        processes = {"upstream": upstream, "ollama": ollama, "echo": echo}
         for name in SERVICES:
             command = ["-m", "pointsman", "serve", name, "--config", str(SETTINGS)]
             processes[name], _ = _spawn(stack, command, environment, speaks=False)
@@ -83,14 +92,15 @@ def _spawn(
     stack: ExitStack, command: list[str], environment: Mapping[str, str], *, speaks: bool = True
 ) -> tuple[psutil.Process, str]:
     """Start a Python process that ends with the stack; return it and its first line, empty if it does not speak."""
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE if speaks else subprocess.DEVNULL,
-        stderr=None if speaks else subprocess.DEVNULL,
-        text=True,
+    process = stack.enter_context(
+        subprocess.Popen(
+            [sys.executable, *command],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE if speaks else subprocess.DEVNULL,
+            stderr=None if speaks else subprocess.DEVNULL,
+            text=True,
+        )
     )
-    stack.callback(process.wait)
     stack.callback(process.kill)
     line = process.stdout.readline() if process.stdout else ""
     return psutil.Process(process.pid), line
