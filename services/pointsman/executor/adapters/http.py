@@ -100,9 +100,9 @@ def broken(error: Exception) -> Reply:
     TimeoutErrors, its disconnections are not.
     """
     cause = error.__cause__ if error.__cause__ is not None else error
-    if isinstance(cause, TimeoutError):
-        return Reply(outcome=Outcome.TIMED_OUT, detail="No connection in time.")
-    if isinstance(cause, aiohttp.ClientConnectorError):
+    if isinstance(cause, TimeoutError) or isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | httpx.PoolTimeout):
+        return Reply(outcome=Outcome.TIMED_OUT, detail="The connection did not open or move in time.")
+    if isinstance(error, httpx.ConnectError) or isinstance(cause, aiohttp.ClientConnectorError):
         return Reply(outcome=Outcome.NETWORK, detail="The provider cannot be reached.")
     if isinstance(cause, aiohttp.ClientResponseError):
         return Reply(outcome=Outcome.NETWORK, detail="The provider does not speak HTTP.")

@@ -21,8 +21,8 @@ LONGEST: Final = timedelta(days=31)
 _LONGEST_TEXT: Final = 64
 _PIECE: Final = re.compile(r"([0-9]++(?:\.[0-9]++)?)(ms|s|m|h|d)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_NEARLY_EMPTY: Final = 0.95
-_ROUNDING: Final = 0.1
+_ROUNDING: Final = 0.05
+_MILLISECOND: Final = 0.001
 _MINUTE_AT_MOST_S: Final = 90.0
 """A reset that is longer belongs to a day; the half minute is for clocks and roundings."""
 
@@ -149,17 +149,29 @@ def _kind(limit: int, remaining: int | None, reset_s: float | None) -> tuple[tim
     """Return which window these headers speak of, and whether it refills continuously; None when they do not tell.
 
     Per minute and per day share the same names. A bucket that refills gives itself away: what is missing comes back at
-    `limit` a period, so 1 of 10 000 a day takes 8.64 s. A nearly empty one looks like a window that has just begun,
-    and is taken for that: rather wait than be refused.
+    `limit` a period, so 1 of 10 000 a day takes 8.64 s. An empty one looks like a window that has just begun, and is
+    taken for a bucket, as OpenAI's are.
     """
     if not reset_s or remaining is None or remaining >= limit:
         return None, False
-    missing = (limit - remaining) / limit
-    refills = missing < _NEARLY_EMPTY
-    for period in (MINUTE, DAY):
-        if refills and math.isclose(reset_s, missing * period.total_seconds(), rel_tol=_ROUNDING, abs_tol=0.001):
-            return period, True
-    return (DAY if reset_s > _MINUTE_AT_MOST_S else MINUTE), False
+    missing = limit - remaining
+    if _refills(missing, reset_s, MINUTE.total_seconds() / limit):
+        return MINUTE, True
+    day_share_s = DAY.total_seconds() / limit
+    if reset_s > _MINUTE_AT_MOST_S:
+        return DAY, _refills(missing, reset_s, day_share_s)
+    if math.isclose(reset_s, missing * day_share_s, rel_tol=_ROUNDING):
+        return DAY, True
+    return MINUTE, False
+
+
+def _refills(missing: int, reset_s: float, share_s: float) -> bool:
+    """Return whether `missing` pieces, each coming back after `share_s`, take `reset_s`.
+
+    What remains is stated as a whole number, so most of one more piece may be there already.
+    """
+    earliest_s, latest_s = (missing - 1) * share_s, missing * share_s
+    return earliest_s * (1 - _ROUNDING) <= reset_s <= latest_s * (1 + _ROUNDING) + _MILLISECOND
 
 
 def _anthropic_bucket(headers: Headers, now: datetime, name: str, unit: Unit) -> StatedQuota | None:
