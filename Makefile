@@ -24,7 +24,7 @@ UV_WITH_PIP_SETTINGS = \
 	[ -z "$$PIP_CERT" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$PIP_CERT}"; \
 	$(UV)
 
-.PHONY: help setup protos fmt check static lint types imports contract test demo run eval waste bench lock clean always
+.PHONY: help setup protos fmt check static lint types imports contract test demo run eval train waste bench lock clean always
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ run: setup ## The real stack, from deploy/pointsman.toml
 
 eval: setup ## Accuracy and calibration of the classifier
 	@$(PY) -m tests.eval.embedded $(ARGS)
+
+train: setup ## Rebuild the embedded classifier's weights from its corpus, byte for byte
+	@$(PY) -m tests.eval.train $(ARGS)
 
 waste: setup ## Wasted calls in a simulated busy hour, beside sequential fallback
 	@$(PY) -m tests.waste.busy_hour $(ARGS)

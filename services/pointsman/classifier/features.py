@@ -21,12 +21,12 @@ _BODY = 800
 _START = 40
 
 _ZONES = ("start", "head", "body", "tail")
-_WORD = re.compile(r"[^\W_]+(?:['’.#+/_-]*[^\W_]+)*[#+*]*")
+_WORD = re.compile(r"[^\W_]+(?:['’.#+/_-]+[^\W_]+)*[#+*]*")
 _NUMBER = re.compile(r"\d+")
 _CODE_LINE_ENDS = (";", "{", "}", "):", "):\\", ",)", "=>", "];")
 _CODE_LINE_STARTS = (
-    "def ", "class ", "import ", "from ", "function ", "const ", "let ", "var ", "public ", "private ",
-    "#include", "<?php", "select ", "return ", "for (", "if (", "while (", "async ", "fn ", "func ", "package ", "using ", "$ ",
+    "def ", "class ", "import ", "from ", "function ", "const ", "let ", "var ", "public ", "private ", "#include",
+    "<?php", "select ", "return ", "for (", "if (", "while (", "async ", "fn ", "func ", "package ", "using ", "$ ",
     "sudo ", "<div", "<html", "print(", "@", "traceback", "at ", "curl ", "docker ", "git ", "npm ", "pip ", "kubectl ",
 )  # fmt: skip
 _QUOTES = '"“”「」『』«»'

@@ -147,6 +147,7 @@ class Hop:
         # A 4xx will not go away by asking again: the model is gone, or the request is wrong for it.
         if fault.http_status in _CLIENT_ERRORS:
             self._enter(_state_after(fault), fault.detail)
+            self._look_now.set()
         else:
             self._failed(whole_slice=True)
 
@@ -162,25 +163,19 @@ class Hop:
         self._look_now.set()
 
     async def _watch(self) -> None:
-        """Bring the model up, then look after it until cancelled."""
+        """Bring the model up, then look after it until cancelled. After failures, this is the breaker's one probe."""
         self._enter(*await self._brought_up())
         while True:
-            await self._rest()
             if self._state is HopState.READY:
+                await self._rest_until_alarmed()
                 await self._look()
-            if self._state is not HopState.READY:
+            else:
+                cooling = self._state is HopState.COOLING
+                await self._clock.sleep(self._settings.breaker_cooldown_s if cooling else self._settings.recheck_s)
                 self._enter(*await self._brought_up())
 
-    async def _rest(self) -> None:
-        """Return when it is time to look again.
-
-        That is after the pause of the state, or at once when a ready hop failed.
-        """
-        if self._state is not HopState.READY:
-            cooling = self._state is HopState.COOLING
-            await self._clock.sleep(self._settings.breaker_cooldown_s if cooling else self._settings.recheck_s)
-            return
-        self._look_now.clear()
+    async def _rest_until_alarmed(self) -> None:
+        """Return at the next regular check, or as soon as a question failed."""
         alarm = asyncio.ensure_future(self._look_now.wait())
         pause = asyncio.ensure_future(self._clock.sleep(self._settings.recheck_s))
         try:
@@ -188,12 +183,15 @@ class Hop:
         finally:
             alarm.cancel()
             pause.cancel()
+            self._look_now.clear()
 
     async def _look(self) -> None:
-        """Withhold questions when the model was evicted.
+        """Load the model again when it was evicted, and withhold questions meanwhile.
 
-        The next one would start a load, and its short limit would abort it.
+        The next question would start the load, and its short limit would abort it.
         """
+        if self._state is not HopState.READY:
+            return
         try:
             loaded = await self._model.is_loaded()
         except ModelFault as fault:
@@ -201,6 +199,7 @@ class Hop:
             return
         if not loaded:
             self._enter(HopState.STARTING, "the model was evicted")
+            self._enter(*await self._brought_up())
 
     async def _brought_up(self) -> tuple[HopState, str]:
         """Find, load and test the model; return the state that follows and why."""

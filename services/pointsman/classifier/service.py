@@ -66,8 +66,9 @@ def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
     current.set(names.MODEL_HOP, verdict.model_hop)
     current.set(names.CLASSIFIER_VERSION, verdict.classifier_version)
     current.set(names.CACHED, verdict.cached)
+    if request_id:
+        structlog.contextvars.bind_contextvars(request_id=request_id)
     structlog.contextvars.bind_contextvars(
-        request_id=request_id,
         category=verdict.category,
         confidence=round(verdict.confidence, 3),
         decided_by=verdict.decided_by.value,

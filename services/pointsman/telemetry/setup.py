@@ -8,7 +8,8 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from typing import IO, Any, Final, Self, cast
 from uuid import uuid4
@@ -42,11 +43,11 @@ _EXPORT_DELAY_MS: Final = 1_000
 
 
 class Telemetry:
-    """What `configure` started. Close it last, after the servers."""
+    """What `configure` started. Close it last, after the servers; log lines then go where they went before."""
 
-    def __init__(self, provider: TracerProvider | None, exporter: OTLPSpanExporter | None) -> None:
+    def __init__(self, provider: TracerProvider | None, undo: ExitStack) -> None:
         self._provider = provider
-        self._exporter = exporter
+        self._undo = undo
 
     def flush(self, timeout_s: float = _CLOSE_TIMEOUT_S) -> bool:
         """Hand over the spans that wait, and tell whether that was done in time. Blocks; not for a running loop."""
@@ -59,15 +60,10 @@ class Telemetry:
         return not thread.is_alive()
 
     def close(self) -> None:
-        """Flush and stop. Takes a few seconds at most, whatever became of the collector."""
-        if self._provider is None or self._exporter is None:
-            return
+        """Flush and stop. Takes a few seconds at most, whatever became of the collector; a second call does nothing."""
         self.flush()
-        spans.record_with(None)
-        self._exporter.shutdown()  # before the provider: an export that waits for a dead collector gives up now
-        self._provider.shutdown()
         self._provider = None
-        logging.getLogger(_SDK_LOGGER).removeHandler(_RELAY)
+        self._undo.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -83,9 +79,20 @@ def configure(settings: TelemetrySettings, *, service: str, sink: IO[bytes] | No
 
     Lines go to standard error, or to `sink`: standard output belongs to what a command prints.
     """
+    undo = ExitStack()
+    undo.callback(structlog.configure, **structlog.get_config())
     _configure_logs(settings, sink or sys.stderr.buffer)
     if not settings.otlp_endpoint:
-        return Telemetry(None, None)
+        return Telemetry(None, undo)
+    relay = undo.enter_context(_relayed_sdk_log())
+    provider = _open_provider(settings, service, undo)
+    undo.callback(relay.setLevel, logging.CRITICAL)  # the SDK warns of being stopped twice, which is how it is stopped
+    spans.record_with(provider.get_tracer(names.TRACER, version("pointsman")))
+    undo.callback(spans.record_with, None)
+    return Telemetry(provider, undo)
+
+
+def _open_provider(settings: TelemetrySettings, service: str, undo: ExitStack) -> TracerProvider:
     exporter = OTLPSpanExporter(
         endpoint=settings.otlp_endpoint,
         insecure=not settings.otlp_endpoint.startswith("https://"),
@@ -96,9 +103,6 @@ def configure(settings: TelemetrySettings, *, service: str, sink: IO[bytes] | No
         names.SERVICE_VERSION: version("pointsman"),
         names.SERVICE_INSTANCE_ID: str(uuid4()),
     }
-    sdk_log = logging.getLogger(_SDK_LOGGER)
-    sdk_log.addHandler(_RELAY)
-    sdk_log.propagate = False
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(settings.sample_ratio)),
         resource=Resource.create(about),
@@ -107,20 +111,32 @@ def configure(settings: TelemetrySettings, *, service: str, sink: IO[bytes] | No
     provider.add_span_processor(
         BatchSpanProcessor(exporter, max_queue_size=_QUEUED_SPANS, schedule_delay_millis=_EXPORT_DELAY_MS)
     )
-    spans.record_with(provider.get_tracer(names.TRACER, version("pointsman")))
-    return Telemetry(provider, exporter)
+    undo.callback(provider.shutdown)
+    # Undone first: an export that waits for a dead collector then gives up, and the provider's own stop is quick.
+    undo.callback(exporter.shutdown)
+    return provider
+
+
+@contextmanager
+def _relayed_sdk_log() -> Iterator[logging.Handler]:
+    """Turn what the SDK logs, such as a collector that does not answer, into our lines."""
+    log, relay = logging.getLogger("opentelemetry"), _Relay()
+    propagated = log.propagate
+    log.addHandler(relay)
+    log.propagate = False
+    try:
+        yield relay
+    finally:
+        log.removeHandler(relay)
+        log.propagate = propagated
 
 
 class _Relay(logging.Handler):
-    """Turns what the SDK logs, such as a collector that does not answer, into our lines."""
+    """Writes the records of the standard library's logging as events of ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record as an event."""
         structlog.get_logger().warning(names.EVENT_SPANS_UNDELIVERED, detail=record.getMessage())
-
-
-_SDK_LOGGER: Final = "opentelemetry"
-_RELAY: Final = _Relay()
 
 
 class LineWriter:
@@ -148,7 +164,8 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> None:
     render: Callable[..., Any] = (
         structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str)
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=sink.isatty())
+        # Not the default, which prints local variables.
+        else structlog.dev.ConsoleRenderer(colors=sink.isatty(), exception_formatter=structlog.dev.plain_traceback)
     )
     structlog.configure(
         processors=[

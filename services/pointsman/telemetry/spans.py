@@ -21,6 +21,7 @@ __all__ = [
     "Span",
     "SpanKind",
     "current_trace_id",
+    "mark",
     "open_span",
     "outgoing_metadata",
     "record_with",
@@ -154,6 +155,11 @@ def outgoing_metadata(under: Span) -> tuple[tuple[str, str], ...]:
     carrier: dict[str, str] = {}
     _W3C.inject(carrier, under.context)
     return tuple(carrier.items())
+
+
+def mark(name: str, value: Attribute) -> None:
+    """Set an attribute of the current span."""
+    trace.get_current_span().set_attribute(name, value)
 
 
 def current_trace_id() -> str:

@@ -180,9 +180,9 @@ class ExecuteResponse(_message.Message):
     DEGRADED_REASONS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
-    """Id of the candidate that answered; empty in the details of an error."""
+    """Id of the candidate that answered."""
     cost_usd: _builtins.float
-    """Sum over all attempts in US dollars; absent when the price of one is unknown."""
+    """Sum over all attempts in US dollars; absent when the price of one that used tokens is unknown."""
     local: _builtins.bool
     """True when the answer was made on this machine."""
     simulated: _builtins.bool
@@ -191,7 +191,7 @@ class ExecuteResponse(_message.Message):
     """The provider's own name of the model that answered."""
     @_builtins.property
     def answer(self) -> _types_pb2.Answer:
-        """What the model said; absent in the details of an error."""
+        """What the model said."""
 
     @_builtins.property
     def trail(self) -> _types_pb2.Trail:
@@ -403,7 +403,7 @@ class StreamEnd(_message.Message):
     partial: _builtins.bool
     """True when the stream broke after its first content."""
     cost_usd: _builtins.float
-    """Sum over all attempts in US dollars; absent when the price of one is unknown."""
+    """Sum over all attempts in US dollars; absent when the price of one that used tokens is unknown."""
     @_builtins.property
     def trail(self) -> _types_pb2.Trail:
         """Skips and attempts in order."""

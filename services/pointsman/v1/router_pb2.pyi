@@ -118,11 +118,11 @@ class RouteResponse(_message.Message):
     TRACE_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
-    """Id of the candidate that answered; empty in the details of an error."""
+    """Id of the candidate that answered."""
     model: _builtins.str
     """The provider's own name of the model that answered."""
     cost_usd: _builtins.float
-    """Sum over all attempts in US dollars; absent when the price of one is unknown."""
+    """Sum over all attempts in US dollars; absent when the price of one that used tokens is unknown."""
     local: _builtins.bool
     """True when the answer was made on this machine."""
     simulated: _builtins.bool
@@ -135,7 +135,7 @@ class RouteResponse(_message.Message):
     """The caller's id of the request, or the one made here."""
     @_builtins.property
     def answer(self) -> _types_pb2.Answer:
-        """What the model said; absent in the details of an error."""
+        """What the model said."""
 
     @_builtins.property
     def verdict(self) -> _types_pb2.Verdict:

@@ -60,7 +60,7 @@ class RouterServiceServicer:
         """Answers one prompt.
         Fails with INVALID_ARGUMENT for a request that cannot be, RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
         UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
-        The trail, where there is one, travels in the details as a RouteResponse without an answer.
+        The Trail and the Verdict, where there are any, travel in the details.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

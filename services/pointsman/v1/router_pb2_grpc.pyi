@@ -37,7 +37,7 @@ class RouterServiceStub:
     """Answers one prompt.
     Fails with INVALID_ARGUMENT for a request that cannot be, RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
     UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
-    The trail, where there is one, travels in the details as a RouteResponse without an answer.
+    The Trail and the Verdict, where there are any, travel in the details.
     """
     StreamRoute: _grpc.UnaryStreamMultiCallable[_router_pb2.StreamRouteRequest, _router_pb2.StreamRouteResponse]
     """Answers one prompt as the answer is produced: one start, deltas, one end.
@@ -55,7 +55,7 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """Answers one prompt.
     Fails with INVALID_ARGUMENT for a request that cannot be, RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
     UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
-    The trail, where there is one, travels in the details as a RouteResponse without an answer.
+    The Trail and the Verdict, where there are any, travel in the details.
     """
     StreamRoute: _aio.UnaryStreamMultiCallable[_router_pb2.StreamRouteRequest, _router_pb2.StreamRouteResponse]  # type: ignore[assignment]
     """Answers one prompt as the answer is produced: one start, deltas, one end.
@@ -76,7 +76,7 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         """Answers one prompt.
         Fails with INVALID_ARGUMENT for a request that cannot be, RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
         UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
-        The trail, where there is one, travels in the details as a RouteResponse without an answer.
+        The Trail and the Verdict, where there are any, travel in the details.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,131 @@
+"""Prints how good, honest and fast the embedded classifier is: `python -m tests.eval.embedded [--data FILE] [--json]`.
+
+Judged are the sittings of the corpus that training never read, and any file of labelled prompts that is named.
+Rows with an attached image go to the rule, as they do in the service; figures on texts alone stand beside.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from pointsman.classifier import instructions
+from pointsman.classifier.embedded import Embedded
+from pointsman.classifier.rules import rule
+from pointsman.domain.category import CATEGORIES
+from tests.eval import corpus, figures
+
+HELD_OUT_ACCURACY = 0.70
+HELD_OUT_MACRO_F1 = 0.70
+HELD_OUT_CALIBRATION_ERROR = 0.15
+ACCEPT_CONFIDENCE = 0.8  # the default of classifier.accept_confidence
+VERDICT_P50_MS = 0.3
+
+Figures = dict[str, float]
+
+
+def judge(embedded: Embedded, rows: list[corpus.Row]) -> list[figures.Judged]:
+    """Return each row with what rules and embedded classifier say about it."""
+    return [_judged(embedded, row) for row in rows]
+
+
+def _judged(embedded: Embedded, row: corpus.Row) -> figures.Judged:
+    ruled = rule(category="", has_image=row.has_image)
+    if ruled is not None:
+        category, confidence = ruled.category, ruled.confidence
+    else:
+        distribution = embedded.distribution(instructions.clean(row.text), instructions.clean_context(row.context))
+        confidence, category = max(zip(distribution, CATEGORIES, strict=True))
+    return figures.Judged(label=row.label, also_ok=row.also_ok, lang=row.lang, ruled=category, confidence=confidence)
+
+
+def summarise(judged: list[figures.Judged], name: str) -> Figures:
+    """Return the figures of one set of verdicts, each under `name`."""
+    share, accepted_accuracy = figures.accepted(judged, confidence=ACCEPT_CONFIDENCE)
+    summary = {
+        "prompts": float(len(judged)),
+        "accuracy": figures.accuracy(judged),
+        "accuracy_lenient": figures.lenient_accuracy(judged),
+        "macro_f1": figures.macro_f1(judged),
+        "ece": figures.calibration_error(judged),
+        "accepted_share": share,
+        "accepted_accuracy": accepted_accuracy,
+    }
+    summary |= {f"f1.{category}": score for category, score in figures.f1_by_category(judged).items()}
+    for lang in sorted({one.lang for one in judged}):
+        of_lang = [one for one in judged if one.lang == lang]
+        summary[f"accuracy.{lang}"] = figures.accuracy(of_lang)
+    return {f"{name}.{key}": round(value, 4) for key, value in summary.items()}
+
+
+def speed(embedded: Embedded, rows: list[corpus.Row]) -> Figures:
+    """Return the time of one verdict, in milliseconds and as a multiple of a fixed loop run beside it."""
+    texts = [row.text for row in rows]
+    _rule_on(embedded, texts[0])
+    taken_ms = sorted(_timed_ms(partial(_rule_on, embedded, text)) for text in texts * 3)
+    loop_ms = statistics.median(_timed_ms(_calibration_loop) for _ in range(200))
+    p50, p99 = statistics.median(taken_ms), taken_ms[int(len(taken_ms) * 0.99)]
+    return {
+        "verdict.p50_ms": round(p50, 4),
+        "verdict.p99_ms": round(p99, 4),
+        "verdict.p50_loops": round(p50 / loop_ms, 2),
+    }
+
+
+def _rule_on(embedded: Embedded, text: str) -> None:
+    embedded.distribution(instructions.clean(text))
+
+
+def _calibration_loop() -> None:
+    total = 0
+    for number in range(1_000):
+        total += number & 7
+
+
+def _timed_ms(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return (time.perf_counter() - started) * 1_000
+
+
+def falls_short(found: Figures) -> list[str]:
+    """Return a sentence for each bound that does not hold."""
+    bounds = (
+        ("held_out.accuracy", found["held_out.accuracy"] >= HELD_OUT_ACCURACY, f"≥ {HELD_OUT_ACCURACY}"),
+        ("held_out.macro_f1", found["held_out.macro_f1"] >= HELD_OUT_MACRO_F1, f"≥ {HELD_OUT_MACRO_F1}"),
+        ("held_out.ece", found["held_out.ece"] <= HELD_OUT_CALIBRATION_ERROR, f"≤ {HELD_OUT_CALIBRATION_ERROR}"),
+        ("verdict.p50_ms", found["verdict.p50_ms"] <= VERDICT_P50_MS, f"≤ {VERDICT_P50_MS}"),
+    )
+    return [f"{name} is {found[name]}, wanted {wanted}" for name, holds, wanted in bounds if not holds]
+
+
+def main() -> None:
+    """Print the figures; exit with 1 when a bound does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="a JSONL file of labelled prompts to judge beside the held-out ones")
+    parser.add_argument("--json", action="store_true", help='end with one line {"ok", "figures", "falls_short"}')
+    arguments = parser.parse_args()
+    embedded = Embedded.load()
+    held_out = corpus.held_out()
+    found = summarise(judge(embedded, held_out), "held_out")
+    if arguments.data:
+        judged = judge(embedded, corpus.read(arguments.data))
+        found |= summarise(judged, "data")
+        of_text = [one for one, row in zip(judged, corpus.read(arguments.data), strict=True) if not row.has_image]
+        found |= summarise(of_text, "data_without_images")
+    found |= speed(embedded, corpus.read(arguments.data) if arguments.data else held_out)
+    for name, value in found.items():
+        print(f"{name:40} {value:10.4f}")
+    short = falls_short(found)
+    if arguments.json:
+        print(json.dumps({"ok": not short, "figures": found, "falls_short": short}))
+    else:
+        print("\n".join(short) or "every bound holds")
+    raise SystemExit(1 if short else 0)
+
+
+if __name__ == "__main__":
+    main()
