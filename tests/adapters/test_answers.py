@@ -164,6 +164,11 @@ def test_a_blocked_answer_holds_nothing_but_its_reason(kind: Kind, document: obj
     assert reply.answer == Answer(text="", finish_reason=FinishReason.CONTENT_BLOCKED)
 
 
+@pytest.mark.parametrize("candidates", [{"content": {}}, ["text"], "text"], ids=["object", "list of text", "text"])
+def test_candidates_of_another_shape_are_no_answer_and_no_refusal(candidates: object) -> None:
+    assert read("gemini", {"candidates": candidates}).outcome is Outcome.SERVER_ERROR
+
+
 def test_a_refusal_in_words_is_handed_on() -> None:
     reply = read("openai", openai({"content": None, "refusal": "I cannot."}))
 

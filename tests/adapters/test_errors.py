@@ -145,6 +145,7 @@ DEEPSEEK_ROWS = [
     ("401", 401, openai_error("authentication_error"), Outcome.UNAUTHORIZED),
     ("402", 402, b"", Outcome.BILLING),
     ("422", 422, openai_error(), Outcome.INVALID_REQUEST),
+    ("model", 400, openai_error("invalid_request_error", None, "Model Not Exist"), Outcome.MODEL_NOT_FOUND),
     ("429", 429, openai_error("unknown_error"), Outcome.CONCURRENCY_LIMITED),
     ("429_empty", 429, b"", Outcome.CONCURRENCY_LIMITED),
     ("500", 500, openai_error(), Outcome.SERVER_ERROR),

@@ -30,7 +30,7 @@ def measure(seed: int, load_factor: float) -> tuple[Figures, Figures]:
 def main() -> int:
     """Run, print the table, and with --json the figures on the last line; return 1 when a bound does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=7, help="of traffic and providers")
+    parser.add_argument("--seed", type=int, default=1, help="of traffic and providers")
     parser.add_argument("--load", type=float, default=1.0, help="times the busy hour's traffic")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
     arguments = parser.parse_args()

@@ -63,20 +63,13 @@ def executor_budget_s(remaining_s: float, settings: RouterSettings) -> float:
     return budget_s
 
 
-def stand_in(prompt: Prompt, settings: RouterSettings, *why: DegradedReason) -> Verdict:
-    """Return the verdict for want of one: an image is vision, all else the default category."""
-    if prompt.has_image:
-        return Verdict(
-            category=VISION,
-            confidence=1.0,
-            decided_by=DecidedBy.RULE,
-            model_hop=ModelHop.NOT_NEEDED,
-            degraded=why,
-        )
+def stand_in(prompt: Prompt, settings: RouterSettings, categories: Collection[str], *why: DegradedReason) -> Verdict:
+    """Return the verdict for want of one: an image is vision if that has a pool, all else the default category."""
+    sees = prompt.has_image and VISION in categories
     return Verdict(
-        category=settings.default_category,
-        confidence=0.0,
-        decided_by=DecidedBy.DEFAULT,
+        category=VISION if sees else settings.default_category,
+        confidence=1.0 if sees else 0.0,
+        decided_by=DecidedBy.RULE if sees else DecidedBy.DEFAULT,
         model_hop=ModelHop.NOT_NEEDED,
         degraded=why,
     )
@@ -95,19 +88,19 @@ async def rule(
         )
     question = question_of(request.prompt)
     if not question.has_image and not question.text.strip():  # tools alone speak; there is nothing to rule on
-        return stand_in(request.prompt, settings)
+        return stand_in(request.prompt, settings, categories)
     try:
         verdict = await classify(question, classifier_budget_s(remaining_s, settings))
     except OutOfTime:
-        return stand_in(request.prompt, settings, DegradedReason.CLASSIFIER_LATE)
+        return stand_in(request.prompt, settings, categories, DegradedReason.CLASSIFIER_LATE)
     except ClassifierDown:
-        return stand_in(request.prompt, settings, DegradedReason.CLASSIFIER_DOWN)
+        return stand_in(request.prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
     except PointsmanError as error:  # a fault of the Classifier's; the caller's request is none the worse for it
         _log_absorbed(reason=error.reason)
-        return stand_in(request.prompt, settings, DegradedReason.CLASSIFIER_DOWN)
+        return stand_in(request.prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
     if verdict.category not in categories:
         _log_absorbed(reason="CATEGORY_UNKNOWN", category=verdict.category)
-        return stand_in(request.prompt, settings, DegradedReason.CLASSIFIER_DOWN)
+        return stand_in(request.prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
     return verdict
 
 

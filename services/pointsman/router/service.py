@@ -18,7 +18,8 @@ from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, request_from_pb
-from pointsman.telemetry.spans import current_trace_id
+from pointsman.telemetry import names
+from pointsman.telemetry.spans import current_trace_id, mark
 from pointsman.v1 import (
     classifier_pb2,
     classifier_pb2_grpc,
@@ -143,6 +144,10 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         bind_contextvars(
             category=verdict.category, decided_by=verdict.decided_by.value, confidence=round(verdict.confidence, 3)
         )
+        mark(names.REQUEST_ID, request_id)
+        mark(names.CATEGORY, verdict.category)
+        mark(names.CONFIDENCE, verdict.confidence)
+        mark(names.DECIDED_BY, verdict.decided_by.value)
         left_s = remaining_s - (self.clock.monotonic() - started_s)
         return _Ruled(request=request, verdict=verdict, remaining_s=left_s)
 
@@ -204,9 +209,8 @@ def _union(verdict: Verdict, executor_reasons: Iterable[int]) -> list[types_pb2.
 def _log_end(trail: types_pb2.Trail, degraded: Iterable[int]) -> None:
     """Put what became of the request into the one log line of the call."""
     attempts = [step.attempt for step in trail.steps if step.HasField("attempt")]
-    bind_contextvars(
-        attempts=len(attempts),
-        wasted=sum(attempt.wasted for attempt in attempts),
-        skips=len(trail.steps) - len(attempts),
-        degraded=[reason.value for reason in degraded_from_pb(degraded)],
-    )
+    wasted = sum(attempt.wasted for attempt in attempts)
+    reasons = [reason.value for reason in degraded_from_pb(degraded)]
+    bind_contextvars(attempts=len(attempts), wasted=wasted, skips=len(trail.steps) - len(attempts), degraded=reasons)
+    mark(names.ATTEMPTS, len(attempts))
+    mark(names.DEGRADED, reasons)

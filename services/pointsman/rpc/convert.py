@@ -49,6 +49,11 @@ SKIP_REASONS: Final = Names(SkipReason, pb.SkipReason.Value, "SKIP_REASON_")
 DEGRADED_REASONS: Final = Names(DegradedReason, pb.DegradedReason.Value, "DEGRADED_REASON_")
 
 
+def sendable(text: str) -> str:
+    """Return the text without lone surrogates, which JSON of a provider may hold and UTF-8 cannot."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 def duration_to_pb(seconds: float) -> Duration:
     """Return a duration, exact to the nanosecond."""
     whole, nanos = divmod(round(seconds * _NANOS), _NANOS)
@@ -98,7 +103,7 @@ def usage_from_pb(usage_pb: pb.Usage) -> Usage:
 
 def tool_call_to_pb(call: ToolCall) -> pb.ToolCall:
     """Return the message."""
-    return pb.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
+    return pb.ToolCall(id=sendable(call.id), name=sendable(call.name), arguments_json=sendable(call.arguments_json))
 
 
 def tool_call_from_pb(call_pb: pb.ToolCall) -> ToolCall:
@@ -109,7 +114,7 @@ def tool_call_from_pb(call_pb: pb.ToolCall) -> ToolCall:
 def answer_to_pb(answer: Answer) -> pb.Answer:
     """Return the message."""
     return pb.Answer(
-        text=answer.text,
+        text=sendable(answer.text),
         finish_reason=FINISH_REASONS.to_pb(answer.finish_reason),
         tool_calls=[tool_call_to_pb(call) for call in answer.tool_calls],
     )
@@ -198,7 +203,7 @@ def step_to_pb(step: Skip | Attempt) -> pb.TrailStep:
 
 def skip_to_pb(skip: Skip) -> pb.Skip:
     """Return the message."""
-    skip_pb = pb.Skip(candidate=skip.candidate, reason=SKIP_REASONS.to_pb(skip.reason), detail=skip.detail)
+    skip_pb = pb.Skip(candidate=skip.candidate, reason=SKIP_REASONS.to_pb(skip.reason), detail=sendable(skip.detail))
     if skip.ready_at is not None:
         skip_pb.ready_time.CopyFrom(instant_to_pb(skip.ready_at))
     return skip_pb
@@ -225,9 +230,9 @@ def attempt_to_pb(attempt: Attempt) -> pb.Attempt:
         local=attempt.local,
         fallback=attempt.fallback,
         simulated=attempt.simulated,
-        provider_request_id=attempt.provider_request_id,
+        provider_request_id=sendable(attempt.provider_request_id),
         http_status=attempt.http_status,
-        detail=attempt.detail,
+        detail=sendable(attempt.detail),
         price_version=attempt.price_version,
         ignored_options=attempt.ignored_options,
     )

@@ -12,7 +12,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # as a
 from pointsman.domain.errors import InvalidRequest, NoAnswer, NoCredentials, PointsmanError, PoolExhausted, Violation
 from pointsman.domain.trail import Trail
 from pointsman.domain.verdict import Verdict
-from pointsman.rpc.convert import duration_to_pb, step_to_pb, trail_from_pb, verdict_from_pb, verdict_to_pb
+from pointsman.rpc.convert import duration_to_pb, sendable, step_to_pb, trail_from_pb, verdict_from_pb, verdict_to_pb
 from pointsman.v1 import types_pb2 as pb
 
 DOMAIN: Final = "pointsman"
@@ -22,6 +22,7 @@ TRIMMED_KEY: Final = "trimmed"
 _NOTE_BYTES: Final = 64
 """Room for the entry of the metadata that says what was trimmed."""
 _DESCRIPTION_BYTES: Final = 400
+_VALUE_BYTES: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ def pack(
     What does not fit goes in this order: the trail's sentences, its steps, both oldest first, then the ends of other
     lists.
     """
-    info = details_pb.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata={**error.metadata, **known})
+    info = details_pb.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=_metadata(error, known))
     ready_at = error.ready_at if isinstance(error, PoolExhausted | NoAnswer) else None
     if ready_at is not None:
         info.metadata[READY_AT_KEY] = ready_at.isoformat()
@@ -67,6 +68,10 @@ def pack(
     _fit(status, details, trail_pb, room_bytes)
     for detail in details:
         status.details.add().Pack(detail)
+
+
+def _metadata(error: PointsmanError, known: Mapping[str, str]) -> dict[str, str]:
+    return {key: cut(value, _VALUE_BYTES) for key, value in (error.metadata | dict(known)).items()}
 
 
 def _of_kind(error: PointsmanError) -> list[Message]:
@@ -176,6 +181,7 @@ def unpack(status: Status) -> Told:
 
 def cut(text: str, room_bytes: int) -> str:
     """Return the text, cut to what fits into a header: there a byte that is not printable ASCII takes three."""
+    text = sendable(text)
     for index, character in enumerate(text):
         room_bytes -= 1 if " " <= character <= "~" and character != "%" else 3 * len(character.encode())
         if room_bytes < 0:

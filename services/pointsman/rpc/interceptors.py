@@ -4,7 +4,6 @@ One interceptor and not three, because the three must agree on how the call ende
 a generator.
 """
 
-import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -42,9 +41,10 @@ _SERVER_FAULTS: Final = frozenset(
 )
 """Codes that make a SERVER span an error (OpenTelemetry RPC conventions, 2026-11); others are the caller's affair."""
 
+_BY_NUMBER: Final[dict[object, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
+
 _LATE_S: Final = 0.005
 """A call cancelled with less than this left was cancelled by its deadline: the timer may fire a moment early."""
-
 
 _MALFORMED: Final = object()
 """Stands for a request that could not be parsed, so that it is refused inside the call and seen like any other end."""
@@ -135,19 +135,19 @@ class _Call:
         match error:
             case None | grpc.aio.AbortError():
                 self._end(_code_so_far(self._context))
-            case asyncio.CancelledError() | GeneratorExit():
-                self._end(self._code_of_cancellation(), cancelled_by=error)
             case PointsmanError():
                 await self._refuse(error)
-            case _:
+            case Exception():
                 await self._refuse(PointsmanError("an exception that nobody expected"), unexpected=error)
+            case _:  # CancelledError, or GeneratorExit where a stream was abandoned
+                self._end(self._code_of_cancellation(), cancelled_by=error)
 
     async def _refuse(self, error: PointsmanError, unexpected: BaseException | None = None) -> None:
         """End the call with the status of `error`; raises AbortError."""
         code = code_of(error)
         if code is grpc.StatusCode.INTERNAL and unexpected is None:
             unexpected = error
-        known = {"trace_id": self._span.trace_id if self._span else ""}
+        known = {"trace_id": self._span.trace_id} if self._span else {}
         if request_id := structlog.contextvars.get_contextvars().get("request_id"):
             known["request_id"] = request_id
         status = to_status(error, now=self._clock.now(), known=known)
@@ -201,9 +201,7 @@ def _code_so_far(context: Context) -> grpc.StatusCode:
     gRPC hands back numbers too.
     """
     code: object = context.code()
-    if isinstance(code, grpc.StatusCode):
-        return code
-    return next((known for known in grpc.StatusCode if known.value[0] == code), grpc.StatusCode.OK)
+    return code if isinstance(code, grpc.StatusCode) else _BY_NUMBER.get(code, grpc.StatusCode.OK)
 
 
 def _parsing(parse: Parse | None) -> Parse | None:

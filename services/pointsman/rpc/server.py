@@ -53,7 +53,7 @@ class Server:
                 ("grpc.so_reuseport", 0),  # else a second server on the port gets half of the calls, without any error
                 ("grpc.max_receive_message_length", options.message_bytes),
                 ("grpc.max_send_message_length", options.message_bytes),
-                # Above the limit of calls, so that one too many is refused at once and not queued in the peer's channel.
+                # Above the limit of calls: one too many is then refused at once, not queued in the peer's channel.
                 ("grpc.max_concurrent_streams", 4 * (options.concurrent_calls + WATCHERS)),
             ),
         )

@@ -123,7 +123,9 @@ class Account:
 
 def cost_usd(model: ModelProfile, input_tokens: int, output_tokens: int) -> Decimal:
     """Return the price of a call."""
-    return (input_tokens * model.usd_per_mtok_input + output_tokens * model.usd_per_mtok_output) / _MTOK
+    cached = model.cached_tokens(input_tokens)
+    paid = (input_tokens - cached) * model.usd_per_mtok_input + cached * model.usd_per_mtok_cached_input
+    return (paid + output_tokens * model.usd_per_mtok_output) / _MTOK
 
 
 def _limited(

@@ -96,7 +96,8 @@ class DeepSeek(OpenAI):
     def problem(self, problem: Problem, stamp: Stamp) -> tuple[int, Headers, bytes]:  # noqa: ARG002 - the port's
         """Return an error whose status says everything; its type and code say little, as there."""
         status, type_, message = _error(problem)
-        error = {"message": message, "type": type_, "param": problem.param, "code": "invalid_request_error"}
+        code = "server_error" if type_ == "server_error" else "invalid_request_error"
+        error = {"message": message, "type": type_, "param": problem.param, "code": code}
         return status, (), orjson.dumps({"error": error})
 
     def headers(self, gauges: Sequence[Gauge], stamp: Stamp, *, answered: bool) -> Headers:  # noqa: ARG002 - the port's

@@ -8,7 +8,10 @@ from pointsman.simulator.scenario import LimitProfile
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A refusal or a failure. `outcome` is what a good adapter should make of it.
+    """A refusal or a failure. `outcome` is what a good adapter should make of it, where the dialect can say it.
+
+    Only OpenAI tells a request that never fits from one that is too early; Anthropic and OpenAI do not tell a day
+    from a minute.
 
     `wait_s` is None when no hint is given or waiting does not help. `used` and `requested` are in the unit of `limit`;
     for CONTEXT_TOO_LONG they are what fits and what came. `message`, `param`, `code` and `status` are for

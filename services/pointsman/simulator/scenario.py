@@ -59,8 +59,9 @@ class ModelProfile:
     """One model: what it can do, what it says, how fast, under which limits, at which price.
 
     `output_tokens` and `reasoning_tokens` are medians. Models with the same `group` share their limits; an empty group
-    means alone. `always_reasons` models refuse sampling parameters. `max_plain_output_tokens` is the ceiling of an
-    answer that is not streamed, where that is lower.
+    means alone. `cached_share` is the part of each prompt that comes from the provider's cache. `always_reasons` models
+    refuse sampling parameters. `max_plain_output_tokens` is the ceiling of an answer that is not streamed, where that
+    is lower.
     """
 
     id: str
@@ -75,8 +76,14 @@ class ModelProfile:
     group: str = ""
     limits: tuple[LimitProfile, ...] = ()
     latency: LatencyProfile = field(default_factory=LatencyProfile)
+    cached_share: float = 0.0
     usd_per_mtok_input: Decimal = Decimal(0)
+    usd_per_mtok_cached_input: Decimal = Decimal(0)
     usd_per_mtok_output: Decimal = Decimal(0)
+
+    def cached_tokens(self, input_tokens: int) -> int:
+        """Return how many of these come from the cache."""
+        return int(input_tokens * self.cached_share)
 
     @property
     def limit_scope(self) -> str:

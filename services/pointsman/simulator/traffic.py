@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from pointsman.domain.category import CODING, QUICK, REASONING, REVIEW, VISION
+from pointsman.domain.category import CATEGORIES, CODING, QUICK, REASONING, REVIEW, VISION
 from pointsman.simulator.prompts import SAMPLE_PROMPTS, SamplePrompt
 
 HOUR_S = 3_600.0
@@ -36,9 +36,9 @@ class CategoryTraffic:
 
 # An assistant for a whole office: nearly half of what is asked is short. Invented; a user's own traffic is another.
 _MIX = {
-    QUICK: CategoryTraffic(share=0.44, note_bytes=0, max_output_tokens=400),
-    CODING: CategoryTraffic(share=0.22, note_bytes=900, max_output_tokens=1_500),
-    REASONING: CategoryTraffic(share=0.14, note_bytes=1_200, max_output_tokens=1_500),
+    QUICK: CategoryTraffic(share=0.36, note_bytes=0, max_output_tokens=400),
+    CODING: CategoryTraffic(share=0.24, note_bytes=900, max_output_tokens=1_500),
+    REASONING: CategoryTraffic(share=0.20, note_bytes=1_200, max_output_tokens=1_500),
     REVIEW: CategoryTraffic(share=0.12, note_bytes=2_500, max_output_tokens=1_500),
     VISION: CategoryTraffic(share=0.08, note_bytes=0, max_output_tokens=800),
 }
@@ -69,6 +69,8 @@ class Arrival:
     prompt: SamplePrompt
     max_output_tokens: int
 
+
+_SAMPLES = {name: [prompt for prompt in SAMPLE_PROMPTS if prompt.category == name] for name in CATEGORIES}
 
 CALM_HOUR = TrafficProfile(singles_per_minute=6.0)
 """Less than the busy world of `scenarios` allows."""
@@ -122,7 +124,7 @@ def _arrival(profile: TrafficProfile, at_s: float, chance: Random) -> Arrival:
     categories = list(profile.mix)
     category = chance.choices(categories, weights=[profile.mix[name].share for name in categories])[0]
     kind = profile.mix[category]
-    sample = chance.choice([prompt for prompt in SAMPLE_PROMPTS if prompt.category == category])
+    sample = chance.choice(_SAMPLES[category])
     notes = _notes(sample.text, round(kind.note_bytes * math.exp(chance.gauss(0.0, 0.7))), chance)
     prompt = SamplePrompt(category=category, text=sample.text + notes, image=sample.image)
     return Arrival(at_s=at_s, prompt=prompt, max_output_tokens=kind.max_output_tokens)
@@ -131,9 +133,10 @@ def _arrival(profile: TrafficProfile, at_s: float, chance: Random) -> Arrival:
 def _notes(text: str, size_bytes: int, chance: Random) -> str:
     """Return about `size_bytes` of notes in the language of the text; no two are alike."""
     form = _ENGLISH_NOTE if text.isascii() or "“" in text else _KOREAN_NOTE
-    notes = ""
-    while len(notes.encode()) < size_bytes:
+    notes: list[str] = []
+    while size_bytes > 0:
         first, second, third = (chance.randint(100, 9_999) for _ in range(3))
-        number, week = notes.count("\n") + 1, chance.randint(1, 52)
-        notes += "\n" + form.format(number=number, week=week, first=first, second=second, third=third)
-    return notes
+        number, week = len(notes) + 1, chance.randint(1, 52)
+        notes.append("\n" + form.format(number=number, week=week, first=first, second=second, third=third))
+        size_bytes -= len(notes[-1].encode())
+    return "".join(notes)

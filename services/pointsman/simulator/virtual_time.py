@@ -87,6 +87,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_is_done)
         return future
 
+    async def shutdown_default_executor(self, *_: object) -> None:
+        """Wait for the threads in earnest, as `asyncio.Runner` asks at the end."""
+        self._threads_at_work += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._threads_at_work -= 1
+
     def _thread_is_done(self, _: object) -> None:
         self._threads_at_work -= 1
 

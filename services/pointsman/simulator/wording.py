@@ -68,18 +68,16 @@ def marker(model: str) -> str:
 
 def compose(model: str, prompt: str, tokens: int, chance: Random) -> str:
     """Return about `tokens` tokens of prose that begins with the marker and speaks the prompt's language."""
-    korean = is_korean(prompt)
-    bank = _KOREAN if korean else _ENGLISH
-    chars_a_token = _KOREAN_CHARS_A_TOKEN if korean else _ENGLISH_CHARS_A_TOKEN
+    bank = _KOREAN if is_korean(prompt) else _ENGLISH
     topic = re.sub(r"\s+", " ", prompt).strip()[:_TOPIC_CHARS]
     said = [marker(model), bank[0].format(topic=topic)]
-    length = sum(map(len, said))
+    length = sum(map(count_tokens, said))
     # Each sentence once before any comes again: some clients take repeated chunks for a loop (providers.md §12).
-    while length < tokens * chars_a_token:
+    while length < tokens:
         for sentence in chance.sample(bank[1:], len(bank) - 1):
             said.append(sentence)
-            length += len(sentence) + 1
-            if length >= tokens * chars_a_token:
+            length += count_tokens(sentence)
+            if length >= tokens:
                 break
     return " ".join(said)
 

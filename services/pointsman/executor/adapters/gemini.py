@@ -177,8 +177,10 @@ def _read_content(call: Call, document: object) -> Reply:
         return replies.no_answer("The provider answered with something that is no content.")
     counted = usage(document)
     candidate = shape.at(document, "candidates", 0)
-    if shape.at(document, "promptFeedback", "blockReason") or candidate is None:
+    if shape.at(document, "promptFeedback", "blockReason") or not document.get("candidates"):
         return replies.blocked("The provider blocked the prompt.", counted)
+    if not isinstance(candidate, dict):
+        return replies.no_answer("The provider answered with something that is no content.")
     finish = shape.text(candidate, "finishReason")
     if finish in _BLOCKED:
         return replies.blocked("The provider blocked the answer.", counted)

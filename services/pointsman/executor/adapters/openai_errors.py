@@ -48,6 +48,12 @@ _COMMON: Final = (
             "token length too long",
         ),
     ),
+    Rule(  # DeepSeek has no status of its own for it (reported by its users, not documented; 2026-11)
+        outcome=Outcome.MODEL_NOT_FOUND,
+        detail="The provider does not know the model.",
+        statuses=(400,),
+        phrases=("model not exist",),
+    ),
     Rule(
         outcome=Outcome.REQUEST_EXCEEDS_QUOTA,
         detail="This one request is larger than the whole budget of a minute.",

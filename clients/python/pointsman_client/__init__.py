@@ -1,0 +1,26 @@
+"""Typed async client of Pointsman: a prompt in, an answer out."""
+
+from pointsman_client.client import Answer, Client, Explanation, Stream
+from pointsman_client.errors import (
+    InvalidRequest,
+    NoAnswer,
+    NoCredentials,
+    OutOfTime,
+    PoolExhausted,
+    RouteError,
+    Unreachable,
+)
+
+__all__ = [
+    "Answer",
+    "Client",
+    "Explanation",
+    "InvalidRequest",
+    "NoAnswer",
+    "NoCredentials",
+    "OutOfTime",
+    "PoolExhausted",
+    "RouteError",
+    "Stream",
+    "Unreachable",
+]

@@ -1,0 +1,250 @@
+"""The client: one channel to a Router, a deadline on every call, the caller's trace carried on."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import grpc
+
+from pointsman.v1 import executor_pb2, router_pb2, router_pb2_grpc, types_pb2
+from pointsman_client.errors import from_rpc
+
+try:
+    from opentelemetry import propagate
+except ImportError:  # the extra `tracing` is not installed; calls then start a trace of their own
+    propagate = None  # type: ignore[assignment]  # the one place that knows
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
+DEFAULT_TIMEOUT_S: Final = 120.0
+DEFAULT_MESSAGE_BYTES: Final = 33_554_432
+
+Image = Path | bytes | str
+"""A file, encoded bytes, or an https URL."""
+
+_MAGIC: Final = (
+    (b"\x89PNG", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"RIFF", "image/webp"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a model said, and who it was. `response` has the rest: verdict, trail, usage, tool calls."""
+
+    text: str
+    category: str
+    candidate: str
+    cost_usd: float | None
+    local: bool
+    simulated: bool
+    degraded: bool
+    response: router_pb2.RouteResponse = field(repr=False)
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """How a prompt would be routed now: its category, how sure that is, and the candidates in the order of trying."""
+
+    category: str
+    confidence: float
+    candidates: tuple[str, ...]
+    response: router_pb2.ExplainResponse = field(repr=False)
+
+
+class Stream:
+    """An answer as it is produced: iterate once for its text. `start` and `end` are set when they have come.
+
+    Leaving the loop early gives the call up; under `async with` that happens at the end of the block, without it when
+    the iterator is collected.
+    """
+
+    def __init__(
+        self, call: "grpc.aio.UnaryStreamCall[router_pb2.StreamRouteRequest, router_pb2.StreamRouteResponse]"
+    ) -> None:
+        self._call = call
+        self.start: router_pb2.RouteStreamStart | None = None
+        self.end: executor_pb2.StreamEnd | None = None
+        self.tool_calls: list[executor_pb2.ToolCallDelta] = []
+
+    async def __aiter__(self) -> AsyncGenerator[str, None]:
+        """Yield text as it comes. Raises RouteError."""
+        try:
+            async for event in self._call:
+                match event.WhichOneof("event"):
+                    case "start":
+                        self.start = event.start
+                    case "delta":
+                        self.tool_calls.extend(event.delta.tool_calls)
+                        if event.delta.text:
+                            yield event.delta.text
+                    case "end":
+                        self.end = event.end
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error) from error
+        finally:
+            self._call.cancel()
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the call up, if it is still under way."""
+        self._call.cancel()
+
+
+class Client:
+    """A client of one Router. Make it inside the running loop, share it, close it; every call has a deadline."""
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._channel = grpc.aio.insecure_channel(
+            address,
+            options=(
+                ("grpc.enable_http_proxy", 0),
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 1_000),
+                ("grpc.max_receive_message_length", DEFAULT_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", DEFAULT_MESSAGE_BYTES),
+            ),
+        )
+        self._stub = router_pb2_grpc.RouterServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; calls under way are given up."""
+        await self._channel.close()
+
+    async def route(
+        self,
+        prompt: str | Sequence[types_pb2.Message],
+        *,
+        category: str | None = None,
+        images: Sequence[Image] = (),
+        max_output_tokens: int | None = None,
+        options: types_pb2.Options | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Have a prompt answered.
+
+        `prompt` is a text or a conversation; `options` is for all that has no argument of its own. Raises RouteError.
+        """
+        request = router_pb2.RouteRequest(
+            messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
+        )
+        try:
+            response = await self._stub.Route(request, timeout=timeout_s or self._timeout_s, metadata=_metadata())
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error) from error
+        return Answer(
+            text=response.answer.text,
+            category=response.verdict.category,
+            candidate=response.candidate,
+            cost_usd=response.cost_usd if response.HasField("cost_usd") else None,
+            local=response.local,
+            simulated=response.simulated,
+            degraded=response.degraded,
+            response=response,
+        )
+
+    def stream(
+        self,
+        prompt: str | Sequence[types_pb2.Message],
+        *,
+        category: str | None = None,
+        images: Sequence[Image] = (),
+        max_output_tokens: int | None = None,
+        options: types_pb2.Options | None = None,
+        timeout_s: float | None = None,
+    ) -> Stream:
+        """Have a prompt answered piece by piece; the arguments are those of `route`."""
+        request = router_pb2.StreamRouteRequest(
+            messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
+        )
+        return Stream(self._stub.StreamRoute(request, timeout=timeout_s or self._timeout_s, metadata=_metadata()))
+
+    async def explain(
+        self,
+        prompt: str | Sequence[types_pb2.Message],
+        *,
+        category: str | None = None,
+        images: Sequence[Image] = (),
+        max_output_tokens: int | None = None,
+        options: types_pb2.Options | None = None,
+        timeout_s: float | None = None,
+    ) -> Explanation:
+        """Say how a prompt would be routed now; no provider is called. The arguments are those of `route`."""
+        request = router_pb2.ExplainRequest(
+            messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
+        )
+        try:
+            response = await self._stub.Explain(request, timeout=timeout_s or self._timeout_s, metadata=_metadata())
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error) from error
+        return Explanation(
+            category=response.verdict.category,
+            confidence=response.verdict.confidence,
+            candidates=tuple(planned.candidate for planned in response.plan.ready),
+            response=response,
+        )
+
+
+def _messages(prompt: str | Sequence[types_pb2.Message], images: Sequence[Image]) -> list[types_pb2.Message]:
+    """Return the conversation; images join the last message."""
+    text_part = [types_pb2.Part(text=prompt)] if isinstance(prompt, str) else []
+    messages = [types_pb2.Message(role=types_pb2.ROLE_USER, parts=text_part)] if isinstance(prompt, str) else [*prompt]
+    if images and messages:
+        last = types_pb2.Message()
+        last.CopyFrom(messages[-1])
+        last.parts.extend(_image_part(image) for image in images)
+        messages[-1] = last
+    return messages
+
+
+def _image_part(image: Image) -> types_pb2.Part:
+    if isinstance(image, str):
+        return types_pb2.Part(image_url=types_pb2.ImageUrl(url=image))
+    content = image.read_bytes() if isinstance(image, Path) else image
+    # The server says what is wrong with bytes that are none of these.
+    mime_type = next((mime_type for magic, mime_type in _MAGIC if content.startswith(magic)), "")
+    return types_pb2.Part(image=types_pb2.ImageBytes(data=content, mime_type=mime_type))
+
+
+def _options(
+    options: types_pb2.Options | None, category: str | None, max_output_tokens: int | None
+) -> types_pb2.Options:
+    chosen = types_pb2.Options()
+    if options is not None:
+        chosen.CopyFrom(options)
+    if category is not None:
+        chosen.category = category
+    if max_output_tokens is not None:
+        chosen.max_output_tokens = max_output_tokens
+    return chosen
+
+
+def _metadata() -> tuple[tuple[str, str], ...]:
+    """Return what carries the caller's trace on."""
+    carrier: dict[str, str] = {}
+    if propagate is not None:
+        propagate.inject(carrier)
+    return tuple(carrier.items())

@@ -1,0 +1,122 @@
+"""Why a call failed, as exceptions to catch by kind. Branch on the class or on `reason`, never on the text.
+
+RouteError
+├── InvalidRequest   the request can never be served as it is; `violations` say what to change
+├── PoolExhausted    nothing is able and free; try again after `retry_after_s`
+├── NoAnswer         models were tried and failed
+├── NoCredentials    the server has no key and no local model; its operator must act
+├── OutOfTime        the deadline passed
+└── Unreachable      the Router or the Executor does not answer
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2 as details_pb  # type: ignore[import-untyped]  # no py.typed
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # as above
+
+from pointsman.v1 import types_pb2
+
+_DETAILS_KEY: Final = "grpc-status-details-bin"
+_DOMAIN: Final = "pointsman"
+
+
+class RouteError(Exception):
+    """A call that failed.
+
+    `reason` is stable, such as "PROMPT_EMPTY", or the code where gRPC itself failed. `metadata` holds the values that
+    the message names, `request_id` and `trace_id` among them. `trail` is None when no candidate was looked at.
+    """
+
+    def __init__(self, message: str, *, code: grpc.StatusCode, reason: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.reason = reason
+        self.metadata: Mapping[str, str] = {}
+        self.trail: types_pb2.Trail | None = None
+        self.verdict: types_pb2.Verdict | None = None
+        self.retry_after_s: float | None = None
+        """How long to wait before a new try can succeed; None when waiting does not help or nobody knows."""
+        self.violations: tuple[tuple[str, str, str], ...] = ()
+        """(field, reason, message) of each field that is wrong."""
+
+
+class InvalidRequest(RouteError):
+    """The request can never be served as it is."""
+
+
+class PoolExhausted(RouteError):
+    """Every candidate is limited or left out, and no local model can serve."""
+
+
+class NoAnswer(RouteError):
+    """Candidates and the local fallback were tried and failed."""
+
+
+class NoCredentials(RouteError):
+    """The server can use no candidate at all; `metadata` and the message say what is missing."""
+
+
+class OutOfTime(RouteError):
+    """The deadline passed, or too little of it was left to try."""
+
+
+class Unreachable(RouteError):
+    """The service does not answer, or takes no more calls now."""
+
+
+_BY_REASON: Final[Mapping[str, type[RouteError]]] = {
+    "POOL_EXHAUSTED": PoolExhausted,
+    "NO_ANSWER": NoAnswer,
+    "NO_CREDENTIALS": NoCredentials,
+    "OUT_OF_TIME": OutOfTime,
+    "EXECUTOR_DOWN": Unreachable,
+    "CLASSIFIER_DOWN": Unreachable,
+}
+_BY_CODE: Final[Mapping[grpc.StatusCode, type[RouteError]]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.DEADLINE_EXCEEDED: OutOfTime,
+    grpc.StatusCode.UNAVAILABLE: Unreachable,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Unreachable,
+}
+
+
+def from_rpc(failed: grpc.aio.AioRpcError) -> RouteError:
+    """Return the exception for a failed call, with all that the server told."""
+    status = _status(failed)
+    info = details_pb.ErrorInfo()
+    for detail in status.details:
+        detail.Unpack(info)
+    reason = info.reason if info.domain == _DOMAIN else ""
+    kind = _BY_REASON.get(reason) or _BY_CODE.get(failed.code(), RouteError)
+    error = kind(failed.details() or "", code=failed.code(), reason=reason or failed.code().name)
+    error.metadata = dict(info.metadata)
+    for detail in status.details:
+        retry, bad, trail, verdict = (
+            details_pb.RetryInfo(),
+            details_pb.BadRequest(),
+            types_pb2.Trail(),
+            types_pb2.Verdict(),
+        )
+        if detail.Unpack(retry):
+            error.retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
+        elif detail.Unpack(bad):
+            error.violations = tuple((v.field, v.reason, v.description) for v in bad.field_violations)
+        elif detail.Unpack(trail):
+            error.trail = trail
+        elif detail.Unpack(verdict):
+            error.verdict = verdict
+    return error
+
+
+def _status(failed: grpc.aio.AioRpcError) -> Status:
+    for key, value in failed.trailing_metadata() or ():
+        if key == _DETAILS_KEY and isinstance(value, bytes):
+            try:
+                return Status.FromString(value)
+            except DecodeError:
+                break
+    return Status()

@@ -1,0 +1,100 @@
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from pointsman.config.settings import TelemetrySettings
+from pointsman.telemetry.setup import LineWriter, configure
+from pointsman.telemetry.spans import span
+from tests.fakes.spans import recorded_spans
+
+KEY = "sk-canary0123456789abcdef"
+
+
+class FullDisk(io.BytesIO):
+    def write(self, content: object) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def deny(key: str) -> None:
+    raise ValueError(f"denied for {key}")
+
+
+@pytest.fixture(autouse=True)
+def default_logs() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+def written(sink: io.BytesIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in sink.getvalue().splitlines()]
+
+
+def test_a_line_is_json_with_its_level_its_time_and_its_trace() -> None:
+    sink = io.BytesIO()
+    configure(TelemetrySettings(), service="test", sink=sink)
+
+    with recorded_spans(), span("work") as work:
+        structlog.get_logger().info("call.ended", method="m")
+        trace_id = work.trace_id
+
+    (line,) = written(sink)
+    assert (line["event"], line["level"], line["method"]) == ("call.ended", "info", "m")
+    assert line["trace_id"] == trace_id
+    assert len(str(line["span_id"])) == 16
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_a_level_below_the_settings_is_not_written() -> None:
+    sink = io.BytesIO()
+    configure(TelemetrySettings(log_level="warning"), service="test", sink=sink)
+
+    structlog.get_logger().info("call.ended")
+
+    assert sink.getvalue() == b""
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_key_is_ever_written(log_format: str) -> None:
+    sink = io.BytesIO()
+    configure(TelemetrySettings(log_format=log_format), service="test", sink=sink)  # type: ignore[arg-type]  # one of two
+
+    log = structlog.get_logger()
+    try:
+        deny(KEY)
+    except ValueError:
+        log.exception("call.ended", note=f"Bearer {KEY}", nested={"a": [KEY]})
+    log.info("call.ended", api_key="short")
+    structlog.get_logger().info("call.ended", api_key_env="OPENAI_API_KEY")
+
+    assert KEY.encode() not in sink.getvalue()
+    assert b"short" not in sink.getvalue()
+    assert b"[masked]" in sink.getvalue()
+    assert b"OPENAI_API_KEY" in sink.getvalue()
+    assert b"ValueError" in sink.getvalue()
+
+
+def test_a_full_disk_loses_lines_and_stops_nothing() -> None:
+    writer = LineWriter(FullDisk())
+
+    writer.msg(b"a")
+    writer.msg("b")
+
+    assert writer.lost == 2
+
+
+def test_a_line_that_is_no_utf_8_is_written_all_the_same() -> None:
+    sink = io.BytesIO()
+
+    LineWriter(sink).msg("\ud800")
+
+    assert sink.getvalue() == b"\\ud800\n"
+
+
+def test_without_an_endpoint_there_is_nothing_to_flush() -> None:
+    telemetry = configure(TelemetrySettings(), service="test", sink=io.BytesIO())
+
+    assert telemetry.flush()
+    telemetry.close()

@@ -1,0 +1,229 @@
+"""`pointsman route`, `explain`, `pools` and `report`, as processes of their own, against a real stack."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from pointsman.cli.stack import Stack
+from pointsman.config import Settings
+from pointsman.simulator.faults import Fault
+from pointsman.simulator.simulation import Simulation
+from tests.fakes.command import Finished, pointsman, pointsman_running
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+async def ask(stack: Stack, command: str, *arguments: str, stdin: bytes = b"") -> Finished:
+    room = "executor" if command in {"pools", "report"} else "router"
+    return await pointsman(command, *arguments, "--address", stack.addresses[room], stdin=stdin)
+
+
+async def test_route_prints_the_answer_and_says_apart_how_it_came_about(stack: Stack) -> None:
+    finished = await ask(stack, "route", "2+2는?", "--category", "quick")
+
+    assert finished.code == 0
+    assert "2+2는?" in finished.out
+    assert "gemini" not in finished.out.removeprefix("[simulated gemini-3.8-flash]")
+    for part in ("quick 1.00", "gemini/gemini-flash (gemini-3.8-flash)", "1 attempt", " ms", "$", "[simulated]"):
+        assert part in finished.err
+
+
+async def test_route_prints_one_json_object_for_scripts(stack: Stack) -> None:
+    finished = await ask(stack, "route", "Reverse a list in Python.", "--json")
+
+    told = finished.json()
+    assert finished.code == 0
+    assert told["answer"]["text"].startswith("[simulated")
+    assert told["trail"]["steps"][0]["attempt"]["outcome"] == "OUTCOME_ANSWERED"
+    assert told["degraded"] is False
+    assert finished.err == ""
+
+
+async def test_route_reads_the_prompt_from_standard_input(stack: Stack) -> None:
+    finished = await ask(stack, "route", "-", "--category", "review", stdin="이 글을 고쳐줘: 자료 보내.".encode())
+
+    assert finished.code == 0
+    assert "자료 보내" in finished.out
+
+
+async def test_an_image_goes_to_the_vision_pool(stack: Stack, tmp_path: Path) -> None:
+    image = tmp_path / "no-ending"
+    image.write_bytes(PNG)
+
+    finished = await ask(stack, "route", "What is this?", "--image", str(image), "--json")
+
+    assert finished.json()["verdict"]["category"] == "vision"
+    assert finished.json()["candidate"] == "gemini/gemini-vision"
+
+
+async def test_local_only_stays_on_this_machine(stack: Stack) -> None:
+    finished = await ask(stack, "route", "Draft a refusal.", "--local-only", "--json")
+
+    assert finished.json()["local"] is True
+    assert finished.json()["candidate"] == "local/qwen2.5-14b"
+
+
+async def test_a_degraded_answer_says_so(stack: Stack, simulation: Simulation) -> None:
+    simulation.script("*", Fault.SERVER_ERROR, times=2)
+
+    finished = await ask(stack, "route", "hi", "--category", "quick")
+
+    assert finished.code == 0
+    assert "local/qwen2.5-14b" in finished.err
+    assert "[degraded: local_fallback]" in finished.err
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        pytest.param(("",), "the prompt holds nothing", id="empty prompt"),
+        pytest.param((" \n\t",), "white space", id="only white space"),
+        pytest.param(("hi", "--category", "nonsense"), "name one of reasoning, coding", id="unknown category"),
+    ],
+)
+async def test_what_the_server_refuses_is_told_in_one_line(arguments: tuple[str, ...], says: str, stack: Stack) -> None:
+    finished = await ask(stack, "route", *arguments)
+
+    assert finished.code == 1
+    assert finished.out == ""
+    assert says in finished.err
+    assert finished.err.startswith("pointsman: ")
+    assert finished.err.count("\n") == 1
+
+
+async def test_a_failure_is_an_object_too_for_scripts(stack: Stack) -> None:
+    finished = await ask(stack, "route", "hi", "--category", "nonsense", "--json")
+
+    assert finished.code == 1
+    assert finished.json()["error"]["reason"] == "CATEGORY_UNKNOWN"
+    assert finished.json()["error"]["code"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        pytest.param(("route",), "Missing argument", id="no prompt"),
+        pytest.param(("route", "hi", "--image", "/nowhere.png"), "cannot be read: No such file", id="no such image"),
+        pytest.param(("route", "hi", "--image", __file__), "is no image that models take", id="not an image"),
+        pytest.param(
+            ("route", "hi", "--max-output-tokens", "0"), "--max-output-tokens is 0; give 1 to 1000000", id="no tokens"
+        ),
+        pytest.param(("route", "hi", "--timeout", "-1"), "--timeout is -1; give seconds", id="negative time"),
+        pytest.param(("route", "hi", "--timeout", "soon"), "Invalid value for '--timeout'", id="not a number"),
+        pytest.param(("route", "hi", "--colour"), "No such option", id="unknown option"),
+        pytest.param(("route", b"\xff\xfe"), "the prompt is not UTF-8", id="a prompt that is no text"),
+        pytest.param(("rout", "hi"), "No such command", id="unknown command"),
+        pytest.param(("report", "--since", "yesterday"), "write a number with m, h, d or w", id="not a span"),
+        pytest.param(("report", "--by", "colour"), "'colour' is not one of", id="unknown group"),
+    ],
+)
+async def test_a_wrong_command_line_leaves_with_2_and_says_why(arguments: tuple[str | bytes, ...], says: str) -> None:
+    finished = await pointsman(*arguments)
+
+    assert finished.code == 2
+    assert finished.out == ""
+    assert says in finished.err
+    assert "Traceback" not in finished.err
+
+
+async def test_standard_input_that_is_no_text_is_refused() -> None:
+    finished = await pointsman("route", "-", stdin=b"caf\xe9")
+
+    assert finished.code == 2
+    assert "standard input is not UTF-8 text (byte 3)" in finished.err
+
+
+@pytest.mark.parametrize("command", ["route", "explain"])
+async def test_without_a_stack_the_failure_says_how_to_get_one(command: str) -> None:
+    finished = await pointsman(command, "hi", "--address", "127.0.0.1:1")
+
+    assert finished.code == 1
+    assert finished.err == (
+        "pointsman: no Pointsman answers at 127.0.0.1:1; start one with `pointsman up`, or name it with --address\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["pools", "report"])
+async def test_without_an_executor_the_failure_says_how_to_get_one(command: str) -> None:
+    finished = await pointsman(command, "--address", "127.0.0.1:1")
+
+    assert finished.code == 1
+    assert "no Executor answers at 127.0.0.1:1; start a stack with `pointsman up`" in finished.err
+    assert "pointsman doctor" in finished.err
+
+
+async def test_explain_shows_the_decision_and_calls_nobody(stack: Stack, simulation: Simulation) -> None:
+    finished = await ask(stack, "explain", "Fix this code: def f(x) return x", "--category", "coding")
+
+    assert finished.code == 0
+    for part in ("coding 1.00", "would be tried, in this order (ordered)", "anthropic/claude-sonnet", "local fallback"):
+        assert part in finished.out
+    assert simulation.tallies.total.calls == 0
+
+
+async def test_explain_says_who_is_left_out_and_until_when(stack: Stack, simulation: Simulation) -> None:
+    simulation.script("gemini-3.8-flash", Fault.MINUTE_LIMIT)
+    await ask(stack, "route", "hi", "--category", "quick")
+
+    finished = await ask(stack, "explain", "hi", "--category", "quick")
+
+    assert "left out" in finished.out
+    assert "gemini/gemini-flash: cooling" in finished.out
+    assert "ready in " in finished.out
+
+
+async def test_explain_has_json_for_scripts(stack: Stack) -> None:
+    finished = await ask(stack, "explain", "hi", "--json")
+
+    assert {"verdict", "plan"} <= set(finished.json())
+
+
+async def test_pools_shows_every_candidate(stack: Stack, settings: Settings) -> None:
+    finished = await ask(stack, "pools")
+
+    assert finished.code == 0
+    assert [name for name in settings.candidates if name not in finished.out] == []
+    assert "1,000 of 1,000 requests a minute (configured)" in finished.out
+    assert "POINTSMAN_SIMULATED_KEY set" in finished.out
+
+
+async def test_pools_has_json_for_scripts(stack: Stack, settings: Settings) -> None:
+    finished = await ask(stack, "pools", "--category", "quick", "--json")
+
+    ids = [each["candidate"] for each in finished.json()["candidates"]]
+    assert ids == list(settings.pools["quick"].candidates)
+
+
+async def test_watching_pools_goes_on_with_what_changes(stack: Stack) -> None:
+    address = stack.addresses["executor"]
+    async with pointsman_running("pools", "--watch", "--json", "--address", address) as watching:
+        first = await watching.json_line()
+        await ask(stack, "route", "hi", "--category", "quick")
+        changed = await watching.json_line()
+
+    assert len(first["candidates"]) > len(changed["candidates"])
+    assert "gemini/gemini-flash" in {each["candidate"] for each in changed["candidates"]}
+
+
+async def test_report_sums_up_what_the_stack_has_seen(stack: Stack) -> None:
+    await ask(stack, "route", "hi", "--category", "quick")
+    await ask(stack, "route", "hi", "--category", "coding")
+
+    finished = await ask(stack, "report", "--by", "category", "--since", "1h")
+
+    assert finished.code == 0
+    assert finished.out.startswith("2 requests since ")
+    assert "calls per request" in finished.out
+    assert "quick" in finished.out
+    assert "the Executor forgets it when it stops" in finished.out
+
+
+async def test_report_has_json_for_scripts(stack: Stack) -> None:
+    finished = await ask(stack, "report", "--json")
+
+    assert finished.json()["total"]["requests"] == "0"
+    assert json.loads(finished.out) == finished.json()

@@ -1,0 +1,238 @@
+"""The Python client against a real Router: answers, streams, plans, and errors by reason."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+import structlog
+from opentelemetry.propagate import inject
+
+import pointsman_client
+from pointsman.domain import errors
+from pointsman.domain.clock import SystemClock
+from pointsman.domain.trail import Skip, SkipReason, Trail
+from pointsman.v1 import executor_pb2 as pb
+from pointsman.v1 import types_pb2
+from pointsman_client import Client, InvalidRequest, OutOfTime, RouteError, Unreachable
+from pointsman_client.__main__ import ask, parse
+from tests.fakes.serving import Context, FakeClassifier, FakeExecutor, routing
+from tests.fakes.spans import recorded_spans
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20 + b"IEND\xaeB`\x82"
+SKIP = Skip(candidate="openai/gpt-4", reason=SkipReason.COOLING)
+
+
+async def three_events(request: pb.StreamExecuteRequest, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
+    yield pb.StreamExecuteResponse(start=pb.StreamStart(candidate="openai/gpt-4"))
+    yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text="fo"))
+    yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text="ur"))
+    yield pb.StreamExecuteResponse(end=pb.StreamEnd(finish_reason=types_pb2.FINISH_REASON_STOP))
+
+
+def failing(error: Exception) -> Callable[[object, Context], Awaitable[pb.ExecuteResponse]]:
+    async def fail(request: object, context: Context) -> pb.ExecuteResponse:
+        raise error
+
+    return fail
+
+
+async def test_an_answer_is_a_text_with_everything_behind_it() -> None:
+    async with routing(FakeClassifier(), executor := FakeExecutor()) as router, Client(router.address) as client:
+        answer = await client.route("2+2는?", max_output_tokens=5, timeout_s=5)
+
+    assert str(answer) == answer.text == "4"
+    assert (answer.category, answer.candidate, answer.cost_usd) == ("coding", "openai/gpt-4", None)
+    assert (answer.local, answer.simulated, answer.degraded) == (False, False, False)
+    assert answer.response.verdict.confidence == 0.9
+    assert executor.asked[0].options.max_output_tokens == 5
+
+
+async def test_a_call_without_a_time_limit_has_one() -> None:
+    async with routing(FakeClassifier(), executor := FakeExecutor()) as router, Client(router.address) as client:
+        await client.route("hi")
+
+    assert 110 < (executor.remaining_s[0] or 0) <= 122  # the wire rounds long timeouts up
+
+
+async def test_images_travel_as_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+
+    async with routing(None, executor := FakeExecutor()) as router, Client(router.address) as client:
+        await client.route("see", images=[tmp_path / "a.png", PNG, "https://a.example/b.png"])
+
+    parts = executor.asked[0].messages[0].parts
+    assert [part.image.mime_type for part in parts[1:3]] == ["image/png", "image/png"]
+    assert parts[3].image_url.url == "https://a.example/b.png"
+
+
+async def test_a_conversation_can_be_sent_too() -> None:
+    said = types_pb2.Message(role=types_pb2.ROLE_USER, parts=[types_pb2.Part(text="hi")])
+
+    async with routing(None, executor := FakeExecutor()) as router, Client(router.address) as client:
+        await client.route([said], category="review", images=[PNG], options=types_pb2.Options(local_only=True))
+
+    (asked,) = executor.asked
+    assert (asked.category, asked.options.local_only, len(asked.messages[0].parts)) == ("review", True, 2)
+    assert len(said.parts) == 1
+
+
+async def test_a_plan_names_the_candidates_in_order() -> None:
+    async with routing(FakeClassifier(), FakeExecutor()) as router, Client(router.address) as client:
+        explained = await client.explain("hi")
+
+    assert (explained.category, explained.confidence) == ("coding", 0.9)
+    assert explained.candidates == ("openai/gpt-4",)
+
+
+async def test_a_stream_gives_its_text_piece_by_piece() -> None:
+    async with (
+        routing(FakeClassifier(), FakeExecutor(stream=three_events)) as router,
+        Client(router.address) as client,
+        client.stream("2+2?", timeout_s=5) as stream,
+    ):
+        pieces = [text async for text in stream]
+
+    assert pieces == ["fo", "ur"]
+    assert stream.start is not None
+    assert stream.start.verdict.category == "coding"
+    assert stream.end is not None
+    assert stream.end.finish_reason == types_pb2.FINISH_REASON_STOP
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["under async with", "bare"])
+async def test_a_stream_left_early_is_given_up(*, guarded: bool) -> None:
+    stopped = asyncio.Event()
+
+    async def endless(request: object, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
+        try:
+            while True:
+                yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text="a"))
+        finally:
+            stopped.set()
+
+    async with routing(FakeClassifier(), FakeExecutor(stream=endless)) as router, Client(router.address) as client:
+        if guarded:
+            async with client.stream("go on") as stream:
+                async for _ in stream:
+                    break
+        else:
+            async for _ in client.stream("go on"):
+                break
+        await asyncio.wait_for(stopped.wait(), 1)
+
+
+@pytest.mark.parametrize(
+    "error, kind, code",
+    [
+        pytest.param(
+            errors.PoolExhausted("all cool", trail=Trail([SKIP]), ready_at=None), "PoolExhausted", "RESOURCE_EXHAUSTED",
+            id="PoolExhausted",
+        ),
+        pytest.param(errors.NoAnswer("all failed"), "NoAnswer", "UNAVAILABLE", id="NoAnswer"),
+        pytest.param(errors.NoCredentials("no keys"), "NoCredentials", "FAILED_PRECONDITION", id="NoCredentials"),
+        pytest.param(errors.OutOfTime("late"), "OutOfTime", "DEADLINE_EXCEEDED", id="OutOfTime"),
+        pytest.param(KeyError("oops"), "RouteError", "INTERNAL", id="anything else"),
+    ],
+)  # fmt: skip
+async def test_a_failure_is_an_exception_of_its_kind(error: Exception, kind: str, code: str) -> None:
+    async with routing(FakeClassifier(), FakeExecutor(failing(error))) as router, Client(router.address) as client:
+        with pytest.raises(RouteError) as caught:
+            await client.route("hi")
+
+    assert type(caught.value) is getattr(pointsman_client, kind)
+    assert caught.value.code.name == code
+    assert caught.value.reason == getattr(error, "reason", "INTERNAL")
+    assert len(caught.value.metadata["trace_id"]) == 32
+
+
+async def test_an_exhausted_pool_says_when_to_come_back_and_what_was_left_out() -> None:
+    ready_at = SystemClock().now() + timedelta(seconds=30)
+    error = errors.PoolExhausted("all cool", trail=Trail([SKIP]), ready_at=ready_at)
+
+    async with routing(FakeClassifier(), FakeExecutor(failing(error))) as router, Client(router.address) as client:
+        with pytest.raises(pointsman_client.PoolExhausted) as caught:
+            await client.route("hi")
+
+    assert 25 < (caught.value.retry_after_s or 0) <= 30
+    assert caught.value.trail is not None
+    assert caught.value.trail.steps[0].skip.candidate == "openai/gpt-4"
+    assert caught.value.verdict is not None
+    assert caught.value.verdict.category == "coding"
+
+
+async def test_a_bad_request_names_its_fields() -> None:
+    async with routing(FakeClassifier(), FakeExecutor()) as router, Client(router.address) as client:
+        with pytest.raises(InvalidRequest) as caught:
+            await client.route("hi", category="cooking", max_output_tokens=-1)
+
+    fields = [(field, reason) for field, reason, _ in caught.value.violations]
+    assert fields == [
+        ("options.max_output_tokens", "MAX_OUTPUT_TOKENS_INVALID"), ("options.category", "CATEGORY_UNKNOWN"),
+    ]  # fmt: skip
+
+
+async def test_a_router_that_does_not_run_is_unreachable() -> None:
+    async with Client("127.0.0.1:1") as client:
+        with pytest.raises(Unreachable) as caught:
+            await client.route("hi", timeout_s=5)
+
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE")
+
+
+async def test_a_deadline_of_the_callers_is_kept() -> None:
+    async def hang(request: object, context: Context) -> pb.ExecuteResponse:
+        await asyncio.Event().wait()
+        return pb.ExecuteResponse()
+
+    async with routing(FakeClassifier(), FakeExecutor(hang)) as router, Client(router.address) as client:
+        with pytest.raises(OutOfTime):
+            await client.route("hi", timeout_s=0.3)
+
+
+async def test_the_callers_trace_goes_on() -> None:
+    with recorded_spans() as recorder:
+        async with routing(FakeClassifier(), FakeExecutor()) as router, Client(router.address) as client:
+            with recorder.tracer.start_as_current_span("caller") as caller:
+                answer = await client.route("hi")
+                carrier: dict[str, str] = {}
+                inject(carrier)
+
+    (served,) = recorder.named("pointsman.v1.RouterService/Route")
+    assert served.parent is not None
+    assert served.parent.span_id == caller.get_span_context().span_id
+    assert answer.response.trace_id == carrier["traceparent"].split("-")[1]
+
+
+@pytest.mark.parametrize(
+    "extra, shown",
+    [
+        pytest.param([], "4\n", id="the text"),
+        pytest.param(["--stream"], "four\n", id="the text as it comes"),
+    ],
+)
+async def test_the_command_prints_the_answer(extra: list[str], shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with structlog.testing.capture_logs():
+        async with routing(FakeClassifier(), FakeExecutor(stream=three_events)) as router:
+            status = await ask(parse(["2+2?", "--address", router.address, *extra]))
+
+    assert status == 0
+    assert capsys.readouterr().out == shown
+
+
+async def test_the_command_prints_the_whole_response_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with structlog.testing.capture_logs():
+        async with routing(FakeClassifier(), FakeExecutor()) as router:
+            await ask(parse(["2+2?", "--address", router.address, "--json"]))
+
+    assert json.loads(capsys.readouterr().out)["verdict"]["category"] == "coding"
+
+
+async def test_the_command_says_why_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    status = await ask(parse(["hi", "--address", "127.0.0.1:1"]))
+
+    assert status == 1
+    assert capsys.readouterr().err.startswith("UNAVAILABLE")
