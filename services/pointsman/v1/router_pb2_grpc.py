@@ -58,7 +58,9 @@ class RouterServiceServicer:
 
     def Route(self, request, context):
         """Answers one prompt.
-        Fails with INVALID_ARGUMENT for a request that cannot be, RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
+        Fails with INVALID_ARGUMENT for a request that cannot be (one violation a field, at most 20; REQUEST_MALFORMED when it
+        does not parse; NO_CANDIDATE_ABLE when no model of the pool can serve it; REQUEST_REJECTED when a provider called it
+        malformed), RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
         UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
         The Trail and the Verdict, where there are any, travel in the details.
         """

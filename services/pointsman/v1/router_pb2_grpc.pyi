@@ -35,7 +35,9 @@ class RouterServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RouterServiceAsyncStub: ...
     Route: _grpc.UnaryUnaryMultiCallable[_router_pb2.RouteRequest, _router_pb2.RouteResponse]
     """Answers one prompt.
-    Fails with INVALID_ARGUMENT for a request that cannot be, RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
+    Fails with INVALID_ARGUMENT for a request that cannot be (one violation a field, at most 20; REQUEST_MALFORMED when it
+    does not parse; NO_CANDIDATE_ABLE when no model of the pool can serve it; REQUEST_REJECTED when a provider called it
+    malformed), RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
     UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
     The Trail and the Verdict, where there are any, travel in the details.
     """
@@ -53,7 +55,9 @@ class RouterServiceAsyncStub(RouterServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Route: _aio.UnaryUnaryMultiCallable[_router_pb2.RouteRequest, _router_pb2.RouteResponse]  # type: ignore[assignment]
     """Answers one prompt.
-    Fails with INVALID_ARGUMENT for a request that cannot be, RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
+    Fails with INVALID_ARGUMENT for a request that cannot be (one violation a field, at most 20; REQUEST_MALFORMED when it
+    does not parse; NO_CANDIDATE_ABLE when no model of the pool can serve it; REQUEST_REJECTED when a provider called it
+    malformed), RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
     UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
     The Trail and the Verdict, where there are any, travel in the details.
     """
@@ -74,7 +78,9 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_router_pb2.RouteResponse, _abc.Awaitable[_router_pb2.RouteResponse]]:
         """Answers one prompt.
-        Fails with INVALID_ARGUMENT for a request that cannot be, RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
+        Fails with INVALID_ARGUMENT for a request that cannot be (one violation a field, at most 20; REQUEST_MALFORMED when it
+        does not parse; NO_CANDIDATE_ABLE when no model of the pool can serve it; REQUEST_REJECTED when a provider called it
+        malformed), RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
         UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
         The Trail and the Verdict, where there are any, travel in the details.
         """

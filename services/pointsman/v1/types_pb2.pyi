@@ -535,7 +535,7 @@ Global___ImageUrl: _TypeAlias = ImageUrl  # noqa: Y015
 
 @_typing.final
 class ToolCall(_message.Message):
-    """A model's wish to have a tool run by the caller."""
+    """A model's wish to have a tool run by the caller. Fails with INVALID_ARGUMENT, reason TOOL_CALL_INVALID, in a request."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -573,7 +573,9 @@ class ToolResult(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     IS_ERROR_FIELD_NUMBER: _builtins.int
     tool_call_id: _builtins.str
-    """Required. The ToolCall.id that this answers."""
+    """Required. The ToolCall.id that this answers. Fails with INVALID_ARGUMENT, reason TOOL_RESULT_INVALID, when no earlier
+    message has it.
+    """
     text: _builtins.str
     """What the tool returned, as text; may be empty."""
     is_error: _builtins.bool
