@@ -4,23 +4,25 @@ import asyncio
 
 import grpc
 
-from pointsman.v1 import router_pb2, router_pb2_grpc
+from pointsman.v1 import router_pb2
 
 
-class Echo(router_pb2_grpc.RouterServiceServicer):
-    """Answers every prompt with nothing."""
-
-    async def Route(  # noqa: N802 - the RPC's name
-        self, request: router_pb2.RouteRequest, context: object
-    ) -> router_pb2.RouteResponse:
-        """Answer."""
-        return router_pb2.RouteResponse(request_id=request.request_id)
+async def echo(request: router_pb2.RouteRequest, context: object) -> router_pb2.RouteResponse:
+    """Answer with nothing."""
+    return router_pb2.RouteResponse(request_id=request.request_id)
 
 
 async def main() -> None:
     """Serve on a free port, print it, and stay until killed."""
+    handler = grpc.unary_unary_rpc_method_handler(
+        echo,
+        request_deserializer=router_pb2.RouteRequest.FromString,
+        response_serializer=router_pb2.RouteResponse.SerializeToString,
+    )
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    router_pb2_grpc.add_RouterServiceServicer_to_server(Echo(), server)  # type: ignore[no-untyped-call]
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("pointsman.v1.RouterService", {"Route": handler}),)
+    )
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     await server.start()
     await server.wait_for_termination()

@@ -2,12 +2,14 @@
 
 import base64
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from pointsman.cli.stack import Stack
 from pointsman.config import Settings
+from pointsman.domain.clock import SystemClock
 from pointsman.simulator.faults import Fault
 from pointsman.simulator.simulation import Simulation
 from tests.fakes.command import Finished, pointsman, pointsman_running
@@ -227,3 +229,34 @@ async def test_report_has_json_for_scripts(stack: Stack) -> None:
 
     assert finished.json()["total"]["requests"] == "0"
     assert json.loads(finished.out) == finished.json()
+
+
+async def test_interrupted_watching_ends_without_a_word(stack: Stack) -> None:
+    async with pointsman_running("pools", "--watch", "--json", "--address", stack.addresses["executor"]) as watching:
+        await watching.line()
+        watching.tell(signal.SIGINT)
+        finished = await watching.end()
+
+    assert finished.code == 130
+    assert finished.err == ""
+
+
+async def test_a_prompt_that_is_given_up_ends_without_a_traceback(stack: Stack, simulation: Simulation) -> None:
+    simulation.script("*", Fault.SILENCE)
+    async with pointsman_running("route", "hi", "--address", stack.addresses["router"]) as asking:
+        while not simulation.tallies.total.in_flight:
+            await SystemClock().sleep(0.01)
+        asking.tell(signal.SIGINT)
+        finished = await asking.end()
+
+    assert finished.code == 130
+    assert "Traceback" not in finished.err
+
+
+async def test_time_that_runs_out_is_said_in_one_line(stack: Stack, simulation: Simulation) -> None:
+    simulation.script("*", Fault.SILENCE, times=9)
+
+    finished = await ask(stack, "route", "hi", "--timeout", "0.4")
+
+    assert finished.code == 1
+    assert finished.err.count("\n") == 1

@@ -39,7 +39,7 @@ def ollama_at(url: str) -> dict[str, str]:
 NO_OLLAMA = ollama_at("http://127.0.0.1:1")
 
 
-def finding(finished: Finished, subject: str) -> Any:
+def finding(finished: Finished, subject: str) -> Any:  # noqa: ANN401 - JSON
     return next(each for each in finished.json()["findings"] if each["subject"] == subject)
 
 

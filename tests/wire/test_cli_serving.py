@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 
 import grpc
@@ -31,17 +30,17 @@ ANY_PORTS = {
 NO_OLLAMA = {"POINTSMAN__PROVIDERS__LOCAL__BASE_URL": "http://127.0.0.1:1"}
 
 
-def over(settings: Settings, simulation: Simulation) -> Mapping[str, str]:
+def over(settings: Settings, simulation: Simulation) -> dict[str, str]:
     """Return the environment of a stack over the simulated world."""
     return ANY_PORTS | overrides(settings, simulation.base_urls)
 
 
 @pytest.fixture
-def environment(settings: Settings, simulation: Simulation) -> Mapping[str, str]:
+def environment(settings: Settings, simulation: Simulation) -> dict[str, str]:
     return over(settings, simulation)
 
 
-async def test_up_serves_all_three_and_stops_on_sigterm(environment: Mapping[str, str]) -> None:
+async def test_up_serves_all_three_and_stops_on_sigterm(environment: dict[str, str]) -> None:
     async with pointsman_running("up", "--json", environment=environment) as up:
         told = await up.json_line()
         async with Client(told["addresses"]["router"]) as client:
@@ -58,7 +57,7 @@ async def test_up_serves_all_three_and_stops_on_sigterm(environment: Mapping[str
     assert "Traceback" not in finished.err
 
 
-async def test_up_tells_people_where_it_listens_and_that_it_is_simulated(environment: Mapping[str, str]) -> None:
+async def test_up_tells_people_where_it_listens_and_that_it_is_simulated(environment: dict[str, str]) -> None:
     async with pointsman_running("up", environment=environment) as up:
         lines = [await up.line() for _ in range(9)]
         up.tell(signal.SIGINT)
@@ -90,7 +89,7 @@ async def test_a_call_under_way_is_answered_after_the_signal(settings: Settings)
     assert finished.code == 0
 
 
-async def test_a_second_signal_stops_at_once(environment: Mapping[str, str], simulation: Simulation) -> None:
+async def test_a_second_signal_stops_at_once(environment: dict[str, str], simulation: Simulation) -> None:
     simulation.script("gemini-3.8-flash", Fault.SILENCE)
     async with pointsman_running("up", "--json", environment=environment) as up:
         told = await up.json_line()
@@ -133,7 +132,7 @@ async def test_without_any_model_up_shows_people_the_list() -> None:
     assert "Keys are read at the start" in shown
 
 
-async def test_the_three_services_find_each_other_as_three_processes(environment: Mapping[str, str]) -> None:
+async def test_the_three_services_find_each_other_as_three_processes(environment: dict[str, str]) -> None:
     async with (
         pointsman_running("serve", "executor", "--json", environment=environment) as executor,
         pointsman_running("serve", "classifier", "--json", environment=environment) as classifier,
@@ -184,7 +183,7 @@ async def test_a_port_in_use_stops_the_start_with_one_line(arguments: tuple[str,
         pytest.param({"POINTSMAN__ROUTER__ADDRESS": "0.0.0.0:0"}, "use 127.0.0.1", id="the open network"),
     ],
 )
-async def test_settings_that_cannot_be_used_stop_the_start_with_2(change: Mapping[str, str], says: str) -> None:
+async def test_settings_that_cannot_be_used_stop_the_start_with_2(change: dict[str, str], says: str) -> None:
     finished = await pointsman("up", environment=ANY_PORTS | change)
 
     assert finished.code == 2

@@ -15,13 +15,15 @@ Config = Annotated[
         "--config",
         "-c",
         metavar="FILE",
-        help="Settings file. Without it: $POINTSMAN_CONFIG, else deploy/pointsman.toml, else the one that came with Pointsman.",
+        help="Settings file. Without it: $POINTSMAN_CONFIG, else deploy/pointsman.toml, else the built-in one.",
     ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON for scripts: one object, or one a line, and nothing else.")
 ]
-Text = Annotated[str, typer.Argument(help="The prompt; - reads it from standard input.", show_default=False)]
+Text = Annotated[
+    str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from standard input.", show_default=False)
+]
 Images = Annotated[
     list[Path] | None,
     typer.Option("--image", "-i", metavar="FILE", help="A PNG, JPEG, GIF or WebP image; may be repeated."),
@@ -36,12 +38,10 @@ Category = Annotated[
 ]
 MaxOutputTokens = Annotated[
     int | None,
-    typer.Option("--max-output-tokens", metavar="N", min=1, max=1_000_000, help="Longest answer, in tokens."),
+    typer.Option("--max-output-tokens", metavar="N", help="Longest answer, in tokens, 1 to 1,000,000."),
 ]
 LocalOnly = Annotated[bool, typer.Option("--local-only", help="The prompt must not leave this machine.")]
-Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=0.001, max=86_400, help="Give up after so many seconds.")
-]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="Give up after so many seconds.")]
 RouterAddress = Annotated[
     str, typer.Option("--address", envvar="POINTSMAN_ROUTER", metavar="HOST:PORT", help="Where the Router listens.")
 ]

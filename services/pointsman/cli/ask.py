@@ -1,22 +1,25 @@
-"""What `route` and `explain` share: the prompt and pictures as they were given, and the failures of a call in plain words."""
+"""What `route` and `explain` share: the prompt and pictures as given, and the failures of a call in plain words."""
 
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pointsman.cli.failure import Failure, Misuse
 from pointsman.cli.terminal import print_json, printable, seconds
 from pointsman.domain.image import MIME_TYPES, mime_type_of
+from pointsman.rpc.check_options import MAX_OUTPUT_TOKENS
 from pointsman_client import PoolExhausted, RouteError, Unreachable
 
-STDIN = "-"
+STDIN: Final = "-"
+_LONGEST_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What to ask and of whom. `category` is empty when the classifier shall rule; None leaves a bound to the server."""
+    """What to ask, and of whom. An empty `category` lets the classifier rule; None leaves the bound to the server."""
 
     text: str
     images: tuple[bytes, ...]
@@ -25,6 +28,15 @@ class Ask:
     local_only: bool
     timeout_s: float
     address: str
+
+    def check(self) -> None:
+        """Raise Misuse for a number that cannot be."""
+        if self.max_output_tokens is not None and not 1 <= self.max_output_tokens <= MAX_OUTPUT_TOKENS:
+            raise Misuse(
+                f"--max-output-tokens is {self.max_output_tokens}; give 1 to {MAX_OUTPUT_TOKENS}, or leave it out"
+            )
+        if not 0 < self.timeout_s <= _LONGEST_S:
+            raise Misuse(f"--timeout is {self.timeout_s:g}; give seconds, more than 0 and at most {_LONGEST_S} (a day)")
 
 
 def read_text(argument: str) -> str:
@@ -35,7 +47,7 @@ def read_text(argument: str) -> str:
 
 
 def read_images(paths: Sequence[Path]) -> tuple[bytes, ...]:
-    """Return the contents of image files. Raises Misuse for a file that cannot be read or is no image that models take."""
+    """Return what is in the files. Raises Misuse for one that cannot be read or is no image that models take."""
     return tuple(map(_image, paths))
 
 

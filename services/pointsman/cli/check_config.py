@@ -41,6 +41,5 @@ def _print_summary(settings: Settings, print_line: Callable[[str], None]) -> Non
     for name, pool in settings.pools.items():
         print_line(f"  {name:{width}}  {' → '.join(pool.candidates)}  ({pool.policy})")
     print_line(f"  local fallback: {settings.fallback.candidate or 'none'}; classifier: {settings.classifier.mode}")
-    print_line(
-        f"  {len(settings.candidates)} candidates at {len(settings.providers)} providers, hash {settings_hash(settings)}"
-    )
+    counts = f"{len(settings.candidates)} candidates at {len(settings.providers)} providers"
+    print_line(f"  {counts}, hash {settings_hash(settings)}")

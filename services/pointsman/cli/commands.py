@@ -1,4 +1,7 @@
-"""What the command line offers: the names, arguments and help of every command. What one does stands in the file of its name."""
+"""What the command line offers: names, arguments and help of every command.
+
+What a command does stands in the file of its name.
+"""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 
 import sys
@@ -30,8 +33,8 @@ SIMULATOR_PORT: Final = 50_060
 HELP: Final = """
 Send each prompt to the model that is able and free, and to no other.
 
-A small local classifier says what kind of work a prompt is; Pointsman knows which models are able and free before it calls one,
-and answers from a local model when no provider can.
+A small local classifier says what kind of work a prompt is; Pointsman knows which models are able and free before it
+calls one, and answers from a local model when no provider can.
 """
 EPILOG: Final = """
 \b
@@ -68,6 +71,7 @@ def _print_version(value: bool) -> None:  # noqa: FBT001 - typer hands the value
 
 @app.callback()
 def _main(
+    *,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
@@ -146,6 +150,7 @@ def route(
         timeout_s=timeout,
         address=address,
     )
+    ask.check()
     ask_router(ask, as_json=as_json)
 
 
@@ -180,6 +185,7 @@ def explain(
         timeout_s=timeout,
         address=address,
     )
+    ask.check()
     ask_router(ask, as_json=as_json)
 
 
@@ -197,7 +203,7 @@ def pools(
     address: ExecutorAddress = EXECUTOR,
     as_json: Json = False,
 ) -> None:
-    """Show every candidate of a running stack: what is left of its quota, since when and until when it is out, price, key."""
+    """Show every candidate of a running stack: its state and until when, what is left of its quota, price and key."""
     from pointsman.cli.pools import pools as show
 
     show(address, category=category, watch=watch, as_json=as_json)
@@ -237,8 +243,8 @@ def report(
 def doctor(*, config: Config = None, as_json: Json = False) -> None:
     """Look at everything that Pointsman needs on this machine, and say what to do about what is missing.
 
-    Settings, ports, Ollama and its models, keys (by the names of their variables only), limits. Leaves with 1 when no model could
-    answer.
+    Settings, ports, Ollama and its models, keys (by the names of their variables only), limits. Leaves with 1 when no
+    model could answer.
     """
     from pointsman.cli.doctor import doctor as examine
 
@@ -328,7 +334,7 @@ def demo(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """See Pointsman work without keys and without Ollama: real services, simulated providers, and the before/after table."""
+    """See Pointsman work, without keys and Ollama: real services, simulated providers, and the before/after table."""
     from pointsman.cli.demo import demo as show
 
     show(config, once=once, as_json=as_json, seed=seed)

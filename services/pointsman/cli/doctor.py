@@ -1,4 +1,4 @@
-"""`pointsman doctor`: look at everything that a stack needs on this machine, and say what to do about what is missing."""
+"""`pointsman doctor`: look at all that a stack needs on this machine, and say what to do about what is missing."""
 
 import asyncio
 import platform
@@ -40,7 +40,7 @@ STYLES: Final = {Level.FINE: "green", Level.NOTE: "yellow", Level.PROBLEM: "bold
 
 
 def doctor(path: Path | None, *, as_json: bool) -> int:
-    """Print what was found. Return the exit code: 0, 1 when nothing could answer, 2 when the settings cannot be used."""
+    """Print what was found; return the exit code: 0, 1 when nothing could answer, 2 for settings that are wrong."""
     console = screen(stderr=as_json)
     try:
         settings = load(path)

@@ -1,4 +1,7 @@
-"""The Executor as the command line sees it: its calls, and its messages as plain values. The only room here that knows the stubs."""
+"""The Executor as the command line sees it: its calls, and its messages as plain values.
+
+The only file of the command line that knows the stubs.
+"""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -51,7 +54,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateLine:
-    """One candidate. `availability` is "ready", "waiting", "out" or "unknown"; `prices_usd` are input and output a million tokens."""
+    """One candidate.
+
+    `availability` is "ready", "waiting", "out" or "unknown". `prices_usd` are those of a million tokens in, out.
+    """
 
     id: str
     model: str
@@ -78,7 +84,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportLine:
-    """Sums of one group; `sequential_…` is what sequential fallback would have needed, None when that cannot be said."""
+    """Sums of one group; `sequential_…` is what sequential fallback would have needed, None when nobody can say."""
 
     key: str
     requests: int

@@ -12,7 +12,7 @@ from pointsman.config import Settings
 from pointsman.config.settings import QuotaSettings
 
 SILENT_WIRES: Final = frozenset({"gemini", "moonshot"})
-"""Providers whose answers state no limits (providers.md 8, 2026-11): what is not configured must be learned by being refused."""
+"""Providers whose answers state no limits (docs, 2026-11): what is not configured is learned by being refused."""
 
 ROOMS: Final[Mapping[str, str]] = {
     "router": "pointsman.v1.RouterService",
@@ -29,6 +29,22 @@ class Level(StrEnum):
     PROBLEM = "problem"
 
 
+_PORTS: Final = {
+    Holder.NOBODY: (Level.FINE, "is free", ""),
+    Holder.POINTSMAN: (Level.FINE, "is held by a running Pointsman", ""),
+    Holder.STRANGER: (
+        Level.PROBLEM,
+        "is taken by another program",
+        "stop it, or set ROOM.address to another port",
+    ),
+    Holder.UNUSABLE: (
+        Level.PROBLEM,
+        "cannot be listened on",
+        "set ROOM.address to 127.0.0.1 with a port from 1024 on",
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One fact about `subject`; `advice` is empty when nothing needs to be done."""
@@ -41,7 +57,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTest:
-    """The classifier's question to its model, asked once. `coverage` is 0 to 1; `problem` is empty when it was answered."""
+    """The classifier's question, asked once. `coverage` is 0 to 1; `problem` is empty when it was answered."""
 
     coverage: float = 0.0
     problem: str = ""
@@ -49,20 +65,10 @@ class SelfTest:
 
 def port_finding(room: str, address: str, found: Holder) -> Finding:
     """Return what to think of the port of a service."""
-    match found:
-        case Holder.NOBODY:
-            return Finding(subject=f"port {room}", level=Level.FINE, message=f"{address} is free")
-        case Holder.POINTSMAN:
-            return Finding(subject=f"port {room}", level=Level.FINE, message=f"{address}: a Pointsman is running there")
-        case Holder.STRANGER:
-            message, advice = (
-                f"{address} is taken by another program",
-                f"stop it, or set {room}.address to another port",
-            )
-        case Holder.UNUSABLE:
-            message = f"{address} cannot be listened on"
-            advice = f"set {room}.address to 127.0.0.1 with a port from 1024 on"
-    return Finding(subject=f"port {room}", level=Level.PROBLEM, message=message, advice=advice)
+    level, message, advice = _PORTS[found]
+    return Finding(
+        subject=f"port {room}", level=level, message=f"{address} {message}", advice=advice.replace("ROOM", room)
+    )
 
 
 def ollama_finding(found: Look, used_by: str) -> Finding:
@@ -121,7 +127,7 @@ def quota_findings(settings: Settings) -> Iterator[Finding]:
                 subject=f"quota {name}",
                 level=Level.NOTE,
                 message=f"no limit is set, and {candidate.provider} states none in its answers",
-                advice=f'put the numbers of your console into candidates."{name}".quota; else each is learned by a wasted call',
+                advice=f'put your console\'s numbers into candidates."{name}".quota; else a wasted call teaches each',
             )
 
 
@@ -138,6 +144,6 @@ def pool_findings(settings: Settings, readiness: Readiness) -> Iterator[Finding]
             message = f"none of {len(pool.candidates)} can be called; {readiness.fallback} answers alone"
             yield Finding(subject=subject, level=Level.NOTE, message=message, advice="set one of the keys above")
         else:
-            message = f"none of {len(pool.candidates)} can be called, and there is no local fallback"
+            message = f"none of {len(pool.candidates)} can be called, and no local model either"
             advice = "set one of the keys above, or bring the local model: pointsman pull --only fallback"
             yield Finding(subject=subject, level=Level.PROBLEM, message=message, advice=advice)

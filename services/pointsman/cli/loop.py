@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -16,8 +17,12 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-async def until_stopped(told: Callable[[], None]) -> None:
-    """Return at the first SIGINT or SIGTERM, after calling `told`. The next one ends the process at once, whatever it is doing."""
+@contextmanager
+def stop_signals(told: Callable[[], None]) -> Iterator[asyncio.Event]:
+    """Yield an event that the first SIGINT or SIGTERM sets, after calling `told`; the next one ends the process at once.
+
+    Enter it before anything is started: a signal during the start then still leads to a stop in good order.
+    """
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
 
     def stop() -> None:
@@ -30,7 +35,17 @@ async def until_stopped(told: Callable[[], None]) -> None:
 
     for sign in _STOPS:
         loop.add_signal_handler(sign, stop)
-    await stopped.wait()
+    try:
+        yield stopped
+    finally:
+        for sign in _STOPS:
+            loop.remove_signal_handler(sign)
+
+
+async def until_stopped(told: Callable[[], None]) -> None:
+    """Return at the first SIGINT or SIGTERM, after calling `told`; the next one ends the process at once."""
+    with stop_signals(told) as stopped:
+        await stopped.wait()
 
 
 def _fastest() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -67,7 +67,7 @@ class _Layers:
 
 
 async def look(url: str) -> Look:
-    """Return what the server at `url` says about itself. Takes at most a few seconds and never raises for a server that is away."""
+    """Return what the server at `url` says about itself, within a few seconds. One that is away is no exception."""
     try:
         with _failures_named(url):
             # The client has no method for /api/version (ollama 0.6.3, 2026-11).
@@ -89,7 +89,7 @@ async def pull(url: str, model: str) -> AsyncIterator[Progress]:
     layers, succeeded = _Layers(), False
     with _failures_named(url):
         async with _client(url, _PULL_SILENCE_S) as client:
-            lines = cast(AsyncGenerator[ProgressResponse, None], await client.pull(model, stream=True))
+            lines = cast("AsyncGenerator[ProgressResponse, None]", await client.pull(model, stream=True))
             async with aclosing(lines):
                 async for line in lines:
                     status = line.status or ""
@@ -122,7 +122,7 @@ def _failures_named(url: str) -> Iterator[None]:
     except (ConnectionError, httpx.HTTPError) as error:
         raise OllamaFailed(f"no Ollama at {url}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        # Bodies that are not JSON, or JSON of another shape, surface from the client as these (ollama 0.6.3, tried 2026-11).
+        # Bodies that are not JSON, or of another shape, surface from the client as these (ollama 0.6.3, 2026-11).
         raise OllamaFailed(f"what listens at {url} is not Ollama: its answer has another shape") from error
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from pointsman.rpc.channel import open_channel
 
@@ -25,7 +25,7 @@ class Holder(StrEnum):
 
 
 async def holder(address: str, service: str) -> Holder:
-    """Return who listens at "host:port"; `service` is the full name of the service that wants it. Port 0 is never taken."""
+    """Return who listens at "host:port"; `service` is the full name of what wants to. Port 0 is never taken."""
     host, _, port = address.rpartition(":")
     try:
         # The same question that a start asks; the socket is closed before anybody could connect.
@@ -39,9 +39,13 @@ async def holder(address: str, service: str) -> Holder:
 
 async def _is_ours(address: str, service: str) -> bool:
     async with open_channel(address, message_bytes=_MESSAGE_BYTES) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
+        ask = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
         try:
-            answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=_ANSWER_S)
+            answer = await ask(health_pb2.HealthCheckRequest(service=service), timeout=_ANSWER_S)
         except grpc.aio.AioRpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -9,15 +9,16 @@ from typing import Final, Literal, Protocol
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    Progress as Bars,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.progress import Progress as Bars
 
 from pointsman.cli.failure import Failure
 from pointsman.cli.loop import run
-from pointsman.cli.ollama import OllamaFailed, Progress, pull as pull_model
+from pointsman.cli.ollama import OllamaFailed, Progress
+from pointsman.cli.ollama import pull as pull_model
 from pointsman.cli.terminal import gigabytes, print_json, printable, screen
 from pointsman.config import Settings, load
 
@@ -55,8 +56,8 @@ def pull(config: Path | None, *, only: Which | None, as_json: bool) -> None:
 def models(settings: Settings) -> tuple[Wanted, ...]:
     """Return the models to bring, the large one first.
 
-    Ollama loads a second model only into memory that is left, so the order of loading, and of a first try right after the pull, is
-    large before small (ollama.md 10).
+    Ollama loads a second model only into the memory that is left, so whoever starts a stack while this runs has them
+    loaded in the order that fits.
     """
     found: list[Wanted] = []
     if settings.fallback.candidate:
@@ -98,8 +99,12 @@ def _shown(*, as_json: bool) -> Iterator[Shows]:
         yield PlainLines()
     else:
         columns = (
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
         with Bars(*columns, console=out) as bars:
             yield MovingBars(bars)
 

@@ -30,7 +30,10 @@ class Lack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """`usable` and `lacks` follow the order of the settings. `fallback` is the local fallback's id when it can answer, else empty."""
+    """What can be called and what cannot, in the order of the settings.
+
+    `fallback` is the id of the local fallback when it can answer, else empty.
+    """
 
     usable: tuple[str, ...]
     lacks: tuple[Lack, ...]
@@ -45,8 +48,8 @@ class Readiness:
 def judge(settings: Settings, *, present_keys: Collection[str], looks: Mapping[str, Look]) -> Readiness:
     """Return what can be called.
 
-    `present_keys` are names of environment variables that hold something; `looks` has what each Ollama server of the settings
-    showed, by URL.
+    `present_keys` are names of environment variables that hold something; `looks` has what each Ollama server of the
+    settings showed, by URL.
     """
     waiting: dict[tuple[str, str], list[str]] = {}
     usable: list[str] = []

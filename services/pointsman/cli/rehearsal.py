@@ -9,10 +9,10 @@ from pointsman.config.settings import ProviderSettings
 
 
 def aimed_at(settings: Settings, base_urls: Mapping[str, str]) -> Settings:
-    """Return the settings with every provider, the classifier's Ollama included, at the simulator's URL of its wire format.
+    """Return the settings with every provider, and the classifier's Ollama, at the simulator's URL of its wire format.
 
-    Real keys are out of reach then: each provider is given the simulator's own. A provider whose wire format is not simulated stays
-    as it is.
+    Real keys are out of reach then: each provider is given the simulator's own. A provider whose wire format is not
+    simulated stays as it is.
     """
     providers = {name: _simulated(provider, base_urls) for name, provider in settings.providers.items()}
     ollama = replace(settings.classifier.ollama, url=base_urls.get("ollama", settings.classifier.ollama.url))

@@ -54,7 +54,7 @@ def read_span(text: str) -> timedelta:
 
 
 def summary(total: ReportLine) -> Table:
-    """Return the table of the idea: what Pointsman did, beside what sequential fallback would have done where that is known."""
+    """Return the idea's own table: Pointsman, beside what sequential fallback would have done where that is known."""
     compares = total.sequential_attempts is not None or total.sequential_cost_usd is not None
     made = Table(box=None, header_style="bold", pad_edge=False)
     made.add_column("")

@@ -1,18 +1,19 @@
-"""`pointsman simulate`: the providers' APIs and Ollama's on this machine, invented answers and all, to rehearse against."""
+"""`pointsman simulate`: the APIs of the providers and of Ollama on this machine, with invented answers, to rehearse."""
 
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pointsman.cli.loop import run, until_stopped
+from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.rehearsal import overrides
 from pointsman.cli.terminal import print_json, screen
 from pointsman.config import Settings, load
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
-from pointsman.simulator import scenarios, server
+from pointsman.simulator import scenarios
 from pointsman.simulator.scenario import Scenario
+from pointsman.simulator.server import serve
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "busy-hour": scenarios.BUSY_HOUR,
@@ -30,21 +31,21 @@ def simulate(config: Path | None, *, port: int, seed: int, scenario: str, as_jso
 
 async def _simulate(settings: Settings, *, port: int, seed: int, scenario: str, as_json: bool) -> None:
     ollama_port = port + 1 if port else 0
-    try:
-        async with server.serve(
-            SCENARIOS[scenario], clock=SystemClock(), seed=seed, port=port, ollama_port=ollama_port
-        ) as simulation:
-            variables = overrides(settings, simulation.base_urls)
-            if as_json:
-                print_json({"simulated": True, "base_urls": simulation.base_urls, "environment": variables})
-            else:
-                _explain(simulation.base_urls, variables, scenario=scenario, seed=seed)
-            await until_stopped(lambda: None)
-    except OSError as error:
-        message = (
-            f"cannot listen on port {port} or {ollama_port}: {error.strerror}; choose another with --port, 0 for any"
-        )
-        raise SettingsError(message, port=str(port)) from error
+    with stop_signals(lambda: None) as stopped:
+        try:
+            async with serve(
+                SCENARIOS[scenario], clock=SystemClock(), seed=seed, port=port, ollama_port=ollama_port
+            ) as simulation:
+                variables = overrides(settings, simulation.base_urls)
+                if as_json:
+                    print_json({"simulated": True, "base_urls": simulation.base_urls, "environment": variables})
+                else:
+                    _explain(simulation.base_urls, variables, scenario=scenario, seed=seed)
+                await stopped.wait()
+        except OSError as error:
+            ports = f"port {port} or {ollama_port}"
+            message = f"cannot listen on {ports}: {error.strerror}; choose another with --port, 0 for any"
+            raise SettingsError(message, port=str(port)) from error
 
 
 def _explain(base_urls: Mapping[str, str], variables: Mapping[str, str], *, scenario: str, seed: int) -> None:

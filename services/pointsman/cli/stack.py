@@ -32,10 +32,10 @@ class Stack:
 
 @asynccontextmanager
 async def running(settings: Settings, *, clock: Clock) -> AsyncIterator[Stack]:
-    """Start Executor, Classifier and Router, and stop them in reverse when the block ends, so that no call finds its next hop gone.
+    """Start Executor, Classifier and Router; stop them in reverse, so that no call finds its next hop gone.
 
-    The Router is pointed at the two that were started here, whatever the settings say about its peers: port 0 is known only now.
-    Raises SettingsError when an address cannot be used or the settings do not fit together.
+    The Router is pointed at the two that were started here, whatever the settings say about its peers: what became of a
+    port 0 is known only now. Raises SettingsError when an address cannot be used or the settings do not fit together.
     """
     categories = tuple(settings.pools)
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What people and scripts read: colours only where somebody looks, and nothing in a text that could steer the terminal."""
+"""What people and scripts read: colours only where somebody looks, and nothing that could steer the terminal."""
 
 import json
 from collections.abc import Mapping
@@ -9,6 +9,9 @@ from rich.console import Console
 PIPE_WIDTH: Final = 200
 """Columns of a table that goes into a file or a pipe, where nothing needs to fit on a screen."""
 
+_MINUTE_S: Final = 60
+_MINUTES_AN_HOUR: Final = 60
+_GIGABYTE: Final = 1_000_000_000
 _KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
@@ -26,7 +29,10 @@ def print_json(value: Mapping[str, object]) -> None:
 
 
 def printable(text: str) -> str:
-    """Return the text without control characters, line ends and tabs aside: a model's answer must not move the cursor or name windows."""
+    """Return the text without control characters other than line ends and tabs.
+
+    An answer of a model must not move the cursor, hide what stands above it, or name windows.
+    """
     return "".join(char for char in text if char in _KEPT_CONTROLS or not _is_control(char))
 
 
@@ -35,29 +41,27 @@ def _is_control(char: str) -> bool:
 
 
 def dollars(amount_usd: float | None) -> str:
-    """Return an amount for people: as many digits as say something, "unknown" for None."""
+    """Return an amount for people: cents from a dollar on, else two digits that say something; None is unknown."""
     if amount_usd is None:
         return "unknown cost"
-    if amount_usd == 0:
-        return "$0"
-    return (
-        f"${amount_usd:.2f}" if amount_usd >= 1 else f"${amount_usd:.2g}" if amount_usd < 0.01 else f"${amount_usd:.3f}"
-    )
+    if amount_usd >= 1:
+        return f"${amount_usd:,.2f}"
+    return f"${amount_usd:.2g}" if amount_usd else "$0"
 
 
 def seconds(duration_s: float) -> str:
-    """Return a duration for people: "840 ms", "2.1 s", "3 min 5 s"."""
+    """Return a duration for people: "840 ms", "2.1 s", "3 min 5 s", "2 h 10 min"."""
     if duration_s < 1:
         return f"{duration_s * 1_000:.0f} ms"
-    if duration_s < 60:
+    if duration_s < _MINUTE_S:
         return f"{duration_s:.1f} s"
-    minutes, rest = divmod(round(duration_s), 60)
-    hours, minutes = divmod(minutes, 60)
+    minutes, rest_s = divmod(round(duration_s), _MINUTE_S)
+    hours, minutes = divmod(minutes, _MINUTES_AN_HOUR)
     if hours:
         return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes} min {rest_s} s" if rest_s else f"{minutes} min"
 
 
 def gigabytes(size_bytes: int) -> str:
     """Return a size for people, in the decimal units that model libraries use."""
-    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= _GIGABYTE else f"{size_bytes / 1e6:.0f} MB"

@@ -5,12 +5,12 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, Literal
 
-from pointsman.cli.loop import run, until_stopped
+from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.ollama import look
 from pointsman.cli.readiness import Readiness, judge, key_variables, ollama_urls
 from pointsman.cli.terminal import print_json, screen
 from pointsman.config import Settings, load, settings_hash
-from pointsman.config.load import api_key, find
+from pointsman.config.load import SIMULATED_KEY_ENV, api_key, find
 from pointsman.domain.clock import Clock, SystemClock
 from pointsman.rpc.server import Server
 from pointsman.telemetry.setup import configure
@@ -43,36 +43,37 @@ async def present(settings: Settings) -> Readiness:
 
 
 async def _up(settings: Settings, source: Path, *, as_json: bool) -> None:
-    from pointsman.cli.stack import running  # noqa: PLC0415 - three services' worth of imports, which `serve` does not need
+    from pointsman.cli.stack import running  # noqa: PLC0415 - all three services' imports, which `serve` does not need
 
-    async with running(settings, clock=SystemClock()) as stack:
-        readiness = await present(settings)
-        if as_json:
-            print_json({"addresses": stack.addresses, **summary(readiness)})
-        else:
-            out = screen()
-            out.print(f"Pointsman is up, settings {source} (hash {settings_hash(settings)})", style="bold")
-            for room, address in stack.addresses.items():
-                out.print(f"  {room:11} {address}")
-            _tell(readiness, settings)
-            out.print(f'\nTry: pointsman route "2+2는?" --address {stack.router.address}    Ctrl-C stops it.')
-        await until_stopped(lambda: _say_stopping(settings))
+    with stop_signals(lambda: _say_stopping(settings)) as stopped:
+        async with running(settings, clock=SystemClock()) as stack:
+            readiness = await present(settings)
+            if as_json:
+                print_json({"addresses": stack.addresses, **summary(readiness)})
+            else:
+                out = screen()
+                out.print(f"Pointsman is up, settings {source} (hash {settings_hash(settings)})", style="bold")
+                for room, address in stack.addresses.items():
+                    out.print(f"  {room:11} {address}")
+                _tell(readiness, settings)
+                out.print(f'\nTry: pointsman route "2+2는?" --address {stack.router.address}    Ctrl-C stops it.')
+            await stopped.wait()
 
 
 async def _serve(room: Room, settings: Settings, *, as_json: bool) -> None:
-    async with _running(room, settings, clock=SystemClock()) as server:
-        if as_json:
-            print_json({"addresses": {room: server.address}})
-        else:
-            screen().print(f"The {room} listens on {server.address}. Ctrl-C stops it.")
-        if room == "executor" and not as_json:
-            _tell(await present(settings), settings)
-        await until_stopped(lambda: _say_stopping(settings))
+    with stop_signals(lambda: _say_stopping(settings)) as stopped:
+        async with _running(room, settings, clock=SystemClock()) as server:
+            if as_json:
+                print_json({"addresses": {room: server.address}})
+            else:
+                screen().print(f"The {room} listens on {server.address}. Ctrl-C stops it.")
+                if room == "executor":
+                    _tell(await present(settings), settings)
+            await stopped.wait()
 
 
 def _running(room: Room, settings: Settings, *, clock: Clock) -> AbstractAsyncContextManager[Server]:
-    """Return one service, not started yet. Only its own code is loaded."""
-    # Imported here, so that a process which serves one service does not hold the other two.
+    """Return one service, not started yet. Only its own code is imported, so that three processes do not hold nine."""
     if room == "executor":
         from pointsman.executor import app as executor  # noqa: PLC0415 - as said
 
@@ -102,6 +103,8 @@ def summary(readiness: Readiness) -> dict[str, object]:
 
 def _tell(readiness: Readiness, settings: Settings) -> None:
     out = screen()
+    if simulated := [name for name, each in settings.providers.items() if each.api_key_env == SIMULATED_KEY_ENV]:
+        out.print(f"\nSIMULATED: what {', '.join(simulated)} answer is invented.", style="bold")
     if readiness.usable:
         out.print(f"\nReady to be called: {', '.join(readiness.usable)}")
     else:

@@ -4,20 +4,25 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from datetime import date, time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pointsman.config.parse import Table, parse
+from pointsman.config.parse import Table, parse, quoted
 from pointsman.config.settings import Settings
 from pointsman.domain.errors import SettingsError
 
 DEFAULT_PATH = Path("deploy/pointsman.toml")
 PREFIX = "POINTSMAN__"
 
+EVERYWHERE = frozenset({"0.0.0.0", "[::]"})  # noqa: S104 - compared with, not bound
+"""Hosts that take a port on every address of the machine."""
+
 SIMULATED_KEY_ENV = "POINTSMAN_SIMULATED_KEY"
-"""Stands for the key that opens Pointsman's simulator. It need not be set, so that no real key ever has to stand in for it."""
+"""Stands for the key that opens Pointsman's simulator. It need not be set: no real key has to stand in for it."""
 
 
 def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
@@ -72,7 +77,7 @@ def _read(source: Path) -> Table:
         raise SettingsError(message, file=str(source)) from error
     except OSError as error:
         raise SettingsError(f"settings file {source} cannot be read: {error.strerror}", file=str(source)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and a number of more digits than Python reads
         raise SettingsError(f"settings file {source} is not valid TOML: {error}", file=str(source)) from error
 
 
@@ -106,30 +111,37 @@ def _plain(key: str) -> str:
 
 
 def _literal(raw: str) -> object:
-    """Read a value as TOML writes it; what is not TOML is a string."""
+    """Read a value as TOML writes it; what is not TOML is a string, and so is a date, which no setting is."""
     try:
-        return tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except ValueError:
         return raw
+    return raw if isinstance(value, date | time) else value
 
 
 def _check(settings: Settings) -> None:
     for name, provider in settings.providers.items():
-        url = urlsplit(provider.base_url)
-        if url.scheme not in {"http", "https"} or not url.hostname:
-            _fail(f"providers.{name}.base_url", provider.base_url, "write an http or https URL")
+        _url(f"providers.{quoted(name)}.base_url", provider.base_url)
     for name, candidate in settings.candidates.items():
-        _known(f'candidates."{name}".provider', candidate.provider, settings.providers)
+        path = f"candidates.{quoted(name)}"
+        _filled(f"{path}.model", candidate.model)
+        _known(f"{path}.provider", candidate.provider, settings.providers)
         if candidate.group:
-            _known(f'candidates."{name}".group', candidate.group, settings.groups)
+            _known(f"{path}.group", candidate.group, settings.groups)
     for name, pool in settings.pools.items():
+        path = f"pools.{quoted(name)}.candidates"
+        _filled("pools", name)
         for index, candidate_id in enumerate(pool.candidates):
-            _known(f"pools.{name}.candidates[{index}]", candidate_id, settings.candidates)
+            _known(f"{path}[{index}]", candidate_id, settings.candidates)
             if candidate_id in pool.candidates[:index]:
-                _fail(f"pools.{name}.candidates[{index}]", candidate_id, "a pool names a candidate once")
+                _fail(f"{path}[{index}]", candidate_id, "a pool names a candidate once")
         if not pool.candidates:
-            _fail(f"pools.{name}.candidates", "[]", "name at least one candidate, or leave the pool out")
+            _fail(path, [], "name at least one candidate, or leave the pool out")
     _known("router.default_category", settings.router.default_category, settings.pools)
+    _url("classifier.ollama.url", settings.classifier.ollama.url)
+    _filled("classifier.ollama.model", settings.classifier.ollama.model)
+    if settings.telemetry.otlp_endpoint:
+        _url("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint)
     _check_fallback(settings)
     _check_addresses(settings)
 
@@ -148,17 +160,40 @@ def _check_fallback(settings: Settings) -> None:
 
 
 def _check_addresses(settings: Settings) -> None:
-    seen: dict[str, str] = {}
+    taken: dict[str, tuple[str, int]] = {}
     for room in ("router", "classifier", "executor"):
         address: str = getattr(settings, room).address
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the largest port there is
-            _fail(f"{room}.address", address, "write host:port, such as 127.0.0.1:50051")
-        if address in seen and int(port):
-            _fail(
-                f"{room}.address", address, f"{seen[address]}.address has it already; each service needs its own port"
-            )
-        seen[address] = room
+        host, port = _host_and_port(f"{room}.address", address)
+        for other, (other_host, other_port) in taken.items():
+            if port and port == other_port and (host == other_host or EVERYWHERE & {host, other_host}):
+                _fail(f"{room}.address", address, f"{other}.address has that port; each service needs its own")
+        taken[room] = host, port
+    for key in ("classifier_address", "executor_address"):
+        _host_and_port(f"router.{key}", getattr(settings.router, key))
+
+
+def _host_and_port(path: str, address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    is_host = host and not re.search(r"[\s/]", host) and (bracketed or ":" not in host)
+    if not is_host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:  # noqa: PLR2004 - the largest port
+        _fail(path, address, "write host:port, such as 127.0.0.1:50051 or [::1]:50051")
+    return host, int(port)
+
+
+def _url(path: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is none
+        is_usable = False
+    if not is_usable or re.search(r"\s", url):
+        _fail(path, url, "write an http or https URL, such as http://127.0.0.1:11434")
+
+
+def _filled(path: str, text: str) -> None:
+    if not text.strip():
+        _fail(path, text, "must not be empty")
 
 
 def _known(path: str, name: str, table: Mapping[str, object]) -> None:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-import math
+import re
+import sys
 import types
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -50,7 +51,7 @@ def _value(hint: Any, raw: object, path: str) -> object:  # noqa: ANN401 - a typ
     if origin is dict:
         if not isinstance(raw, dict):
             raise _wrong(path, raw, "a table")
-        return {key: _value(arguments[1], below, f"{path}.{_quoted(key)}") for key, below in raw.items()}
+        return {key: _value(arguments[1], below, _join(path, key)) for key, below in raw.items()}
     if origin is tuple:
         if not isinstance(raw, list):
             raise _wrong(path, raw, "a list")
@@ -79,8 +80,11 @@ def _whole(raw: object, path: str) -> int:
 
 
 def _number(raw: object, path: str) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise _wrong(path, raw, "a number")
+    # Not isfinite: it raises for whole numbers that no float can hold.
+    if not -sys.float_info.max <= raw <= sys.float_info.max:
+        raise _wrong(path, raw, "a finite number")
     return float(raw)
 
 
@@ -104,8 +108,9 @@ def _unknown(path: str, key: str, known: list[str]) -> SettingsError:
 
 
 def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    return f"{path}.{quoted(name)}" if path else quoted(name)
 
 
-def _quoted(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() else f'"{key}"'
+def quoted(key: str) -> str:
+    """Return a key as a dotted path writes it: in quotes unless it is bare."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'

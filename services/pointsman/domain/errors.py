@@ -60,7 +60,7 @@ class PromptTooLarge(InvalidRequest):
 
 
 class PoolExhausted(PointsmanError):
-    """No candidate is able and free, and no fallback can serve; `ready_at` is None when waiting does not help."""
+    """No able candidate is free, and no fallback can serve. Waiting helps; `ready_at` is None when nobody can say."""
 
     reason = "POOL_EXHAUSTED"
 

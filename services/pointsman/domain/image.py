@@ -35,7 +35,7 @@ def is_whole(content: bytes, mime_type: str) -> bool:
     """
     match mime_type:
         case "image/png":
-            return _PNG_END in content
+            return content.rfind(_PNG_END) != -1
         case "image/jpeg":
             return _jpeg_is_whole(content)
         case "image/gif":
@@ -54,6 +54,6 @@ def _jpeg_is_whole(content: bytes) -> bool:
             at += 1
             continue
         if marker == _JPEG_SCAN:
-            return content.find(_JPEG_END, at) != -1
+            return content.rfind(_JPEG_END, at) != -1
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
     return False

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -54,6 +54,10 @@ class SkipReason(StrEnum):
     NOT_ALLOWED = "not_allowed"
 
 
+WAITING = frozenset({SkipReason.COOLING, SkipReason.OUT_OF_QUOTA, SkipReason.OUT_OF_CONCURRENCY})
+"""Reasons that pass by themselves, even where nobody can say when."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip:
     """A candidate left out; costs nothing. `ready_at` is None when time alone does not help."""
@@ -66,7 +70,7 @@ class Skip:
     @property
     def waits(self) -> bool:
         """True when time, or the end of another call, brings the candidate back without anybody's doing."""
-        return self.ready_at is not None or self.reason in {SkipReason.COOLING, SkipReason.OUT_OF_CONCURRENCY}
+        return self.ready_at is not None or self.reason in WAITING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,13 @@ class Attempt:
     price_version: str = ""
     ignored_options: tuple[str, ...] = ()
 
+    @property
+    def ready_at(self) -> datetime | None:
+        """When the wait that the provider asked for is over; None when it asked for none."""
+        if self.retry_after_s is None:
+            return None
+        return self.started_at + timedelta(seconds=self.duration_s + self.retry_after_s)
+
 
 @dataclass(slots=True)
 class Trail:
@@ -105,6 +116,16 @@ class Trail:
     def add(self, step: Skip | Attempt) -> None:
         """Append what happened next."""
         self.steps.append(step)
+
+    def add_once(self, skip: Skip) -> None:
+        """Append a skip unless the same candidate was left out for the same reason before."""
+        if not any(known.candidate == skip.candidate and known.reason is skip.reason for known in self.skips):
+            self.add(skip)
+
+    @property
+    def tried(self) -> frozenset[str]:
+        """The ids of the candidates that were called."""
+        return frozenset(attempt.candidate for attempt in self.attempts)
 
     @property
     def attempts(self) -> Iterator[Attempt]:
@@ -134,5 +155,5 @@ class Trail:
 
     @property
     def ready_at(self) -> datetime | None:
-        """The earliest instant at which a skipped candidate can be called again."""
-        return min((skip.ready_at for skip in self.skips if skip.ready_at), default=None)
+        """The earliest instant at which one of the candidates can be called again; None when nobody can say."""
+        return min((step.ready_at for step in self.steps if step.ready_at), default=None)

@@ -47,4 +47,5 @@ class Budget:
         """Take off what an attempt used."""
         self.attempts -= 1
         if self.cost_usd is not None:
-            self.cost_usd -= attempt.cost_usd or 0
+            # Overdrawn is spent: what costs nothing may still be tried.
+            self.cost_usd = max(Decimal(0), self.cost_usd - (attempt.cost_usd or 0))

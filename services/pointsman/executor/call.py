@@ -28,8 +28,8 @@ class Caller:
     prices: PriceTable
     estimator: Estimator
     clock: Clock
-    suspects: set[str] = field(default_factory=set)
-    """Candidates whose last rate limit looked like a spend limit; a second one in a row is taken for it."""
+    suspects: dict[str, float] = field(default_factory=dict)
+    """Candidates whose last rate limit looked like a spend limit, and since when; a later one is taken for it."""
 
     async def call(
         self, candidate: Candidate, request: Request, *, time_limit_s: float, is_fallback: bool = False
@@ -40,7 +40,7 @@ class Caller:
         call = Call(candidate=candidate, request=request, max_output_tokens=limit, timeout_s=time_limit_s)
         name = f"{names.OPERATION_CHAT} {candidate.model.id}"
         with span(name, kind=SpanKind.CLIENT, attributes=_asked(call, is_fallback=is_fallback)) as attempt_span:
-            reply = self._second_look(candidate, await self._reply(call))
+            reply = self._second_look(candidate, await self._reply(call), started)
             _describe(attempt_span, reply)
         duration_s = self.clock.monotonic() - started
         if reply.outcome is Outcome.ANSWERED and reply.usage:
@@ -70,22 +70,27 @@ class Caller:
         candidate = call.candidate
         try:
             async with asyncio.timeout(call.timeout_s):
-                return await self.adapters[candidate.provider].call(call)
+                reply = await self.adapters[candidate.provider].call(call)
         except TimeoutError:
             return Reply(outcome=Outcome.TIMED_OUT, detail=f"no answer within {call.timeout_s:.2f} s")
         except Exception as error:
             # A bug of an adapter must not lose the request: it is named, logged once, and the next candidate serves.
             log.exception(names.EVENT_ADAPTER_BROKEN, candidate=candidate.id, error_type=type(error).__name__)
             return Reply(outcome=Outcome.SERVER_ERROR, detail=f"the adapter failed with {type(error).__name__}")
+        if reply.answer is None and reply.outcome in {Outcome.ANSWERED, Outcome.CONTENT_BLOCKED}:
+            return replace(reply, outcome=Outcome.SERVER_ERROR, detail="the provider's answer held none")
+        return reply
 
-    def _second_look(self, candidate: Candidate, reply: Reply) -> Reply:
-        """Take a rate limit without a wait, twice in a row, for a spend limit: Anthropic sends no other sign of one."""
+    def _second_look(self, candidate: Candidate, reply: Reply, started: float) -> Reply:
+        """Take a rate limit that names no wait, twice in a row, for the spend limit that it looks like.
+
+        Calls that were under way together are not in a row: a burst meets one limit many times (providers.md 3.2).
+        """
         if not reply.repeat_means_billing:
-            self.suspects.discard(candidate.id)
+            self.suspects.pop(candidate.id, None)
             return reply
-        if candidate.id in self.suspects:
+        if started > self.suspects.setdefault(candidate.id, self.clock.monotonic()):
             return replace(reply, outcome=Outcome.BILLING)
-        self.suspects.add(candidate.id)
         return reply
 
 

@@ -52,6 +52,8 @@ class Cooldown:
     under_way: int = 0
     allowed: int = 1
     cause: Outcome | None = None
+    round: int = 0
+    """Grows whenever it closes. Calls that left in an earlier round are not waited for, and what they bring is late."""
 
     def ready_at(self, now: float) -> float:
         """Return when a call may leave: `now`, the end of the cooldown, or infinity when only an event can tell."""
@@ -67,22 +69,21 @@ class Cooldown:
             case State.RAMPING:
                 return now if self.under_way < self.allowed else math.inf
 
-    def leave(self) -> None:
-        """Count a call that leaves; the caller has asked `ready_at` before."""
+    def leave(self) -> int:
+        """Count a call that leaves and return its round; the caller has asked `ready_at` before."""
         if self.state is State.COOLING:
             self.state, self.allowed = State.PROBING, 1
         self.under_way += 1
+        return self.round
 
-    def end(self) -> None:
-        """Count a call that came back, however it ended."""
-        self.under_way = max(0, self.under_way - 1)
+    def end(self, left_in: int) -> None:
+        """Count a call of a round that came back, however it ended."""
+        if left_in == self.round:
+            self.under_way = max(0, self.under_way - 1)
 
-    def succeed(self) -> None:
-        """Take in a success: a probe opens the ramp, the ramp doubles until it is open.
-
-        Late news of an older call does not end a cooldown.
-        """
-        if self.state in {State.COOLING, State.OUT}:
+    def succeed(self, left_in: int) -> None:
+        """Take in a success: a probe opens the ramp, and each one more doubles it until it is open."""
+        if self.state in {State.COOLING, State.OUT} or left_in != self.round:
             return
         self.streak = 0
         if self.state is State.OPEN:
@@ -91,25 +92,38 @@ class Cooldown:
         if self.allowed >= RAMP_CLOSES_AT:
             self.state, self.cause = State.OPEN, None
 
-    def cool(self, until: float, cause: Outcome) -> None:
-        """Stay away until an instant, or longer if that was so already."""
+    def cool(self, until: float, cause: Outcome, left_in: int) -> None:
+        """Stay away until an instant, or longer if that was so already. The calls of one burst are one failure."""
         if self.state is State.OUT:
             return
+        if left_in == self.round:
+            self.streak += 1
+            self._close()
         self.state, self.cause, self.until = State.COOLING, cause, max(self.until, until)
-        self.streak += 1
 
-    def fail(self, until: float, cause: Outcome, *, at_once: bool) -> None:
-        """Count a failure; stay away when the provider asked for it (`at_once`), in a probe, after several in a row."""
-        if at_once or self.state is not State.OPEN or self.streak + 1 >= BREAKER_FAILURES:
-            self.cool(until, cause)
+    def fail(self, until: float, cause: Outcome, left_in: int, *, at_once: bool) -> None:
+        """Count a failure; stay away when the provider asked for it (`at_once`), in a probe, and after several."""
+        if at_once or self.state is State.COOLING:
+            self.cool(until, cause, left_in)
+        elif left_in != self.round:
+            return
+        elif self.state is not State.OPEN or self.streak + 1 >= BREAKER_FAILURES:
+            self.cool(until, cause, left_in)
         else:
             self.streak += 1
 
     def take_out(self, cause: Outcome) -> None:
         """Stay away until `revive`."""
-        self.state, self.cause, self.streak = State.OUT, cause, self.streak + 1
+        if self.state is not State.OUT:
+            self.streak += 1
+            self._close()
+        self.state, self.cause = State.OUT, cause
 
     def revive(self) -> None:
         """Let one call probe whether it works again."""
         if self.state is State.OUT:
             self.state, self.allowed, self.until = State.PROBING, 1, -math.inf
+
+    def _close(self) -> None:
+        self.round += 1
+        self.under_way = 0

@@ -18,6 +18,9 @@ IMAGE_TOKENS = 1_600
 OVERHEAD_TOKENS = 16
 """Roles and separators of a short conversation."""
 
+TELLING_TOKENS = 200
+"""Prompts from this size on tell bytes a token; in shorter ones, what providers add weighs too much."""
+
 FIRST_OUTPUT_TOKENS = 800
 """First guess of the output of a model that has not answered yet."""
 
@@ -46,10 +49,8 @@ class Estimator:
     def estimate(self, candidate: Candidate, request: Request) -> Estimate:
         """Return what a call of the candidate will probably use; the input rather too high than too low."""
         habits = self.habits[candidate.id]
-        prompt = request.prompt
-        input_tokens = (
-            math.ceil(prompt.text_bytes / habits.bytes_per_token) + prompt.image_count * IMAGE_TOKENS + OVERHEAD_TOKENS
-        )
+        text_tokens = math.ceil(_text_bytes(request) / habits.bytes_per_token)
+        input_tokens = text_tokens + request.prompt.image_count * IMAGE_TOKENS + OVERHEAD_TOKENS
         asked = output_limit(candidate, request)
         return Estimate(
             input_tokens=input_tokens,
@@ -60,9 +61,9 @@ class Estimator:
     def learn(self, candidate: Candidate, request: Request, usage: Usage, latency_s: float) -> None:
         """Take in what an answered call used, and how long it took."""
         habits = self.habits[candidate.id]
-        if not request.prompt.has_image and usage.input_tokens > OVERHEAD_TOKENS and not usage.estimated:
+        if not request.prompt.has_image and usage.input_tokens >= TELLING_TOKENS and not usage.estimated:
             # A tenth below what was seen, so that the next estimate is rather too high.
-            ratio = 0.9 * request.prompt.text_bytes / usage.input_tokens
+            ratio = 0.9 * _text_bytes(request) / (usage.input_tokens - OVERHEAD_TOKENS)
             habits.bytes_per_token += WEIGHT * (min(max(ratio, 1.0), 6.0) - habits.bytes_per_token)
         # Stochastic approximation of a quantile: up a large step when over it, down a small one when under.
         step = max(16.0, 0.1 * habits.output_tokens)
@@ -80,3 +81,12 @@ def output_limit(candidate: Candidate, request: Request) -> int:
     """Return the output limit to ask for: the caller's, else the candidate's, never more than the model can write."""
     asked = request.options.max_output_tokens or candidate.default_output_tokens
     return min(asked, candidate.model.max_output_tokens)
+
+
+def _text_bytes(request: Request) -> int:
+    """Return the UTF-8 bytes that the model reads: the prompt, and the tools and the schema beside it."""
+    options = request.options
+    texts = [options.json_schema]
+    for tool in options.tools:
+        texts += (tool.name, tool.description, tool.parameters_json_schema)
+    return request.prompt.text_bytes + sum(len(text.encode()) for text in texts)

@@ -4,9 +4,10 @@ Nothing else retries.
 """
 
 import asyncio
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pointsman.domain.answer import Answer
 from pointsman.domain.clock import Clock
@@ -22,6 +23,9 @@ from pointsman.executor.failure import failure
 from pointsman.executor.journal import Journal, row_of
 from pointsman.executor.ledger.port import Ledger, Settlement
 from pointsman.executor.plan import Plan, Planned, Prospect, ineligible, plan
+
+LOOK_AGAIN_S = 0.05
+"""The least time between two plans of one request, when it waits for whoever is free first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,27 +91,46 @@ class Execute:
 
     async def _run(self, request: Request, category: str, trail: Trail, deadline: float) -> Execution:
         budget = self._budget(request, deadline)
+        while True:
+            skips = await self._round(request, category, trail, budget)
+            if isinstance(skips, Execution):
+                return skips
+            execution = await self._fall_back(request, trail, deadline, until=self._soonest(skips))
+            if execution:
+                return execution
+
+    async def _round(self, request: Request, category: str, trail: Trail, budget: Budget) -> Execution | Sequence[Skip]:
+        """Try what the plan of this moment names, each once a request; return its skips when nobody answered."""
         planned_now = self.plan(request, category)
-        for left_out in planned_now.skips:
-            trail.add(left_out)
         floor_tokens = 0
+        for left_out in planned_now.skips:
+            trail.add_once(left_out)
         for planned in planned_now.ready:
+            if planned.candidate.id in trail.tried:
+                continue
             if skip := _too_small(planned, floor_tokens) or budget.refuse(planned, self.clock.monotonic()):
-                trail.add(skip)
+                trail.add_once(skip)
                 continue
             await self.clock.sleep(planned.wait_s)
-            step = await self._try(planned, request, budget)
-            if isinstance(step, Skip):  # another request took the quota since the plan was made
-                trail.add(step)
+            step = await self._try(planned, request, budget, trail)
+            if step is None:  # another request took the quota since the plan was made
                 continue
             attempt, reply = step
-            trail.add(attempt)
             rule = RULES[attempt.outcome]
             if rule.next is Next.STOP:
                 return self._end(attempt, reply, trail)
-            if rule.next is Next.LARGER_CANDIDATE:
+            # A quota that is too small says nothing of other models' windows; the ledger remembers whom it holds for.
+            if rule.next is Next.LARGER_CANDIDATE and attempt.outcome is Outcome.CONTEXT_TOO_LONG:
                 floor_tokens = planned.candidate.model.max_input_tokens + 1
-        return await self._fall_back(request, trail, deadline)
+        return planned_now.skips
+
+    def _soonest(self, skips: Iterable[Skip]) -> float:
+        """Return when, by the monotonic clock, the first of these can be called again; infinity when nobody can say."""
+        instants = [skip.ready_at for skip in skips if skip.ready_at]
+        if not instants:
+            return math.inf
+        now = self.clock.monotonic()
+        return max(now + LOOK_AGAIN_S, now + (min(instants) - self.clock.now()).total_seconds())
 
     def plan(self, request: Request, category: str) -> Plan:
         """Return what would be tried now. Calls nobody."""
@@ -138,7 +161,7 @@ class Execute:
 
     def _budget(self, request: Request, deadline: float) -> Budget:
         left_s = deadline - self.clock.monotonic()
-        reserve_s = min(self.bounds.fallback_reserve_s, left_s / 2) if self.fallback else 0.0
+        reserve_s = min(self.bounds.fallback_reserve_s, left_s / 2) if self._has_able_fallback(request) else 0.0
         return Budget(
             deadline=deadline,
             attempts=min(request.options.max_attempts or self.bounds.max_attempts, self.bounds.max_attempts),
@@ -148,15 +171,25 @@ class Execute:
             cost_usd=request.options.max_cost_usd,
         )
 
-    async def _try(self, planned: Planned, request: Request, budget: Budget) -> tuple[Attempt, Reply] | Skip:
-        """Set quota aside, call, settle. A cancelled call settles what it had set aside."""
-        reservation = await self.ledger.reserve(planned.candidate, planned.estimate)
+    def _has_able_fallback(self, request: Request) -> bool:
+        if self.fallback is None:
+            return False
+        candidate = self.fallback.candidate
+        return ineligible(candidate, request, self.prospect(candidate, request)) is None
+
+    async def _try(
+        self, planned: Planned, request: Request, budget: Budget, trail: Trail
+    ) -> tuple[Attempt, Reply] | None:
+        """Set quota aside, call, settle; None when there was no quota. The trail has it in each case, cancelled too."""
+        candidate = planned.candidate
+        reservation = await self.ledger.reserve(candidate, planned.estimate)
         if isinstance(reservation, Skip):
-            return reservation
-        settlement = Settlement(outcome=Outcome.CANCELLED)
+            trail.add(reservation)
+            return None
+        settlement, started_at = Settlement(outcome=Outcome.CANCELLED), self.clock.now()
         try:
             time_limit_s = budget.time_limit_s(self.clock.monotonic())
-            attempt, reply = await self.caller.call(planned.candidate, request, time_limit_s=time_limit_s)
+            attempt, reply = await self.caller.call(candidate, request, time_limit_s=time_limit_s)
             settlement = Settlement(
                 outcome=reply.outcome,
                 usage=reply.usage,
@@ -164,30 +197,66 @@ class Execute:
                 retry_after_s=reply.retry_after_s,
                 out_until=reply.out_until,
             )
+        except asyncio.CancelledError:
+            trail.add(self._given_up(candidate, started_at))
+            raise
         finally:
             await self.ledger.settle(reservation, settlement)
         budget.spend(attempt)
+        trail.add(attempt)
         return attempt, reply
 
-    async def _fall_back(self, request: Request, trail: Trail, deadline: float) -> Execution:
-        if self.fallback is None:
-            raise failure(trail)
+    async def _fall_back(self, request: Request, trail: Trail, deadline: float, *, until: float) -> Execution | None:
+        """Answer on this machine; None when a candidate is free again, at `until`, before the local model is."""
+        if self.fallback is None or any(step.candidate == self.fallback.candidate.id for step in trail.attempts):
+            raise failure(trail)  # there is none, or it stood in the pool and has failed already
         candidate = self.fallback.candidate
         # What the ledger has against it does not count: a try on this machine costs nothing, and there is nobody else
         # to ask.
         if skip := ineligible(candidate, request, self.prospect(candidate, request)):
             trail.add(skip)
             raise failure(trail)
-        try:
-            async with asyncio.timeout(deadline - self.clock.monotonic()), self.fallback.slots:
-                time_limit_s = min(self.fallback.timeout_s, deadline - self.clock.monotonic())
-                attempt, reply = await self.caller.call(candidate, request, time_limit_s=time_limit_s, is_fallback=True)
-        except TimeoutError:
+        latest = deadline - self.bounds.attempt_floor_s
+        if not await self._slot(self.fallback, min(latest, until)):
+            if until < latest:
+                return None
             detail = "the local model was busy until the deadline"
             trail.add(Skip(candidate=candidate.id, reason=SkipReason.NO_TIME, detail=detail))
-            raise failure(trail) from None
+            raise failure(trail)
+        started_at = self.clock.now()
+        try:
+            time_limit_s = min(self.fallback.timeout_s, deadline - self.clock.monotonic())
+            attempt, reply = await self.caller.call(candidate, request, time_limit_s=time_limit_s, is_fallback=True)
+        except asyncio.CancelledError:
+            trail.add(self._given_up(candidate, started_at, is_fallback=True))
+            raise
+        finally:
+            self.fallback.slots.release()
         trail.add(attempt)
         return self._end(attempt, reply, trail, degraded=(DegradedReason.LOCAL_FALLBACK,))
+
+    async def _slot(self, fallback: Fallback, until: float) -> bool:
+        """Take one of the slots of the local model; False when none came free until that instant."""
+        left_s = until - self.clock.monotonic()
+        if left_s <= 0:
+            return False
+        try:
+            async with asyncio.timeout(left_s):
+                return await fallback.slots.acquire()
+        except TimeoutError:
+            return False
+
+    def _given_up(self, candidate: Candidate, started_at: datetime, *, is_fallback: bool = False) -> Attempt:
+        """Return the attempt of a call that was under way when its request was cancelled."""
+        return Attempt(
+            candidate=candidate.id,
+            outcome=Outcome.CANCELLED,
+            started_at=started_at,
+            duration_s=(self.clock.now() - started_at).total_seconds(),
+            local=candidate.local,
+            fallback=is_fallback,
+            detail="the caller gave up",
+        )
 
     def _end(
         self, attempt: Attempt, reply: Reply, trail: Trail, *, degraded: tuple[DegradedReason, ...] = ()

@@ -41,7 +41,7 @@ def failure(trail: Trail) -> PointsmanError:
         return _rejected(trail)
     if all(_is_unequipped(step) or _is_unable(step) for step in steps):
         return _never(trail)
-    if trail.ready_at and all(isinstance(step, Skip) or RULES[step.outcome].wasted for step in steps):
+    if any(map(_passes, steps)) and all(isinstance(step, Skip) or _passes(step) for step in steps):
         message = "no candidate is free, and no local model can answer; try again when the first quota renews"
         return PoolExhausted(message, trail=trail, ready_at=trail.ready_at)
     if any(isinstance(step, Skip) and step.reason is SkipReason.NO_TIME for step in steps):
@@ -51,6 +51,11 @@ def failure(trail: Trail) -> PointsmanError:
     tried = sum(1 for _ in trail.attempts)
     message = f"no answer: {tried} tried and failed, {len(steps) - tried} left out; the trail says why"
     return NoAnswer(message, trail=trail, ready_at=trail.ready_at)
+
+
+def _passes(step: Skip | Attempt) -> bool:
+    """Return whether waiting helps: a quota that is used up renews."""
+    return step.waits if isinstance(step, Skip) else RULES[step.outcome].wasted
 
 
 def _is_unequipped(step: Skip | Attempt) -> bool:
@@ -64,14 +69,13 @@ def _is_unable(step: Skip | Attempt) -> bool:
 
 
 def _never(trail: Trail) -> PointsmanError:
-    unable = [step for step in trail.skips if _is_unable(step)]
     missing = tuple((step.candidate, _advice(step)) for step in trail.steps if _is_unequipped(step))
-    if missing and not any(skip.reason is not SkipReason.NOT_LOCAL for skip in unable):
+    if missing:
         what = "; ".join(f"{candidate}: {advice}" for candidate, advice in missing)
         return NoCredentials(
             f"no model can be used yet: {what}. `pointsman doctor` shows every step", missing=missing, trail=trail
         )
-    why = "; ".join(f"{skip.candidate}: {skip.detail}" for skip in unable)
+    why = "; ".join(f"{skip.candidate}: {skip.detail}" for skip in trail.skips)
     violation = Violation(
         field="messages", reason="NO_CANDIDATE_ABLE", message=f"no candidate of the pool can serve this request: {why}"
     )

@@ -69,7 +69,6 @@ def ineligible(candidate: Candidate, request: Request, prospect: Prospect) -> Sk
     tokens, asked = prospect.estimate.input_tokens, options.max_output_tokens or 0
     budget = options.max_cost_usd
     rows: tuple[tuple[bool, SkipReason, str], ...] = (
-        (not prospect.has_credentials, SkipReason.NO_CREDENTIALS, f"set {candidate.api_key_env}"),
         (options.local_only and not candidate.local, SkipReason.NOT_LOCAL, "the prompt must stay on this machine"),
         (prompt.has_image and not model.sees_images, SkipReason.NO_IMAGES, f"{model.id} does not see images"),
         (
@@ -103,6 +102,8 @@ def ineligible(candidate: Candidate, request: Request, prospect: Prospect) -> Sk
             SkipReason.TOO_EXPENSIVE,
             f"about ${prospect.cost_usd}; ${budget} allowed",
         ),
+        # Last, so that a missing key is named only where it would help.
+        (not prospect.has_credentials, SkipReason.NO_CREDENTIALS, f"set {candidate.api_key_env}"),
     )
     return next(
         (Skip(candidate=candidate.id, reason=reason, detail=detail) for applies, reason, detail in rows if applies),

@@ -58,7 +58,9 @@ def pools(settings: Settings, known: Mapping[str, Candidate]) -> dict[str, Pool]
 def _candidate(name: str, settings: Settings) -> Candidate:
     chosen = settings.candidates[name]
     provider = settings.providers[chosen.provider]
-    model = _model(name, chosen, provider, settings)
+    model = _model(name, chosen, provider)
+    if name == settings.fallback.candidate:
+        model = _within(model, settings.fallback.num_ctx)
     account = Scope(name=f"provider:{chosen.provider}", limits=_limits(provider.quota))
     group = Scope(name=f"group:{chosen.group}", limits=_limits(settings.groups[chosen.group])) if chosen.group else None
     own = Scope(name=f"model:{chosen.provider}/{chosen.model}", limits=_limits(chosen.quota))
@@ -76,16 +78,8 @@ def _candidate(name: str, settings: Settings) -> Candidate:
     )
 
 
-def _model(name: str, chosen: CandidateSettings, provider: ProviderSettings, settings: Settings) -> Model:
+def _model(name: str, chosen: CandidateSettings, provider: ProviderSettings) -> Model:
     known = catalog.model(provider.wire, chosen.model)
-    if known and provider.wire == "ollama" and name == settings.fallback.candidate:
-        window = settings.fallback.num_ctx
-        known = replace(
-            known,
-            context_tokens=window,
-            max_input_tokens=window,
-            max_output_tokens=min(known.max_output_tokens, window),
-        )
     stated = {field.name: getattr(chosen.facts, field.name) for field in fields(ModelSettings)}
     stated = {key: value for key, value in stated.items() if value is not None}
     if known:
@@ -97,6 +91,17 @@ def _model(name: str, chosen: CandidateSettings, provider: ProviderSettings, set
             message = f"{path} is missing: {unknown}, so its size must be said"
             raise SettingsError(message, path=path)
     return Model(id=chosen.model, **{**DEFAULTS, **stated})
+
+
+def _within(model: Model, num_ctx: int) -> Model:
+    """Return the model with the window that its server is told to keep for it."""
+    window = min(model.context_tokens, num_ctx)
+    return replace(
+        model,
+        context_tokens=window,
+        max_input_tokens=min(model.max_input_tokens, window),
+        max_output_tokens=min(model.max_output_tokens, window),
+    )
 
 
 def _limits(quota: QuotaSettings) -> tuple[Limit, ...]:

@@ -52,7 +52,7 @@ async def _look_after_local(candidate: Candidate, adapter: Adapter, ledger: Ledg
         if outcome is Outcome.ANSWERED and was_out:
             ledger.revive(candidate)
             log.info(names.EVENT_CANDIDATE_REVIVED, candidate=candidate.id)
-        elif outcome is not Outcome.ANSWERED and not was_out:
+        elif outcome not in {Outcome.ANSWERED, was_out}:
             ledger.take_out(candidate, outcome)
             log.warning(names.EVENT_CANDIDATE_OUT, candidate=candidate.id, outcome=outcome)
         await clock.sleep(LOCAL_EVERY_S)

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +14,9 @@ from pointsman.executor.quota import Estimate
 PER = Decimal(1_000_000)
 CENT_OF_NANO = Decimal("1e-12")
 """Costs are rounded to this; the smallest price per token is 3e-9 dollars."""
+
+WIDE = Context(prec=60)
+"""Room for absurd counts of tokens: a provider's slip must cost a false number and not the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Prices:
             + usage.cache_write_tokens * self.cache_write
             + usage.output_tokens * self.output
         )
-        return (total / PER).quantize(CENT_OF_NANO)
+        return (total / PER).quantize(CENT_OF_NANO, context=WIDE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

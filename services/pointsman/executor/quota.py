@@ -6,6 +6,7 @@ holds. A call occupies its estimate from the moment it leaves, and its real use 
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 
@@ -18,6 +19,12 @@ BINS = 60
 
 FOREVER = math.inf
 """An instant that time alone does not bring."""
+
+ARRIVING = frozenset({Unit.REQUESTS, Unit.INPUT_TOKENS})
+"""What providers count when a call arrives; the rest is known when it ends."""
+
+UNSEEN_KEPT = 1024
+"""Calls that are told apart while no answer states the window anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +40,15 @@ class Estimate:
 
     def amount(self, unit: Unit) -> int:
         """Return what the call occupies of a window that counts `unit`."""
-        return {
-            Unit.REQUESTS: 1,
-            Unit.CONCURRENCY: 1,
-            Unit.INPUT_TOKENS: self.input_tokens,
-            Unit.OUTPUT_TOKENS: self.output_tokens,
-            Unit.TOKENS: self.admitted_tokens,
-        }[unit]
+        match unit:
+            case Unit.REQUESTS | Unit.CONCURRENCY:
+                return 1
+            case Unit.INPUT_TOKENS:
+                return self.input_tokens
+            case Unit.OUTPUT_TOKENS:
+                return self.output_tokens
+            case Unit.TOKENS:
+                return self.admitted_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +88,13 @@ class Statement:
 
 @dataclass(slots=True)
 class Held:
-    """What one call under way occupies."""
+    """What one call occupies: its estimate while it is under way, its real use once it has ended."""
 
     since: float
     amount: int
+    ended: bool = False
+    unseen: bool = False
+    """Whether it is counted in `Window.unseen_amount`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,15 +115,18 @@ class Window:
     statement: Statement | None = None
     held: dict[int, Held] = field(default_factory=dict)
     past: deque[tuple[float, int]] = field(default_factory=deque)
-    since_statement: deque[tuple[float, int]] = field(default_factory=deque)
+    since_statement: deque[Held] = field(default_factory=deque)
     held_amount: int = 0
     past_amount: int = 0
+    unseen_amount: int = 0
 
     @property
     def limit(self) -> int | None:
-        """The strictest limit known; None when none is."""
-        stated = self.statement.limit if self.statement else None
-        return min((limit for limit in (self.ceiling, self.learned, stated) if limit is not None), default=None)
+        """The limit in force; None when none is known. What is stated beats what is learned; settings are a ceiling."""
+        known = self.statement.limit if self.statement else self.learned
+        if known is None:
+            return self.ceiling
+        return known if self.ceiling is None else min(known, self.ceiling)
 
     @property
     def source(self) -> str:
@@ -131,33 +146,52 @@ class Window:
 
     def hold(self, reservation: int, amount: int, now: float) -> None:
         """Occupy `amount` for a call that leaves now. The caller has asked `ready_at` before."""
-        self.held[reservation] = Held(since=now, amount=amount)
+        held = Held(since=now, amount=amount)
+        self.held[reservation] = held
         self.held_amount += amount
+        if self.statement and self.unit is not Unit.OUTPUT_TOKENS:
+            self._note(held)
 
     def settle(self, reservation: int, amount: int, now: float) -> None:
         """Replace what a call held by what it used, 0 included. Settling twice changes nothing."""
         held = self.held.pop(reservation, None)
         if held is None:
             return
+        used = 0 if self.unit is Unit.CONCURRENCY else max(0, amount)
         self.held_amount -= held.amount
-        if self.unit is Unit.CONCURRENCY or not amount:
+        if held.unseen:
+            self.unseen_amount += used - held.amount
+        held.amount, held.ended = used, True
+        if not used:
             return
+        # Output is counted when it was made, so the answer that states a window knows of its own and of no later one.
+        if self.unit is Unit.OUTPUT_TOKENS and self.statement and held.since != self.statement.sent_at:
+            self._note(Held(since=now, amount=used, ended=True))
         # Requests and input are counted by providers when a call arrives; generated tokens when it ends.
-        at = held.since if self.unit in {Unit.REQUESTS, Unit.INPUT_TOKENS} else now
-        self._remember(at, amount)
-        if self.statement and held.since > self.statement.sent_at and now < self.statement.full_at:
-            self.since_statement.append((held.since, amount))
+        self._remember(held.since if self.unit in ARRIVING else now, used)
 
     def state(self, statement: Statement) -> None:
-        """Take in what an answer said, unless one that left later has spoken: late news never raises what is left."""
-        if self.statement and statement.sent_at < self.statement.sent_at:
+        """Take in what an answer said, before its call is settled.
+
+        News of a call that left before the one that has spoken already is late, and never raises what is left. Two
+        statements of one answer count as one, with the stricter of their numbers.
+        """
+        before = self.statement
+        if before and statement.sent_at < before.sent_at:
             return
-        self.statement = statement
-        self.since_statement = deque(entry for entry in self.since_statement if entry[0] > statement.sent_at)
+        self.statement = _stricter(before, statement) if before and statement.sent_at == before.sent_at else statement
+        if before is None and self.unit is not Unit.OUTPUT_TOKENS:
+            for held in self.held.values():
+                self._note(held)
+        while self.since_statement and self.since_statement[0].since <= statement.sent_at:
+            seen = self.since_statement.popleft()
+            seen.unseen = False
+            self.unseen_amount -= seen.amount
 
     def used(self, now: float) -> int:
         """Return what is occupied by the past of the window and by calls under way."""
-        self._forget(now)
+        if self.past and self.day_ends_at == FOREVER:
+            self._forget(now)
         return self.past_amount + self.held_amount
 
     def remaining(self, now: float) -> int | None:
@@ -177,39 +211,52 @@ class Window:
             return now
         if amount > limit:
             return FOREVER
-        return max(self._own_ready_at(amount, limit, now), self._stated_ready_at(amount, now))
-
-    def _own_ready_at(self, amount: int, limit: int, now: float) -> float:
         excess = self.used(now) + amount - limit
-        if excess <= 0:
-            return now
-        if self.unit is Unit.CONCURRENCY or excess > self.past_amount:
+        own = now if excess <= 0 else self._own_ready_at(excess, now)
+        return max(own, self._stated_ready_at(amount, now)) if self.statement else own
+
+    def _own_ready_at(self, excess: int, now: float) -> float:
+        if self.unit is Unit.CONCURRENCY:
             return FOREVER
         if self.day_ends_at != FOREVER:
             return self.day_ends_at
-        freed = 0
-        for at, used in self.past:
-            freed += used
-            if freed >= excess:
-                return at + self.period_s + self.margin_s
-        return FOREVER
+        return next(at for at, freed in self._leaving(now) if (excess := excess - freed) <= 0)
+
+    def _leaving(self, now: float) -> Iterator[tuple[float, int]]:
+        """Yield when what is used leaves the window, if calls under way end at once and use what they hold."""
+        end = -math.inf
+        for end, used in self.past:
+            yield end + self.period_s + self.margin_s, used
+        for held in self.held.values():
+            end = max(end, self._bin_end(held.since if self.unit in ARRIVING else now))
+            yield end + self.period_s + self.margin_s, held.amount
 
     def _stated_ready_at(self, amount: int, now: float) -> float:
-        if not self.statement or now >= self.statement.full_at:
+        statement = self.statement
+        if not statement or now >= statement.full_at:
             return now
-        return max(now, self.statement.ready_at(amount + self._unseen()))
+        return max(now, min(statement.full_at, statement.ready_at(amount + self._unseen())))
 
     def _unseen(self) -> int:
         """Return what the last statement cannot have known: calls that left after the one that brought it."""
-        if not self.statement:
-            return 0
-        sent_at = self.statement.sent_at
-        under_way = sum(held.amount for held in self.held.values() if held.since > sent_at)
-        return under_way + sum(amount for _, amount in self.since_statement)
+        return self.unseen_amount + (self.held_amount if self.unit is Unit.OUTPUT_TOKENS else 0)
+
+    def _note(self, held: Held) -> None:
+        """Count a call as unknown to the last statement. Of very many, the oldest two that ended become one."""
+        held.unseen = True
+        self.unseen_amount += held.amount
+        noted = self.since_statement
+        noted.append(held)
+        while len(noted) > UNSEEN_KEPT and noted[0].ended and noted[1].ended:
+            oldest = noted.popleft()
+            noted[0].amount += oldest.amount
+
+    def _bin_end(self, at: float) -> float:
+        width = self.period_s / BINS
+        return (math.floor(at / width) + 1) * width
 
     def _remember(self, at: float, amount: int) -> None:
-        width = self.period_s / BINS
-        end = (math.floor(at / width) + 1) * width
+        end = self._bin_end(at)
         self.past_amount += amount
         for index in range(len(self.past) - 1, -1, -1):
             if self.past[index][0] == end:
@@ -221,13 +268,22 @@ class Window:
         self.past.appendleft((end, amount))
 
     def _forget(self, now: float) -> None:
-        if self.day_ends_at != FOREVER:
-            return
-        horizon = now - self.period_s - self.margin_s
-        while self.past and self.past[0][0] <= horizon:
+        while self.past and self.past[0][0] + self.period_s + self.margin_s <= now:
             self.past_amount -= self.past.popleft()[1]
 
 
 def next_midnight(now: datetime, zone: tzinfo) -> datetime:
     """Return when the day of `zone` that holds `now` ends."""
     return datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(), tzinfo=zone)
+
+
+def _stricter(one: Statement, other: Statement) -> Statement:
+    """Return the stricter of what one answer said twice, as OpenAI does of an account and of a project (4.5)."""
+    return Statement(
+        limit=min(one.limit, other.limit),
+        remaining=min(one.remaining, other.remaining),
+        sent_at=other.sent_at,
+        seen_at=other.seen_at,
+        full_at=max(one.full_at, other.full_at),
+        refills=one.refills and other.refills,
+    )

@@ -14,17 +14,18 @@ from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.attempt import RULES, Effect
 from pointsman.executor.cooldown import Cooldown, State, wait_s
+from pointsman.executor.ledger.lessons import how_to_run, longer, scope_of, stated_period_s, used_by
 from pointsman.executor.ledger.port import Reservation, Settlement, WindowState
 from pointsman.executor.quota import DAY_S, FOREVER, MINUTE_S, Estimate, Statement, Window, next_midnight
-
-LONG_RESET_S = 2 * MINUTE_S
-"""A window that takes longer than this to fill is the day's, where the provider does not say which one it speaks of."""
 
 DAY_ZONE = ZoneInfo("America/Los_Angeles")
 """Gemini's days end at midnight Pacific (providers.md 3.1); for other providers it is as good a guess as any."""
 
-MAYBE_RUN = frozenset({Outcome.TIMED_OUT, Outcome.NETWORK, Outcome.CANCELLED})
-"""Ends after which the provider may have generated, and counted, everything."""
+LONGEST_COOLDOWN_S = 25 * 3600.0
+"""The longest day there is. A provider that asks for more is still probed once in that time."""
+
+CALM_CALLS = 100
+"""Answers at a learned limit of calls at once before it grows by one: a guess that is too high wastes 1 % at most."""
 
 WindowKey = tuple[Unit, float]
 """What is counted, and over how many seconds."""
@@ -44,59 +45,61 @@ class MemoryLedger:
         self._windows: defaultdict[str, dict[WindowKey, Window]] = defaultdict(dict)
         self._cooldowns: defaultdict[str, Cooldown] = defaultdict(Cooldown)
         self._too_large: dict[str, int] = {}
+        self._calm: dict[str, int] = {}
         self._in_flight: Counter[str] = Counter()
-        self._open: dict[int, Reservation] = {}
+        self._open: dict[int, tuple[Reservation, tuple[int, ...]]] = {}
+        self._last_left_at = -math.inf
         self._watchers: list[Callable[[str], None]] = []
         for candidate in candidates:
             for scope in candidate.scopes:
-                self._cooldowns[scope.name] = Cooldown()
                 for limit in scope.limits:
-                    self._window(scope.name, limit.unit, _period_s(limit)).ceiling = limit.amount
+                    window = self._window(scope.name, limit.unit, _period_s(limit))
+                    # Two candidates of one model may each name a limit for it.
+                    window.ceiling = min(limit.amount, window.ceiling or limit.amount)
 
     def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         """Return why the candidate could not be called now, None when it could."""
         now = self._clock.monotonic()
-        return (
-            self._skip_for_size(candidate, estimate)
-            or self._skip_for_cooldown(candidate, now)
-            or self._skip_for_quota(candidate, estimate, now)
+        return self._skip_for_size(candidate, estimate) or longer(
+            self._skip_for_cooldown(candidate, now), self._skip_for_quota(candidate, estimate, now)
         )
 
     async def reserve(self, candidate: Candidate, estimate: Estimate) -> Reservation | Skip:
         """Set quota aside for a call that leaves now, or return why not."""
         if skip := self.skip(candidate, estimate):
             return skip
-        reservation = Reservation(
-            id=next(self._ids), candidate=candidate, estimate=estimate, left_at=self._clock.monotonic()
-        )
+        # Never the same instant twice: which call left later decides what an answer can have known of.
+        left_at = max(self._clock.monotonic(), math.nextafter(self._last_left_at, math.inf))
+        self._last_left_at = left_at
+        reservation = Reservation(id=next(self._ids), candidate=candidate, estimate=estimate, left_at=left_at)
         for _, window in self._windows_of(candidate):
-            window.hold(reservation.id, estimate.amount(window.unit), reservation.left_at)
-        for cooldown in self._cooldowns_of(candidate):
-            cooldown.leave()
+            window.hold(reservation.id, estimate.amount(window.unit), left_at)
+        rounds = tuple(cooldown.leave() for cooldown in self._cooldowns_of(candidate))
         self._in_flight[candidate.id] += 1
-        self._open[reservation.id] = reservation
+        self._open[reservation.id] = (reservation, rounds)
         self._tell(candidate.id)
         return reservation
 
     async def settle(self, reservation: Reservation, settlement: Settlement) -> None:
         """Replace what was set aside by what was used, and take in what the outcome teaches."""
-        if self._open.pop(reservation.id, None) is None:
+        if reservation.id not in self._open:
             return
         candidate, now = reservation.candidate, self._clock.monotonic()
-        used = _used(reservation.estimate, settlement)
-        for _, window in self._windows_of(candidate):
-            window.settle(reservation.id, used.amount(window.unit), now)
-        for cooldown in self._cooldowns_of(candidate):
-            cooldown.end()
-        self._in_flight[candidate.id] -= 1
         for stated in settlement.stated:
             self._state(candidate, stated, sent_at=reservation.left_at, now=now)
-        self._learn(reservation, settlement, now)
+        _, rounds = self._open.pop(reservation.id)
+        used = used_by(reservation.estimate, settlement)
+        for _, window in self._windows_of(candidate):
+            window.settle(reservation.id, used.amount(window.unit), now)
+        for cooldown, left_in in zip(self._cooldowns_of(candidate), rounds, strict=True):
+            cooldown.end(left_in)
+        self._in_flight[candidate.id] -= 1
+        self._learn(reservation, settlement, rounds, now)
         self._tell(candidate.id)
 
     def take_out(self, candidate: Candidate, cause: Outcome) -> None:
         """Leave the candidate out until `revive`."""
-        self._cooldowns[_scope_of(candidate, cause)].take_out(cause)
+        self._cooldowns[scope_of(candidate, cause)].take_out(cause)
         self._tell(candidate.id)
 
     def revive(self, candidate: Candidate) -> None:
@@ -139,18 +142,20 @@ class MemoryLedger:
         return lambda: self._watchers.remove(changed)
 
     def _tell(self, candidate_id: str) -> None:
-        for changed in self._watchers:
+        for changed in tuple(self._watchers):
             changed(candidate_id)
 
     def _skip_for_size(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
-        size = estimate.input_tokens
-        cap = self._too_large.get(candidate.id)
-        if cap is None or size < cap:
-            return None
-        detail = f"about {size} input tokens; {cap} were too many for this model or account before"
-        return Skip(candidate=candidate.id, reason=SkipReason.REQUEST_EXCEEDS_QUOTA, detail=detail)
+        size = estimate.admitted_tokens
+        for scope in candidate.scopes:
+            cap = self._too_large.get(scope.name)
+            if cap is not None and size >= cap:
+                detail = f"about {size} tokens with the answer; {cap} were too many for {scope.name} before"
+                return Skip(candidate=candidate.id, reason=SkipReason.REQUEST_EXCEEDS_QUOTA, detail=detail)
+        return None
 
     def _skip_for_cooldown(self, candidate: Candidate, now: float) -> Skip | None:
+        longest: Skip | None = None
         for scope in candidate.scopes:
             cooldown = self._cooldowns[scope.name]
             ready_at = cooldown.ready_at(now)
@@ -158,14 +163,15 @@ class MemoryLedger:
                 continue
             reason, detail = SkipReason.COOLING, f"{scope.name} is {cooldown.state} after {cooldown.cause}"
             if cooldown.state is State.OUT and candidate.local:
-                reason, detail = SkipReason.NOT_RUNNING, _how_to_run(candidate, cooldown.cause)
+                reason, detail = SkipReason.NOT_RUNNING, how_to_run(candidate, cooldown.cause)
             elif cooldown.state is State.OUT:
                 reason = SkipReason.OUT_OF_SERVICE
-            return Skip(candidate=candidate.id, reason=reason, ready_at=self._instant(ready_at), detail=detail)
-        return None
+            skip = Skip(candidate=candidate.id, reason=reason, ready_at=self._instant(ready_at), detail=detail)
+            longest = longer(longest, skip)
+        return longest
 
     def _skip_for_quota(self, candidate: Candidate, estimate: Estimate, now: float) -> Skip | None:
-        worst: Skip | None = None
+        longest: Skip | None = None
         for scope, window in self._windows_of(candidate):
             unit, amount = window.unit, estimate.amount(window.unit)
             ready_at = window.ready_at(amount, now)
@@ -174,80 +180,123 @@ class MemoryLedger:
             limit = window.limit or 0
             span = "at once" if unit is Unit.CONCURRENCY else f"in {window.period_s:g} s"
             detail = f"{scope} has {window.remaining(now)} of {limit} {unit} {span} left; {amount} needed"
-            if amount > limit:
-                return Skip(candidate=candidate.id, reason=SkipReason.REQUEST_EXCEEDS_QUOTA, detail=detail)
             reason = SkipReason.OUT_OF_CONCURRENCY if unit is Unit.CONCURRENCY else SkipReason.OUT_OF_QUOTA
+            if amount > limit:
+                reason = SkipReason.REQUEST_EXCEEDS_QUOTA
             skip = Skip(candidate=candidate.id, reason=reason, ready_at=self._instant(ready_at), detail=detail)
-            if worst is None or _later(skip.ready_at, worst.ready_at):
-                worst = skip
-        return worst
+            longest = longer(longest, skip)
+        return longest
 
     def _state(self, candidate: Candidate, stated: StatedQuota, *, sent_at: float, now: float) -> None:
-        full_in_s = (stated.full_at - self._clock.now()).total_seconds() if stated.full_at else 0.0
-        period_s = stated.period.total_seconds() if stated.period else (DAY_S if full_in_s > LONG_RESET_S else MINUTE_S)
+        if stated.limit < 1:  # a limit of nothing would never be corrected, because nothing would be sent any more
+            return
+        full_in_s = (stated.full_at - self._clock.now()).total_seconds() if stated.full_at else None
+        period_s = stated_period_s(stated, full_in_s)
         window = self._window(candidate.quota_scope, stated.unit, period_s)
         if stated.remaining is None:
             window.learned = stated.limit
             return
+        # Nothing takes longer to fill than its period: an instant beyond it comes of a clock that is wrong.
+        full_in_s = min(MINUTE_S if full_in_s is None else max(0.0, full_in_s), period_s)
         window.state(
             Statement(
                 limit=stated.limit,
                 remaining=max(0, min(stated.remaining, stated.limit)),
                 sent_at=sent_at,
                 seen_at=now,
-                full_at=now + max(0.0, full_in_s),
+                full_at=now + full_in_s,
                 refills=stated.refills,
             )
         )
 
-    def _learn(self, reservation: Reservation, settlement: Settlement, now: float) -> None:
+    def _learn(self, reservation: Reservation, settlement: Settlement, rounds: tuple[int, ...], now: float) -> None:
         candidate, outcome = reservation.candidate, settlement.outcome
-        effect = RULES[outcome].effect
-        cooldown = self._cooldowns[_scope_of(candidate, outcome)]
-        until = self._until(cooldown, settlement, now)
-        match effect:
+        scope = scope_of(candidate, outcome)
+        cooldown = self._cooldowns[scope]
+        left_in = rounds[[known.name for known in candidate.scopes].index(scope)]
+        until = self._until(cooldown, settlement, left_in, now)
+        match RULES[outcome].effect:
             case Effect.CLOSE:
-                for known in self._cooldowns_of(candidate):
-                    known.succeed()
+                for known, round_ in zip(self._cooldowns_of(candidate), rounds, strict=True):
+                    known.succeed(round_)
+                self._widen(candidate)
             case Effect.COOL | Effect.COOL_DAY:
-                cooldown.cool(until, outcome)
+                cooldown.cool(until, outcome, left_in)
             case Effect.BREAK:
-                cooldown.fail(until, outcome, at_once=settlement.retry_after_s is not None)
+                cooldown.fail(until, outcome, left_in, at_once=settlement.retry_after_s is not None)
             case Effect.TAKE_OUT:
                 cooldown.take_out(outcome)
             case Effect.NARROW:
-                window = self._window(candidate.quota_scope, Unit.CONCURRENCY, FOREVER)
-                window.learned = max(1, (self._in_flight[candidate.id] + 1) // 2)
+                if not self._narrow(candidate, settlement):
+                    cooldown.cool(until, outcome, left_in)
             case Effect.REMEMBER_SIZE:
-                size = reservation.estimate.input_tokens
-                self._too_large[candidate.id] = min(size, self._too_large.get(candidate.id, size))
+                size = reservation.estimate.admitted_tokens
+                self._too_large[scope] = min(size, self._too_large.get(scope, size))
             case Effect.NONE:
                 pass
 
-    def _until(self, cooldown: Cooldown, settlement: Settlement, now: float) -> float:
+    def _narrow(self, candidate: Candidate, settlement: Settlement) -> bool:
+        """Allow half as many calls at once, unless the provider said how many. Return False where none was under way.
+
+        Then others use up what the account may, and only waiting helps.
+        """
+        window = self._window(candidate.quota_scope, Unit.CONCURRENCY, FOREVER)
+        others = len(window.held)
+        if any(stated.unit is Unit.CONCURRENCY for stated in settlement.stated):
+            self._calm.pop(candidate.quota_scope, None)
+        else:
+            window.learned = max(1, (others + 1) // 2)
+            self._calm[candidate.quota_scope] = 0
+        return others > 0
+
+    def _widen(self, candidate: Candidate) -> None:
+        """Allow one more call at once after many answers at a limit that was only guessed."""
+        scope = candidate.quota_scope
+        if scope not in self._calm:
+            return
+        window = self._window(scope, Unit.CONCURRENCY, FOREVER)
+        learned = window.learned or 1
+        if len(window.held) + 1 < learned:
+            return
+        self._calm[scope] += 1
+        if self._calm[scope] >= CALM_CALLS:
+            self._calm[scope] = 0
+            window.learned = learned + 1
+
+    def _until(self, cooldown: Cooldown, settlement: Settlement, left_in: int, now: float) -> float:
+        outcome = settlement.outcome
+        streak = cooldown.streak + (left_in == cooldown.round)
+        asked_s = settlement.retry_after_s
         if settlement.out_until is not None:
-            return now + (settlement.out_until - self._clock.now()).total_seconds()
-        if settlement.retry_after_s is not None:
-            return now + settlement.retry_after_s
-        return now + wait_s(settlement.outcome, cooldown.streak + 1, self._random.random())
+            asked_s = (settlement.out_until - self._clock.now()).total_seconds()
+        if asked_s is None:
+            return now + wait_s(outcome, streak, self._random.random())
+        # Where what was asked for did not help before, it is not enough.
+        least_s = wait_s(outcome, streak - 1, self._random.random()) if streak > 1 else 0.0
+        return now + min(max(least_s, asked_s), LONGEST_COOLDOWN_S)
 
     def _window(self, scope: str, unit: Unit, period_s: float) -> Window:
-        fresh = Window(unit=unit, period_s=period_s, margin_s=self._margin_s)
-        return self._windows[scope].setdefault((unit, period_s), fresh)
+        windows = self._windows[scope]
+        window = windows.get((unit, period_s))
+        if window is None:
+            window = windows[unit, period_s] = Window(unit=unit, period_s=period_s, margin_s=self._margin_s)
+            for reservation, _ in self._open.values():  # calls under way count from the start
+                if any(known.name == scope for known in reservation.candidate.scopes):
+                    window.hold(reservation.id, reservation.estimate.amount(unit), reservation.left_at)
+        return window
 
     def _windows_of(self, candidate: Candidate) -> Iterator[tuple[str, Window]]:
         for scope in candidate.scopes:
             for window in self._windows[scope.name].values():
-                self._renew(window)
+                if window.period_s == DAY_S:
+                    self._renew(window)
                 yield scope.name, window
 
     def _cooldowns_of(self, candidate: Candidate) -> Iterator[Cooldown]:
         return (self._cooldowns[scope.name] for scope in candidate.scopes)
 
     def _renew(self, window: Window) -> None:
-        """Start the next day of a window that counts days."""
-        if window.period_s != DAY_S:
-            return
+        """Start the next day of a window that counts days, when the last one is over."""
         now = self._clock.monotonic()
         if window.day_ends_at == FOREVER or now >= window.day_ends_at:
             here = self._clock.now()
@@ -256,40 +305,9 @@ class MemoryLedger:
     def _instant(self, at: float) -> datetime | None:
         if at == math.inf:
             return None
-        return self._clock.now() + timedelta(seconds=at - self._clock.monotonic())
-
-
-def _used(estimate: Estimate, settlement: Settlement) -> Estimate:
-    """Return what the call really used. One that broke may have run to its end over there, and counts as estimated."""
-    usage = settlement.usage
-    if usage is None and settlement.outcome in MAYBE_RUN:
-        return estimate
-    if usage is None:
-        return Estimate(input_tokens=0, output_tokens=0, admitted_tokens=0)
-    return Estimate(
-        input_tokens=usage.input_tokens - usage.cached_input_tokens,
-        output_tokens=usage.output_tokens,
-        admitted_tokens=usage.input_tokens + usage.output_tokens,
-    )
-
-
-def _scope_of(candidate: Candidate, outcome: Outcome) -> str:
-    """Return the name of the scope that an outcome speaks of."""
-    return candidate.scopes[0].name if RULES[outcome].account_wide else candidate.quota_scope
-
-
-def _how_to_run(candidate: Candidate, cause: Outcome | None) -> str:
-    if cause is Outcome.MODEL_NOT_FOUND:
-        return f"Ollama does not have {candidate.model.id}; run `pointsman pull`"
-    return f"Ollama does not answer; start it, then run `pointsman pull` for {candidate.model.id}"
+        # Rounded up: at an instant that is named, it must be so.
+        return self._clock.now() + timedelta(microseconds=math.ceil((at - self._clock.monotonic()) * 1e6))
 
 
 def _period_s(limit: Limit) -> float:
     return limit.period.total_seconds() if limit.period else FOREVER
-
-
-def _later(one: datetime | None, other: datetime | None) -> bool:
-    """Return whether `one` is later; None is later than all."""
-    if other is None:
-        return False
-    return one is None or one > other

@@ -1,0 +1,59 @@
+"""What tests share: a clock, settings, a simulated world, a real stack on free ports. No test leaves this machine."""
+
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pointsman.cli.rehearsal import aimed_at
+from pointsman.cli.stack import Stack, running
+from pointsman.config import Settings, load
+from pointsman.domain.clock import SystemClock
+from pointsman.simulator import scenarios
+from pointsman.simulator.server import serve
+from pointsman.simulator.simulation import Simulation
+from tests.fakes.clock import FakeClock
+from tests.fakes.loopback import stay_on_loopback
+
+REFERENCE = Path(__file__).parents[1] / "deploy/pointsman.toml"
+ANY_PORT = "127.0.0.1:0"
+
+
+sys.addaudithook(stay_on_loopback)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Return a clock that stands still until the test moves it."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def simulation() -> AsyncIterator[Simulation]:
+    """Yield every provider and Ollama on loopback: no limits, no waiting, until the test pulls a string."""
+    async with serve(scenarios.INSTANT, clock=SystemClock(), seed=1) as simulation:
+        yield simulation
+
+
+@pytest.fixture
+def settings(simulation: Simulation) -> Settings:
+    """Return the reference settings over the simulated world, every service on a free port.
+
+    The Classifier goes by its embedded weights, so that no test waits for a model to be loaded.
+    """
+    reference = aimed_at(load(REFERENCE, environ={}), simulation.base_urls)
+    return replace(
+        reference,
+        router=replace(reference.router, address=ANY_PORT, grace_s=1.0),
+        classifier=replace(reference.classifier, address=ANY_PORT, mode="embedded", grace_s=1.0),
+        executor=replace(reference.executor, address=ANY_PORT, grace_s=1.0),
+    )
+
+
+@pytest.fixture
+async def stack(settings: Settings) -> AsyncIterator[Stack]:
+    """Yield the three real services over the simulated world."""
+    async with running(settings, clock=SystemClock()) as stack:
+        yield stack

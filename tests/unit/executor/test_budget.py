@@ -1,0 +1,85 @@
+"""Time, attempts and money of one request."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pointsman.domain.trail import Outcome, SkipReason
+from pointsman.executor.budget import Budget
+from pointsman.executor.plan import Planned
+from tests.unit.executor.making import attempt, candidate, estimate
+
+
+def budget(**more: Any) -> Budget:  # noqa: ANN401 - fields of Budget
+    plain = {"deadline": 100.0, "attempts": 2, "attempt_timeout_s": 60.0, "floor_s": 0.25, "reserve_s": 10.0}
+    return Budget(**{**plain, **more})
+
+
+def planned(cost_usd: Decimal | None = Decimal("0.01"), wait_s: float = 0.0) -> Planned:
+    return Planned(candidate=candidate(), estimate=estimate(), cost_usd=cost_usd, wait_s=wait_s)
+
+
+@pytest.mark.parametrize(
+    "now, seconds",
+    [
+        pytest.param(0.0, 60.0, id="an-attempt-takes-no-longer-than-allowed"),
+        pytest.param(50.0, 40.0, id="the-reserve-stays-for-the-fallback"),
+        pytest.param(95.0, -5.0, id="nothing-is-left"),
+    ],
+)
+def test_how_long_an_attempt_may_take(now: float, seconds: float) -> None:
+    assert budget().time_limit_s(now) == seconds
+
+
+@pytest.mark.parametrize(
+    "budget, planned, now, reason",
+    [
+        pytest.param(budget(), planned(), 0.0, None, id="plenty"),
+        pytest.param(budget(attempts=0), planned(), 0.0, SkipReason.ATTEMPTS_SPENT, id="no-attempt-left"),
+        pytest.param(budget(), planned(), 89.75, None, id="just-enough-time"),
+        pytest.param(budget(), planned(), 89.76, SkipReason.NO_TIME, id="just-too-little-time"),
+        pytest.param(budget(), planned(wait_s=1.0), 89.0, SkipReason.NO_TIME, id="waiting-takes-time-too"),
+        pytest.param(budget(cost_usd=Decimal("0.01")), planned(), 0.0, None, id="just-enough-money"),
+        pytest.param(budget(cost_usd=Decimal("0.009")), planned(), 0.0, SkipReason.TOO_EXPENSIVE, id="too-dear"),
+        pytest.param(budget(cost_usd=Decimal(9)), planned(None), 0.0, SkipReason.TOO_EXPENSIVE, id="unknown-price"),
+        pytest.param(budget(), planned(None), 0.0, None, id="unknown-price-and-no-bound"),
+    ],
+)
+def test_what_is_refused(budget: Budget, planned: Planned, now: float, reason: SkipReason | None) -> None:
+    skip = budget.refuse(planned, now)
+
+    assert (skip.reason if skip else None) is reason
+
+
+def test_an_attempt_takes_one_off_and_its_cost() -> None:
+    left = budget(cost_usd=Decimal("0.05"))
+
+    left.spend(attempt(cost_usd=Decimal("0.02")))
+
+    assert (left.attempts, left.cost_usd) == (1, Decimal("0.03"))
+
+
+def test_an_attempt_of_unknown_cost_takes_nothing_off() -> None:
+    left = budget(cost_usd=Decimal("0.05"))
+
+    left.spend(attempt(outcome=Outcome.TIMED_OUT))
+
+    assert left.cost_usd == Decimal("0.05")
+
+
+def test_without_a_bound_on_cost_there_is_none_afterwards() -> None:
+    left = budget()
+
+    left.spend(attempt(cost_usd=Decimal("0.02")))
+
+    assert left.cost_usd is None
+
+
+def test_when_the_money_is_overdrawn_what_is_free_may_still_be_tried() -> None:
+    left = budget(cost_usd=Decimal("0.01"))
+
+    left.spend(attempt(cost_usd=Decimal("0.50")))
+
+    assert left.refuse(planned(Decimal(0)), 0.0) is None
+    assert left.refuse(planned(), 0.0)

@@ -1,0 +1,221 @@
+"""The promise: where limits are configured, no call is ever refused, whatever the provider's way of counting.
+
+Model providers count as real ones do, at their own door and by their own clock. Requests come one after another and in
+bursts, calls end in every way at random, waits are asked for at random. What a provider refuses, and what leaves before a
+wait is over, is remembered.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pointsman.domain.answer import Usage
+from pointsman.domain.errors import PointsmanError
+from pointsman.domain.pool import Unit
+from pointsman.domain.trail import Outcome
+from pointsman.executor.adapters.base import Call, Reply
+from pointsman.executor.execute import Execute
+from tests.fakes.adapter import ANSWERED, FakeAdapter, ended
+from tests.fakes.clock import FakeClock
+from tests.unit.executor.making import candidate, engine, ledger, limit, request
+
+REQUESTS = 4
+MARGIN_S = 1.0
+"""How much later than it left a call may arrive; the Executor is told the same."""
+
+
+class Limiter(Protocol):
+    """How a provider counts: takes a call at an instant, or refuses it."""
+
+    def takes(self, now: float) -> bool: ...
+
+
+@dataclass
+class Sliding:
+    """No more than the limit in any minute."""
+
+    seen: deque[float] = field(default_factory=deque)
+
+    def takes(self, now: float) -> bool:
+        while self.seen and self.seen[0] <= now - 60.0:
+            self.seen.popleft()
+        if len(self.seen) >= REQUESTS:
+            return False
+        self.seen.append(now)
+        return True
+
+
+@dataclass
+class Fixed:
+    """No more than the limit in each minute of the provider's own clock, which is not ours."""
+
+    offset_s: float = 17.3
+    minute: float = -1.0
+    count: int = 0
+
+    def takes(self, now: float) -> bool:
+        minute = (now + self.offset_s) // 60.0
+        if minute != self.minute:
+            self.minute, self.count = minute, 0
+        self.count += 1
+        return self.count <= REQUESTS
+
+
+@dataclass
+class Bucket:
+    """A bucket of the limit's size that refills continuously."""
+
+    left: float = REQUESTS
+    at: float = 0.0
+
+    def takes(self, now: float) -> bool:
+        self.left, self.at = min(REQUESTS, self.left + (now - self.at) * REQUESTS / 60.0), now
+        if self.left < 1.0 - 1e-9:
+            return False
+        self.left -= 1.0
+        return True
+
+
+LIMITERS = {"sliding": Sliding, "fixed": Fixed, "bucket": Bucket}
+
+ENDS = [
+    *[ANSWERED] * 6,
+    ended(Outcome.SERVER_ERROR),
+    ended(Outcome.OVERLOADED),
+    ended(Outcome.TIMED_OUT),
+    ended(Outcome.NETWORK),
+    ended(Outcome.CONTENT_BLOCKED, answer=ANSWERED.answer),
+    ended(Outcome.ANSWERED, answer=ANSWERED.answer, usage=Usage(input_tokens=10**6, output_tokens=10**6)),
+]
+
+
+class Provider(FakeAdapter):
+    """Takes some time to be reached and to answer, and remembers what it should never have seen."""
+
+    def __init__(self, limiter: Limiter, clock: FakeClock, random: Random) -> None:
+        super().__init__()
+        self.limiter = limiter
+        self.clock = clock
+        self.random = random
+        self.wait_until = 0.0
+        self.too_early = 0
+        self.refused = 0
+        self.is_limiting = True
+
+    async def call(self, call: Call) -> Reply:
+        self.calls.append(call)
+        self.too_early += self.clock.monotonic() < self.wait_until
+        await self.clock.sleep(self.random.uniform(0.0, MARGIN_S))
+        if self.is_limiting and not self.limiter.takes(self.clock.monotonic()):
+            self.refused += 1
+            return ended(Outcome.RATE_LIMITED)
+        await self.clock.sleep(self.random.choice([0.0, 0.2, 3.0, 30.0]))
+        reply = self.random.choice(ENDS)
+        if reply.outcome in {Outcome.OVERLOADED, Outcome.SERVER_ERROR} and self.random.random() < 0.5:
+            wait_s = self.random.uniform(0.0, 20.0)
+            self.wait_until = max(self.wait_until, self.clock.monotonic() + wait_s)
+            return ended(reply.outcome, retry_after_s=wait_s)
+        return reply
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.integers(1, 10)),
+        st.tuples(st.just("wait"), st.sampled_from([0, 1, 5, 20, 58, 60, 61, 62, 63, 120])),
+        st.tuples(st.just("cancel"), st.integers(0, 5)),
+    ),
+    min_size=1,
+    max_size=25,
+)
+scrutiny = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+async def yields() -> None:
+    for _ in range(12):
+        await asyncio.sleep(0)  # noqa: TID251 - yields, and waits for nothing
+
+
+async def live_through(made: Execute, clock: FakeClock, history: list[tuple[str, int]]) -> None:
+    """Play the history in steps of a second at most, and end with everything ended."""
+    under_way: list[asyncio.Task[object]] = []
+    for action, number in [*history, ("wait", 120)]:
+        match action:
+            case "ask":
+                deadline = clock.monotonic() + 1_000.0
+                under_way += [
+                    asyncio.ensure_future(made.execute(request(), "quick", deadline=deadline)) for _ in range(number)
+                ]
+            case "cancel":
+                for task in under_way[:number]:
+                    task.cancel()
+        for _ in range(number if action == "wait" else 1):
+            await yields()
+            clock.advance(0.5)
+            await yields()
+            clock.advance(0.5)
+    ends = await asyncio.gather(*under_way, return_exceptions=True)
+    odd = [end for end in ends if isinstance(end, BaseException)]
+    assert all(isinstance(end, PointsmanError | asyncio.CancelledError) for end in odd), odd
+
+
+def made_of(clock: FakeClock, provider: Provider, *limits: object) -> Execute:
+    one = candidate("a/m", limits=limits)  # type: ignore[arg-type]  # limits
+    made = engine(one, candidate("b/m"), clock=clock, adapters={"a": provider, "b": FakeAdapter()})
+    made.ledger = ledger(one, candidate("b/m"), clock=clock, margin_s=MARGIN_S)
+    return made
+
+
+@pytest.mark.parametrize("kind", LIMITERS)
+@given(seed=st.integers(0, 2**32), history=steps)
+@scrutiny
+async def test_no_call_is_refused_and_none_leaves_before_a_wait_is_over(
+    kind: str, seed: int, history: list[tuple[str, int]]
+) -> None:
+    clock = FakeClock()
+    provider = Provider(LIMITERS[kind](), clock, Random(seed))
+    made = made_of(clock, provider, limit(REQUESTS))
+
+    await live_through(made, clock, history)
+
+    assert provider.refused == 0
+    assert provider.too_early == 0
+    assert made.ledger.in_flight(candidate("a/m")) == 0
+
+
+@given(seed=st.integers(0, 2**32), history=steps)
+@scrutiny
+async def test_no_more_calls_are_under_way_than_allowed(seed: int, history: list[tuple[str, int]]) -> None:
+    clock = FakeClock()
+    provider = Provider(Sliding(), clock, Random(seed))
+    provider.is_limiting = False
+    made = made_of(clock, provider, limit(2, Unit.CONCURRENCY, None))
+    most = 0
+
+    def count(_: str) -> None:
+        nonlocal most
+        most = max(most, made.ledger.in_flight(candidate("a/m")))
+
+    made.ledger.watch(count)
+    await live_through(made, clock, history)
+
+    assert most <= 2
+    assert provider.too_early == 0
+
+
+@pytest.mark.parametrize("kind", LIMITERS)
+async def test_what_a_quota_allows_is_used(kind: str) -> None:
+    clock = FakeClock()
+    provider = Provider(LIMITERS[kind](), clock, Random(1))
+    provider.random = type("Calm", (Random,), {"choice": lambda _, options: options[0]})(1)  # all answers, at once
+    made = made_of(clock, provider, limit(REQUESTS))
+
+    await live_through(made, clock, [("ask", REQUESTS), ("wait", 62)] * 30)
+
+    assert len(provider.calls) == 30 * REQUESTS
+    assert provider.refused == 0

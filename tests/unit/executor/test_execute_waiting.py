@@ -1,0 +1,53 @@
+"""Who answers when the pool is out of quota and the local model is busy: whoever is free first. On a virtual clock."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pointsman.domain.errors import PoolExhausted
+from pointsman.executor.execute import Execution
+from pointsman.simulator.virtual_time import VirtualClock, run_virtual
+from tests.fakes.adapter import FakeAdapter
+from tests.unit.executor.making import candidate, engine, limit, request
+
+START = datetime(2026, 11, 22, tzinfo=UTC)
+LIMITED = candidate("a/m", limits=[limit(1)])
+LOCAL = candidate("local/m", local=True)
+
+
+def second_request(*, seconds: float, local_busy_s: float) -> tuple[Execution, float]:
+    """Return the second of two requests and its end, the first having used up the quota of a minute."""
+
+    async def story(clock: VirtualClock) -> tuple[Execution, float]:
+        adapters = {"a": FakeAdapter(), "local": FakeAdapter()}
+        made = engine(LIMITED, clock=clock, adapters=adapters, fallback=LOCAL)
+        assert made.fallback
+        await made.fallback.slots.acquire()
+        asyncio.get_running_loop().call_later(local_busy_s, made.fallback.slots.release)
+        await made.execute(request(), "quick", deadline=clock.monotonic() + seconds)
+        return await made.execute(request(), "quick", deadline=clock.monotonic() + seconds), clock.monotonic()
+
+    return run_virtual(story, start=START)
+
+
+def test_the_candidate_whose_quota_renews_first_answers() -> None:
+    execution, at = second_request(seconds=100.0, local_busy_s=1_000.0)
+
+    assert execution.attempt.candidate == "a/m"
+    assert not execution.degraded
+    assert 60.0 <= at <= 62.0
+
+
+def test_the_local_model_that_is_free_first_answers() -> None:
+    execution, at = second_request(seconds=100.0, local_busy_s=10.0)
+
+    assert execution.attempt.candidate == "local/m"
+    assert at == pytest.approx(10.0, abs=0.1)
+
+
+def test_nobody_free_before_the_deadline_says_when_somebody_will_be() -> None:
+    with pytest.raises(PoolExhausted) as caught:
+        second_request(seconds=30.0, local_busy_s=1_000.0)
+
+    assert caught.value.ready_at == START + timedelta(seconds=61)
