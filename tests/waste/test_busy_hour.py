@@ -9,6 +9,7 @@ from pointsman.cli import comparison
 from pointsman.cli.simulated import over, without_limits
 from pointsman.config import Settings, load
 from pointsman.simulator import scenarios, traffic
+from pointsman.simulator.scenario import Scenario
 from pointsman.simulator.traffic import Arrival
 
 MINUTES = 15
@@ -31,7 +32,7 @@ def test_no_call_is_wasted_where_limits_are_known(quarter: Sequence[Arrival]) ->
 def test_one_call_in_a_hundred_at_most_is_wasted_where_limits_must_be_found_out(
     quarter: Sequence[Arrival], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unwritten(settings: Settings, scenario: scenarios.Scenario, base_urls: dict[str, str]) -> Settings:
+    def unwritten(settings: Settings, scenario: Scenario, base_urls: dict[str, str]) -> Settings:
         return without_limits(over(settings, scenario, base_urls))
 
     monkeypatch.setattr(comparison, "over", unwritten)
