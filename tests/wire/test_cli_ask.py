@@ -189,7 +189,7 @@ async def test_pools_shows_every_candidate(stack: Stack, settings: Settings) -> 
 
     assert finished.code == 0
     assert [name for name in settings.candidates if name not in finished.out] == []
-    assert "1,000 of 1,000 requests a minute (configured)" in finished.out
+    assert "1,000 of 1,000 requests/min, configured" in finished.out
     assert "POINTSMAN_SIMULATED_KEY set" in finished.out
 
 

@@ -299,6 +299,24 @@ async def test_check_config_of_a_file_that_is_not_there() -> None:
     )
 
 
+async def test_check_config_of_what_is_no_file(tmp_path: Path) -> None:
+    finished = await pointsman("check-config", str(tmp_path))
+
+    assert finished.code == 2
+    assert finished.err == f"pointsman: settings file {tmp_path} cannot be read: Is a directory\n"
+
+
+async def test_check_config_of_a_file_that_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_bytes(b"[router]\xff\n")
+
+    finished = await pointsman("check-config", str(file))
+
+    assert finished.code == 2
+    assert "is not valid TOML" in finished.err
+    assert "Traceback" not in finished.err
+
+
 async def test_check_config_knows_a_model_of_which_too_little_is_known(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(REFERENCE.read_text().replace('model = "claude-opus-5-5"', 'model = "claude-unheard-of"'))

@@ -172,8 +172,8 @@ def _compare(out: Console, settings: Settings, seed: int) -> tuple[Figures, Figu
     after = run_hour(settings, scenarios.BUSY_HOUR, hour, pointsman, seed=seed).figures()
     out.print(table_of(before, after))
     out.print(
-        f"Measured in this run (seed {seed}): same prompts, accounts and limits for both. "
-        f"A month is {BUSY_HOURS_A_MONTH} such hours; prices are the providers' of the built-in table."
+        f"Measured in this run (seed {seed}): same prompts, accounts and limits for both. Traffic, limits and speeds "
+        f"are invented, prices are the providers'. A month is {BUSY_HOURS_A_MONTH} such hours."
     )
     return before, after
 

@@ -19,7 +19,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def stop_signals(told: Callable[[], None]) -> Iterator[asyncio.Event]:
-    """Yield an event that the first SIGINT or SIGTERM sets, after calling `told`; the next one ends the process at once.
+    """Yield an event that the first SIGINT or SIGTERM sets, after calling `told`; the next one ends the process.
 
     Enter it before anything is started: a signal during the start then still leads to a stop in good order.
     """

@@ -11,13 +11,13 @@ from pointsman.cli.executor import CandidateLine, ExecutorCalls, Listing, Window
 from pointsman.cli.explain import until
 from pointsman.cli.failure import Failure
 from pointsman.cli.loop import run
-from pointsman.cli.terminal import print_json, printable, screen
+from pointsman.cli.terminal import count, print_json, printable, screen
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import ExecutorDown
 from pointsman.domain.trail import SkipReason
 
 STYLES: Final = {"ready": "green", "waiting": "yellow", "out": "red"}
-PERIODS: Final = {60.0: "a minute", 3_600.0: "an hour", 86_400.0: "a day"}
+PERIODS: Final = {60.0: "/min", 3_600.0: "/h", 86_400.0: "/day"}
 
 
 def pools(address: str, *, category: str, watch: bool, as_json: bool) -> None:
@@ -65,8 +65,13 @@ def not_running(address: str) -> Failure:
 def table(candidates: Iterable[CandidateLine], now: datetime) -> Table:
     """Return the candidates as people read them; `now` is what waits are counted from."""
     made = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("candidate", "for", "state", "left of its quota", "now", "$ a Mtok in/out", "key"):
-        made.add_column(heading, overflow="fold")
+    made.add_column("candidate", no_wrap=True)
+    made.add_column("for", overflow="fold")
+    made.add_column("state", overflow="fold")
+    made.add_column("quota left", overflow="fold")
+    made.add_column("now", justify="right")
+    made.add_column("$/Mtok in/out", no_wrap=True)
+    made.add_column("key", overflow="fold")
     for line in candidates:
         made.add_row(
             printable(line.id),
@@ -82,10 +87,10 @@ def table(candidates: Iterable[CandidateLine], now: datetime) -> Table:
 
 
 def headroom(window: Window) -> str:
-    """Return what is left of one window, such as "37 of 50 requests a minute"."""
-    period = "" if window.period_s is None else f" {PERIODS.get(window.period_s, f'in {window.period_s:g} s')}"
-    unit = "calls at once" if window.unit == "concurrency" else window.unit.replace("_", " ")
-    return f"{window.remaining:,} of {window.limit:,} {unit}{period} ({window.source})"
+    """Return what is left of one window, such as "37 of 50 requests/min, stated"."""
+    period = "" if window.period_s is None else PERIODS.get(window.period_s, f" in {window.period_s:g} s")
+    unit = "at once" if window.unit == "concurrency" else window.unit.replace("_", " ")
+    return f"{count(window.remaining)} of {count(window.limit)} {unit}{period}, {window.source}"
 
 
 def _purpose(line: CandidateLine) -> str:

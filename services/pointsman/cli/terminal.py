@@ -12,6 +12,8 @@ PIPE_WIDTH: Final = 200
 _MINUTE_S: Final = 60
 _MINUTES_AN_HOUR: Final = 60
 _GIGABYTE: Final = 1_000_000_000
+_LARGE: Final = 10_000
+_MILLION: Final = 1_000_000
 _KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
@@ -65,3 +67,10 @@ def seconds(duration_s: float) -> str:
 def gigabytes(size_bytes: int) -> str:
     """Return a size for people, in the decimal units that model libraries use."""
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= _GIGABYTE else f"{size_bytes / 1e6:.0f} MB"
+
+
+def count(number: int) -> str:
+    """Return a number for people: all digits of a small one, four of a large one, such as 1.999M."""
+    if number < _LARGE:
+        return f"{number:,}"
+    return f"{number / 1e3:.4g}k" if number < _MILLION else f"{number / 1e6:.4g}M"

@@ -43,10 +43,10 @@ def shown(*lines: CandidateLine) -> str:
 @pytest.mark.parametrize(
     "unit, period_s, text",
     [
-        ("requests", 60.0, "37 of 1,000 requests a minute (stated)"),
-        ("input_tokens", 86_400.0, "37 of 1,000 input tokens a day (stated)"),
-        ("tokens", 10.0, "37 of 1,000 tokens in 10 s (stated)"),
-        ("concurrency", None, "37 of 1,000 calls at once (stated)"),
+        ("requests", 60.0, "37 of 1,000 requests/min, stated"),
+        ("input_tokens", 86_400.0, "37 of 1,000 input tokens/day, stated"),
+        ("tokens", 10.0, "37 of 1,000 tokens in 10 s, stated"),
+        ("concurrency", None, "37 of 1,000 at once, stated"),
     ],
 )
 def test_headroom_is_told_in_words(unit: str, period_s: float | None, text: str) -> None:

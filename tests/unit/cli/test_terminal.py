@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pointsman.cli.terminal import PIPE_WIDTH, dollars, gigabytes, printable, screen, seconds
+from pointsman.cli.terminal import PIPE_WIDTH, count, dollars, gigabytes, printable, screen, seconds
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,11 @@ def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     Console(file=out, force_terminal=True).print("red", style="red")
 
     assert "\x1b[31m" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "number, shown",
+    [(0, "0"), (9_998, "9,998"), (400_000, "400k"), (399_123, "399.1k"), (2_000_000, "2M"), (1_234_567, "1.235M")],
+)
+def test_large_numbers_are_told_in_four_digits(number: int, shown: str) -> None:
+    assert count(number) == shown
