@@ -105,6 +105,7 @@ class FakeExecutor(executor_pb2_grpc.ExecutorServiceServicer):
 def options(address: str = "127.0.0.1:0", **changed: Any) -> ServerOptions:
     """Return options for a test, with what the test wants to be different."""
     usual: dict[str, Any] = {
+        "setting": "router.address",
         "address": address,
         "message_bytes": MESSAGE_BYTES,
         "concurrent_calls": 64,

@@ -52,6 +52,7 @@ async def run(
 def _options(settings: ClassifierSettings, limits: LimitsSettings) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
+        setting="classifier.address",
         message_bytes=limits.message_bytes,
         concurrent_calls=limits.concurrent_calls,
         reflection=settings.reflection,

@@ -7,9 +7,10 @@ from typing import Final
 
 from pointsman.cli.ollama import LOGPROBS_VERSION, Look
 from pointsman.cli.ports import Holder
-from pointsman.cli.readiness import GET_OLLAMA, Readiness, key_advice, key_variables, pull_advice
+from pointsman.cli.readiness import Readiness, key_variables, pull_advice
 from pointsman.config import Settings
 from pointsman.config.settings import QuotaSettings
+from pointsman.domain.advice import GET_OLLAMA, key_advice
 
 SILENT_WIRES: Final = frozenset({"gemini", "moonshot"})
 """Providers whose answers state no limits (docs, 2026-11): what is not configured is learned by being refused."""

@@ -2,21 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from pointsman.cli.ollama import Look
 from pointsman.config import Settings
-
-KEY_PAGES: Final[Mapping[str, str]] = {
-    "anthropic": "https://console.anthropic.com/settings/keys",
-    "deepseek": "https://platform.deepseek.com/api_keys",
-    "gemini": "https://aistudio.google.com/apikey",
-    "moonshot": "https://platform.moonshot.ai/console/api-keys",
-    "openai": "https://platform.openai.com/api-keys",
-}
-"""Where a person gets a key, by wire format (2026-11)."""
-
-GET_OLLAMA: Final = "get it at https://ollama.com/download and start it: ollama serve"
+from pointsman.domain.advice import GET_OLLAMA, key_advice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +68,6 @@ def ollama_urls(settings: Settings) -> tuple[str, ...]:
 def key_variables(settings: Settings) -> dict[str, str]:
     """Return the variable that holds the key of each provider that needs one, by provider."""
     return {name: provider.api_key_env for name, provider in settings.providers.items() if provider.api_key_env}
-
-
-def key_advice(wire: str, variable: str) -> str:
-    """Return how to give a provider its key."""
-    page = KEY_PAGES.get(wire)
-    return f"export {variable}=…" + (f" with a key from {page}" if page else "")
 
 
 def pull_advice(settings: Settings, model: str) -> str:

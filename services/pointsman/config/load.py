@@ -34,13 +34,15 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
     environ = os.environ if environ is None else environ
     source = find(path, environ)
     table = _read(source)
-    _override(table, environ)
+    overrides = _override(table, environ)
     try:
         settings = parse(Settings, table)
         _check(settings)
     except SettingsError as error:
-        where = {"file": str(source), "path": error.metadata.get("path", "")}
-        raise SettingsError(f"{source}: {error.message}", trail=None, **where) from error
+        path_there = error.metadata.get("path", "")
+        if variable := overrides.get(path_there):
+            raise SettingsError(f"${variable}: {error.message}", variable=variable, path=path_there) from error
+        raise SettingsError(f"{source}: {error.message}", file=str(source), path=path_there) from error
     return settings
 
 
@@ -81,24 +83,29 @@ def _read(source: Path) -> Table:
         raise SettingsError(f"settings file {source} is not valid TOML: {error}", file=str(source)) from error
 
 
-def _override(table: Table, environ: Mapping[str, str]) -> None:
-    """Put the values of `POINTSMAN__A__B=…` at a.b.
+def _override(table: Table, environ: Mapping[str, str]) -> dict[str, str]:
+    """Put the values of `POINTSMAN__A__B=…` at a.b, and return which variable set which dotted path.
 
     A segment matches a key without regard to case, `-`, `/` and `.` count as `_`.
     """
+    overrides: dict[str, str] = {}
     for name, raw in sorted(environ.items()):
         if not name.startswith(PREFIX):
             continue
         *parents, last = name.removeprefix(PREFIX).split("__")
-        here = table
+        here, path = table, []
         for segment in parents:
-            below = here.setdefault(_match(here, segment), {})
+            path.append(_match(here, segment))
+            below = here.setdefault(path[-1], {})
             if not isinstance(below, dict):
                 raise SettingsError(
                     f"{name} goes below {segment.lower()}, which is a value and not a table", variable=name
                 )
             here = below
-        here[_match(here, last)] = _literal(raw)
+        path.append(_match(here, last))
+        here[path[-1]] = _literal(raw)
+        overrides[".".join(map(quoted, path))] = name
+    return overrides
 
 
 def _match(table: Table, segment: str) -> str:

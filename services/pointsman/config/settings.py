@@ -99,7 +99,7 @@ class TelemetrySettings:
     otlp_endpoint: str = ""
     sample_ratio: Fraction = 1.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    log_format: Literal["auto", "json", "console"] = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,8 @@ class Candidate:
     quota_scope: str
     default_output_tokens: int
     effort: str = ""
+    key_advice: str = ""
+    """What to do when the key is missing; empty when none is needed."""
 
     @property
     def limits(self) -> tuple[tuple[str, Limit], ...]:

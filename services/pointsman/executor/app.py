@@ -47,6 +47,7 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
         )
         options = ServerOptions(
             address=settings.executor.address,
+            setting="executor.address",
             message_bytes=settings.limits.message_bytes,
             concurrent_calls=settings.limits.concurrent_calls,
             reflection=settings.executor.reflection,

@@ -102,26 +102,23 @@ class Execute:
     async def _round(self, request: Request, category: str, trail: Trail, budget: Budget) -> Execution | Sequence[Skip]:
         """Try what the plan of this moment names, each once a request; return its skips when nobody answered."""
         planned_now = self.plan(request, category)
-        floor_tokens = 0
         for left_out in planned_now.skips:
             trail.add_once(left_out)
         for planned in planned_now.ready:
             if planned.candidate.id in trail.tried:
                 continue
-            if skip := _too_small(planned, floor_tokens) or budget.refuse(planned, self.clock.monotonic()):
+            too_small = _too_small(planned, self.pools[category], trail)
+            if skip := too_small or budget.refuse(planned, self.clock.monotonic()):
                 trail.add_once(skip)
                 continue
-            await self.clock.sleep(planned.wait_s)
+            if planned.wait_s:  # else nothing comes between plan and reservation
+                await self.clock.sleep(planned.wait_s)
             step = await self._try(planned, request, budget, trail)
             if step is None:  # another request took the quota since the plan was made
                 continue
             attempt, reply = step
-            rule = RULES[attempt.outcome]
-            if rule.next is Next.STOP:
+            if RULES[attempt.outcome].next is Next.STOP:
                 return self._end(attempt, reply, trail)
-            # A quota that is too small says nothing of other models' windows; the ledger remembers whom it holds for.
-            if rule.next is Next.LARGER_CANDIDATE and attempt.outcome is Outcome.CONTEXT_TOO_LONG:
-                floor_tokens = planned.candidate.model.max_input_tokens + 1
         return planned_now.skips
 
     def _soonest(self, skips: Iterable[Skip]) -> float:
@@ -211,9 +208,11 @@ class Execute:
         if self.fallback is None or any(step.candidate == self.fallback.candidate.id for step in trail.attempts):
             raise failure(trail)  # there is none, or it stood in the pool and has failed already
         candidate = self.fallback.candidate
-        # What the ledger has against it does not count: a try on this machine costs nothing, and there is nobody else
-        # to ask.
-        if skip := ineligible(candidate, request, self.prospect(candidate, request)):
+        # A cooldown does not count: a try on this machine costs nothing, and there is nobody else to ask. One that was
+        # just found not to be there does.
+        prospect = self.prospect(candidate, request)
+        away = prospect.blocked if prospect.blocked and prospect.blocked.reason is SkipReason.NOT_RUNNING else None
+        if skip := ineligible(candidate, request, prospect) or away:
             trail.add(skip)
             raise failure(trail)
         latest = deadline - self.bounds.attempt_floor_s
@@ -233,7 +232,8 @@ class Execute:
         finally:
             self.fallback.slots.release()
         trail.add(attempt)
-        return self._end(attempt, reply, trail, degraded=(DegradedReason.LOCAL_FALLBACK,))
+        degraded = () if request.options.local_only else (DegradedReason.LOCAL_FALLBACK,)
+        return self._end(attempt, reply, trail, degraded=degraded)
 
     async def _slot(self, fallback: Fallback, until: float) -> bool:
         """Take one of the slots of the local model; False when none came free until that instant."""
@@ -266,10 +266,15 @@ class Execute:
         return Execution(answer=reply.answer, attempt=attempt, model=reply.model, trail=trail, degraded=degraded)
 
 
-def _too_small(planned: Planned, floor_tokens: int) -> Skip | None:
-    """Return the skip of a candidate whose window is no larger than one that was too small."""
-    model = planned.candidate.model
-    if model.max_input_tokens >= floor_tokens:
+def _too_small(planned: Planned, pool: Pool, trail: Trail) -> Skip | None:
+    """Return the skip of a candidate whose window is no larger than one that was too small.
+
+    A quota that was too small says nothing of windows; the ledger remembers whom it holds for.
+    """
+    too_long = {attempt.candidate for attempt in trail.attempts if attempt.outcome is Outcome.CONTEXT_TOO_LONG}
+    largest = max((each.model.max_input_tokens for each in pool.candidates if each.id in too_long), default=0)
+    tokens = planned.candidate.model.max_input_tokens
+    if tokens > largest:
         return None
-    detail = f"at most {model.max_input_tokens} tokens; as many were too few"
+    detail = f"at most {tokens} tokens; {largest} were too few"
     return Skip(candidate=planned.candidate.id, reason=SkipReason.CONTEXT_TOO_SMALL, detail=detail)

@@ -103,7 +103,7 @@ def ineligible(candidate: Candidate, request: Request, prospect: Prospect) -> Sk
             f"about ${prospect.cost_usd}; ${budget} allowed",
         ),
         # Last, so that a missing key is named only where it would help.
-        (not prospect.has_credentials, SkipReason.NO_CREDENTIALS, f"set {candidate.api_key_env}"),
+        (not prospect.has_credentials, SkipReason.NO_CREDENTIALS, candidate.key_advice),
     )
     return next(
         (Skip(candidate=candidate.id, reason=reason, detail=detail) for applies, reason, detail in rows if applies),

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 
 from pointsman.config.settings import CandidateSettings, ModelSettings, ProviderSettings, QuotaSettings, Settings
+from pointsman.domain.advice import key_advice
 from pointsman.domain.errors import SettingsError
 from pointsman.domain.pool import Candidate, Limit, Model, Policy, Pool, Scope, Unit
 from pointsman.executor import catalog
@@ -75,6 +76,7 @@ def _candidate(name: str, settings: Settings) -> Candidate:
         quota_scope=quota_scope.name,
         default_output_tokens=chosen.default_output_tokens,
         effort=chosen.effort,
+        key_advice=key_advice(provider.wire, provider.api_key_env) if provider.api_key_env else "",
     )
 
 

@@ -12,8 +12,11 @@ from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.ledger.port import Ledger
 from pointsman.telemetry import names
 
-LOCAL_EVERY_S = 15.0
+LOCAL_EVERY_S = 5.0
 """Between looks at local models: a person who has just started Ollama is waiting."""
+
+GONE = frozenset({Outcome.NETWORK, Outcome.MODEL_NOT_FOUND})
+"""What a local model that is not there answers to a probe. One that is busy or broken is none of these."""
 
 REMOTE_EVERY_S = {
     Outcome.UNAUTHORIZED: 60.0,
@@ -52,7 +55,7 @@ async def _look_after_local(candidate: Candidate, adapter: Adapter, ledger: Ledg
         if outcome is Outcome.ANSWERED and was_out:
             ledger.revive(candidate)
             log.info(names.EVENT_CANDIDATE_REVIVED, candidate=candidate.id)
-        elif outcome not in {Outcome.ANSWERED, was_out}:
+        elif outcome in GONE and outcome is not was_out:
             ledger.take_out(candidate, outcome)
             log.warning(names.EVENT_CANDIDATE_OUT, candidate=candidate.id, outcome=outcome)
         await clock.sleep(LOCAL_EVERY_S)

@@ -48,5 +48,5 @@ def states(
 
 def _blocked(candidate: Candidate, credentials: frozenset[str], ledger: Ledger) -> Skip | None:
     if candidate.provider not in credentials:
-        return Skip(candidate=candidate.id, reason=SkipReason.NO_CREDENTIALS, detail=f"set {candidate.api_key_env}")
+        return Skip(candidate=candidate.id, reason=SkipReason.NO_CREDENTIALS, detail=candidate.key_advice)
     return ledger.skip(candidate, SMALL_CALL)

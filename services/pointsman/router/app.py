@@ -51,6 +51,7 @@ async def run(
 def _options(settings: RouterSettings, limits: LimitsSettings) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
+        setting="router.address",
         message_bytes=max(limits.message_bytes - _ENVELOPE_BYTES, limits.message_bytes // 2),
         concurrent_calls=limits.concurrent_calls,
         reflection=settings.reflection,

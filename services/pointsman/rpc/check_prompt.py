@@ -47,6 +47,9 @@ def conversation_violations(messages: Sequence[pb.Message], limits: LimitsSettin
         )
         yield Violation(field="messages", reason="PROMPT_TOO_LARGE", message=message)
         return
+    if all(_is_blank(part) for message_pb in messages for part in message_pb.parts):
+        yield _empty("messages")
+        return
     for index, message_pb in enumerate(messages):
         yield from _message_violations(message_pb, f"messages[{index}]", limits)
     yield from _tool_result_violations(messages)

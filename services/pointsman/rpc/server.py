@@ -1,5 +1,6 @@
 """A gRPC server as every Pointsman service has it: health, reflection, limits, and a stop that loses no call."""
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -25,11 +26,13 @@ WATCHERS: Final = 16
 class ServerOptions:
     """How a server listens.
 
-    `address` is "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message
-    in either direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
+    `setting` is the dotted path of the address in the settings, for the message when it cannot be used. `address` is
+    "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message in either
+    direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
     """
 
     address: str
+    setting: str
     message_bytes: int
     concurrent_calls: int
     reflection: bool
@@ -78,14 +81,16 @@ class Server:
 
     async def start(self) -> None:
         """Bind and serve. Raises SettingsError when the address cannot be used."""
-        address = self._options.address
+        address, setting = self._options.address, self._options.setting
         _refuse_the_open_network(address)
         try:
+            _try_to_bind(address)
             self._port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
+        except (OSError, RuntimeError) as error:
             wrong = "it is in use, or not an address of this machine"
-            message = f"cannot listen on {address}: {wrong}; stop what listens there, or set another"
-            raise SettingsError(message, address=address) from error
+            variable = f"POINTSMAN__{setting.upper().replace('.', '__')}"
+            message = f"cannot listen on {address}: {wrong}; stop what listens there, or set {setting} or ${variable}"
+            raise SettingsError(message, address=address, path=setting, variable=variable) from error
         await self._server.start()
         for service in ("", *self._services):
             await self.set_health(service, serving=True)
@@ -101,6 +106,15 @@ class Server:
         """Say whether a service can take work; "" is the server as a whole."""
         status = health_pb2.HealthCheckResponse
         await self._health.set(service, status.SERVING if serving else status.NOT_SERVING)
+
+
+def _try_to_bind(address: str) -> None:
+    """Raise OSError where gRPC could not listen: it would say so in its own log before it says so to us."""
+    host, _, port = address.rpartition(":")
+    if address.startswith("unix:") or host.startswith("[") or not int(port):
+        return
+    with socket.create_server((host, int(port))):
+        pass
 
 
 def _refuse_the_open_network(address: str) -> None:

@@ -160,7 +160,7 @@ class LineWriter:
 
 def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> None:
     writer = LineWriter(sink)
-    as_json = settings.log_format == "json"
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sink.isatty())
     render: Callable[..., Any] = (
         structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str)
         if as_json

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pointsman.config import load, settings_hash
-from pointsman.config.load import api_key, find
+from pointsman.config.load import SIMULATED_KEY_ENV, api_key, find
 from pointsman.config.settings import Settings
 from pointsman.domain.errors import SettingsError
 
@@ -344,7 +344,9 @@ def test_an_override_of_the_wrong_type_is_refused(file: Path, value: str, says: 
 
 
 def test_variables_of_others_are_left_alone(file: Path) -> None:
-    assert loaded(file, POINTSMAN_CONFIG="x", POINTSMAN="y", PATH="/bin", OTHER__ROUTER__ADDRESS="z")
+    settings = loaded(file, POINTSMAN_CONFIG="x", POINTSMAN="y", PATH="/bin", OTHER__ROUTER__ADDRESS="z")
+
+    assert settings == loaded(file)
 
 
 # --- Keys of providers
@@ -361,6 +363,10 @@ def test_variables_of_others_are_left_alone(file: Path) -> None:
 )
 def test_a_key_is_read_from_its_variable(name: str, value: str, key: str) -> None:
     assert api_key(name, environ={"P_KEY": value}) == key
+
+
+def test_the_simulators_key_need_not_be_set() -> None:
+    assert api_key(SIMULATED_KEY_ENV, environ={}) == "simulated"
 
 
 def test_keys_come_from_the_processs_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:

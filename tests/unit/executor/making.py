@@ -68,6 +68,7 @@ def candidate(
         scopes=(account, *shared, own),
         quota_scope=(shared or (own,))[0].name,
         default_output_tokens=1_000,
+        key_advice="" if local else f"set {provider.upper()}_KEY",
     )
 
 

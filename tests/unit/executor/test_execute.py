@@ -15,9 +15,10 @@ from pointsman.executor.adapters.base import Call, Reply
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.execute import Bounds, Execute, Execution
 from pointsman.executor.plan import Planned
+from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import ANSWER, ANSWERED, FakeAdapter, Turn, ended
-from tests.fakes.clock import FakeClock, LeapingClock
-from tests.unit.executor.making import MODEL, PNG, candidate, engine, limit, request, usage
+from tests.fakes.clock import START, FakeClock, LeapingClock
+from tests.unit.executor.making import MODEL, PNG, candidate, engine, estimate, limit, request, usage
 
 A, B, C = candidate("a/m"), candidate("b/m"), candidate("c/m")
 LOCAL = candidate("local/m", local=True)
@@ -361,13 +362,24 @@ async def test_a_fallback_that_cannot_serve_is_not_called(clock: FakeClock) -> N
     assert met["local"].calls == []
 
 
-async def test_the_fallback_is_tried_whatever_the_ledger_has_against_it(clock: FakeClock) -> None:
-    made = engine(A, clock=clock, adapters=adapters(ended(Outcome.NETWORK)), fallback=LOCAL)
+async def test_a_fallback_that_was_found_not_to_be_there_is_not_called(clock: FakeClock) -> None:
+    local = FakeAdapter()
+    made = engine(A, clock=clock, adapters=adapters(ended(Outcome.SERVER_ERROR), local=local), fallback=LOCAL)
     made.ledger.take_out(LOCAL, Outcome.NETWORK)
 
-    execution = await run(made)
+    with pytest.raises(NoAnswer) as caught:
+        await run(made)
 
-    assert execution.attempt.candidate == "local/m"
+    assert story(caught.value.trail) == ["a/m: server_error", "local/m: not_running"]
+    assert not local.calls
+
+
+async def test_a_request_that_must_stay_here_is_not_degraded_by_staying(clock: FakeClock) -> None:
+    made = engine(A, clock=clock, adapters=adapters(), fallback=LOCAL)
+
+    execution = await run(made, request(local_only=True))
+
+    assert (execution.attempt.candidate, execution.degraded) == ("local/m", ())
 
 
 async def test_a_fallback_that_fails_ends_the_request(clock: FakeClock) -> None:
@@ -570,3 +582,28 @@ async def test_a_plan_says_why_the_fallback_cannot_serve(clock: FakeClock) -> No
 
 async def test_without_a_fallback_there_is_nothing_to_plan(clock: FakeClock) -> None:
     assert engine(A, clock=clock, adapters={}).plan_fallback(request()) is None
+
+
+def test_what_was_tried_or_too_small_before_is_not_called_when_the_wait_is_over() -> None:
+    large = candidate("d/m", model=replace(MODEL, max_input_tokens=200_000), limits=[limit(1)])
+    met = {**adapters(ended(Outcome.SERVER_ERROR)), "d": FakeAdapter()}
+    met["b"].turns.append(ended(Outcome.CONTEXT_TOO_LONG))
+
+    async def wait(clock: VirtualClock) -> Execution:
+        made = engine(A, B, C, large, clock=clock, adapters=met, fallback=LOCAL)
+        assert made.fallback
+        await made.fallback.slots.acquire()
+        await made.ledger.reserve(large, estimate())  # all that it may do in a minute
+        return await run(made, seconds=200.0)
+
+    execution = run_virtual(wait, start=START)
+
+    assert story(execution.trail) == [
+        "d/m: out_of_quota",
+        "a/m: server_error",
+        "b/m: context_too_long",
+        "c/m: context_too_small",
+        "b/m: request_exceeds_quota",
+        "d/m: answered",
+    ]
+    assert [len(met[provider].calls) for provider in "abcd"] == [1, 1, 0, 1]

@@ -1,28 +1,30 @@
 """The promise: where limits are configured, no call is ever refused, whatever the provider's way of counting.
 
 Model providers count as real ones do, at their own door and by their own clock. Requests come one after another and in
-bursts, calls end in every way at random, waits are asked for at random. What a provider refuses, and what leaves before a
-wait is over, is remembered.
+bursts, calls end in every way at random, waits are asked for at random. What a provider refuses, and what leaves before
+a wait is over, is remembered.
 """
 
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pointsman.domain.answer import Usage
+from pointsman.domain.clock import Clock
 from pointsman.domain.errors import PointsmanError
-from pointsman.domain.pool import Unit
+from pointsman.domain.pool import Limit, Unit
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Call, Reply
 from pointsman.executor.execute import Execute
+from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import ANSWERED, FakeAdapter, ended
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import START
 from tests.unit.executor.making import candidate, engine, ledger, limit, request
 
 REQUESTS = 4
@@ -98,7 +100,7 @@ ENDS = [
 class Provider(FakeAdapter):
     """Takes some time to be reached and to answer, and remembers what it should never have seen."""
 
-    def __init__(self, limiter: Limiter, clock: FakeClock, random: Random) -> None:
+    def __init__(self, limiter: Limiter, clock: Clock, random: Random) -> None:
         super().__init__()
         self.limiter = limiter
         self.clock = clock
@@ -127,95 +129,98 @@ class Provider(FakeAdapter):
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.integers(1, 10)),
-        st.tuples(st.just("wait"), st.sampled_from([0, 1, 5, 20, 58, 60, 61, 62, 63, 120])),
+        st.tuples(st.just("wait"), st.one_of(st.floats(0.0, 2.0), st.floats(55.0, 65.0), st.just(120.0))),
         st.tuples(st.just("cancel"), st.integers(0, 5)),
     ),
     min_size=1,
     max_size=25,
 )
-scrutiny = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+seeds = st.integers(0, 2**32)
+scrutiny = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+History = list[tuple[str, float]]
 
 
-async def yields() -> None:
-    for _ in range(12):
-        await asyncio.sleep(0)  # noqa: TID251 - yields, and waits for nothing
-
-
-async def live_through(made: Execute, clock: FakeClock, history: list[tuple[str, int]]) -> None:
-    """Play the history in steps of a second at most, and end with everything ended."""
+async def live_through(made: Execute, history: History) -> None:
+    """Play the history and let everything end. Only errors that callers can act on may come of it."""
     under_way: list[asyncio.Task[object]] = []
-    for action, number in [*history, ("wait", 120)]:
+    for action, number in history:
         match action:
             case "ask":
-                deadline = clock.monotonic() + 1_000.0
-                under_way += [
-                    asyncio.ensure_future(made.execute(request(), "quick", deadline=deadline)) for _ in range(number)
-                ]
+                deadline = made.clock.monotonic() + 1_000.0
+                asked = (made.execute(request(), "quick", deadline=deadline) for _ in range(int(number)))
+                under_way += [asyncio.ensure_future(each) for each in asked]
             case "cancel":
-                for task in under_way[:number]:
+                for task in under_way[: int(number)]:
                     task.cancel()
-        for _ in range(number if action == "wait" else 1):
-            await yields()
-            clock.advance(0.5)
-            await yields()
-            clock.advance(0.5)
+            case _:
+                await made.clock.sleep(number)
     ends = await asyncio.gather(*under_way, return_exceptions=True)
     odd = [end for end in ends if isinstance(end, BaseException)]
     assert all(isinstance(end, PointsmanError | asyncio.CancelledError) for end in odd), odd
 
 
-def made_of(clock: FakeClock, provider: Provider, *limits: object) -> Execute:
-    one = candidate("a/m", limits=limits)  # type: ignore[arg-type]  # limits
-    made = engine(one, candidate("b/m"), clock=clock, adapters={"a": provider, "b": FakeAdapter()})
-    made.ledger = ledger(one, candidate("b/m"), clock=clock, margin_s=MARGIN_S)
+def made_of(provider: Provider, limit: Limit, patience_s: float) -> Execute:
+    one, other = candidate("a/m", limits=[limit]), candidate("b/m")
+    adapters = {"a": provider, "b": FakeAdapter()}
+    made = engine(one, other, clock=provider.clock, adapters=adapters, patience_s=patience_s)
+    made.ledger = ledger(one, other, clock=provider.clock, margin_s=MARGIN_S)
     return made
 
 
+@pytest.mark.parametrize("patience_s", [0.0, 90.0])
 @pytest.mark.parametrize("kind", LIMITERS)
-@given(seed=st.integers(0, 2**32), history=steps)
+@given(seed=seeds, history=steps)
 @scrutiny
-async def test_no_call_is_refused_and_none_leaves_before_a_wait_is_over(
-    kind: str, seed: int, history: list[tuple[str, int]]
+def test_no_call_is_refused_and_none_leaves_before_a_wait_is_over(
+    kind: str, patience_s: float, seed: int, history: History
 ) -> None:
-    clock = FakeClock()
-    provider = Provider(LIMITERS[kind](), clock, Random(seed))
-    made = made_of(clock, provider, limit(REQUESTS))
+    async def story(clock: VirtualClock) -> None:
+        provider = Provider(LIMITERS[kind](), clock, Random(seed))
+        made = made_of(provider, limit(REQUESTS), patience_s)
 
-    await live_through(made, clock, history)
+        await live_through(made, history)
 
-    assert provider.refused == 0
-    assert provider.too_early == 0
-    assert made.ledger.in_flight(candidate("a/m")) == 0
+        assert provider.refused == 0
+        assert provider.too_early == 0
+        assert made.ledger.in_flight(candidate("a/m")) == 0
+
+    run_virtual(story, start=START)
 
 
-@given(seed=st.integers(0, 2**32), history=steps)
+@given(seed=seeds, history=steps)
 @scrutiny
-async def test_no_more_calls_are_under_way_than_allowed(seed: int, history: list[tuple[str, int]]) -> None:
-    clock = FakeClock()
-    provider = Provider(Sliding(), clock, Random(seed))
-    provider.is_limiting = False
-    made = made_of(clock, provider, limit(2, Unit.CONCURRENCY, None))
-    most = 0
+def test_no_more_calls_are_under_way_than_allowed(seed: int, history: History) -> None:
+    async def story(clock: VirtualClock) -> None:
+        provider = Provider(Sliding(), clock, Random(seed))
+        provider.is_limiting = False
+        made = made_of(provider, limit(2, Unit.CONCURRENCY, None), patience_s=0.0)
+        under_way = [0]
+        made.ledger.watch(lambda _: under_way.append(made.ledger.in_flight(candidate("a/m"))))
 
-    def count(_: str) -> None:
-        nonlocal most
-        most = max(most, made.ledger.in_flight(candidate("a/m")))
+        await live_through(made, history)
 
-    made.ledger.watch(count)
-    await live_through(made, clock, history)
+        assert max(under_way) <= 2
+        assert provider.too_early == 0
 
-    assert most <= 2
-    assert provider.too_early == 0
+    run_virtual(story, start=START)
 
 
 @pytest.mark.parametrize("kind", LIMITERS)
-async def test_what_a_quota_allows_is_used(kind: str) -> None:
-    clock = FakeClock()
-    provider = Provider(LIMITERS[kind](), clock, Random(1))
-    provider.random = type("Calm", (Random,), {"choice": lambda _, options: options[0]})(1)  # all answers, at once
-    made = made_of(clock, provider, limit(REQUESTS))
+def test_what_a_quota_allows_is_used(kind: str) -> None:
+    async def story(clock: VirtualClock) -> None:
+        provider = Provider(LIMITERS[kind](), clock, Calm())
+        made = made_of(provider, limit(REQUESTS), patience_s=0.0)
 
-    await live_through(made, clock, [("ask", REQUESTS), ("wait", 62)] * 30)
+        await live_through(made, [("ask", REQUESTS), ("wait", 62.0)] * 30)
 
-    assert len(provider.calls) == 30 * REQUESTS
-    assert provider.refused == 0
+        assert len(provider.calls) == 30 * REQUESTS
+        assert provider.refused == 0
+
+    run_virtual(story, start=START)
+
+
+class Calm(Random):
+    """Chance that always has the first of what it may choose from: an answer, and at once."""
+
+    def choice(self, seq: Any) -> Any:  # noqa: ANN401 - as inherited
+        return seq[0]

@@ -196,7 +196,7 @@ def test_whatever_conversation_comes_is_read_whole_or_refused(messages: list[pb.
 
 def test_a_flood_of_wrong_fields_is_cut() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        request_from_pb(talk(*[user()] * 500), LIMITS, CATEGORIES)
+        request_from_pb(talk(*[user(pb.Part())] * 500), LIMITS, CATEGORIES)
 
     assert len(caught.value.violations) == 20
 
@@ -280,3 +280,10 @@ def test_an_execute_request_needs_a_category() -> None:
         execute_request_from_pb(executor_pb2.ExecuteRequest(text="hi"), LIMITS, CATEGORIES)
 
     assert [(v.field, v.reason) for v in caught.value.violations] == [("category", "CATEGORY_UNKNOWN")]
+
+
+def test_a_conversation_that_says_nothing_is_told_so_once() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        request_from_pb(talk(user(pb.Part(text=""))), LIMITS, CATEGORIES)
+
+    assert [violation.reason for violation in caught.value.violations] == ["PROMPT_EMPTY"]

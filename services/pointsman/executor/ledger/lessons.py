@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from pointsman.domain.advice import GET_OLLAMA
 from pointsman.domain.pool import Candidate, Unit
 from pointsman.domain.trail import Outcome, Skip
 from pointsman.executor.adapters.base import StatedQuota
@@ -71,4 +72,4 @@ def how_to_run(candidate: Candidate, cause: Outcome | None) -> str:
     """Return what to do about a local model that is out."""
     if cause is Outcome.MODEL_NOT_FOUND:
         return f"Ollama does not have {candidate.model.id}; run `pointsman pull`"
-    return f"Ollama does not answer; start it, then run `pointsman pull` for {candidate.model.id}"
+    return f"Ollama does not answer; {GET_OLLAMA}; then run `pointsman pull`"

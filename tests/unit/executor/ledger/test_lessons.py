@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from pointsman.domain.answer import Usage
 from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.attempt import RULES, Effect
 from pointsman.executor.ledger.lessons import MAYBE_RUN, longer, scope_of, used_by
@@ -47,6 +48,12 @@ def test_only_what_was_refused_at_the_door_used_nothing(outcome: Outcome) -> Non
     assert used == (
         estimate(30) if outcome in MAYBE_RUN else Estimate(input_tokens=0, output_tokens=0, admitted_tokens=0)
     )
+
+
+def test_more_cached_tokens_than_input_used_nothing() -> None:
+    odd = Usage(input_tokens=5, cached_input_tokens=500)
+
+    assert used_by(estimate(30), Settlement(outcome=Outcome.ANSWERED, usage=odd)).input_tokens == 0
 
 
 def test_a_wasted_attempt_ran_nowhere() -> None:

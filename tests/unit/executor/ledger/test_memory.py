@@ -596,7 +596,7 @@ async def test_a_late_answer_does_not_bring_back_what_was_taken_out(clock: FakeC
     "cause, advice",
     [
         pytest.param(Outcome.MODEL_NOT_FOUND, "Ollama does not have m; run `pointsman pull`", id="no-model"),
-        pytest.param(Outcome.NETWORK, "Ollama does not answer; start it, then run `pointsman pull` for m", id="down"),
+        pytest.param(Outcome.NETWORK, "Ollama does not answer; get it at", id="down"),
     ],
 )
 async def test_a_local_model_that_is_out_says_how_to_run_it(clock: FakeClock, cause: Outcome, advice: str) -> None:
@@ -606,7 +606,8 @@ async def test_a_local_model_that_is_out_says_how_to_run_it(clock: FakeClock, ca
     book.take_out(local, cause)
 
     skip = await denied(book, local)
-    assert (skip.reason, skip.detail) == (SkipReason.NOT_RUNNING, advice)
+    assert skip.reason is SkipReason.NOT_RUNNING
+    assert skip.detail.startswith(advice)
 
 
 async def test_a_cancelled_call_teaches_nothing(clock: FakeClock) -> None:
