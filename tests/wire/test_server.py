@@ -9,9 +9,10 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from pointsman.domain.clock import SystemClock
-from pointsman.domain.errors import SettingsError
+from pointsman.domain.errors import SettingsError, TooManyCalls
 from pointsman.rpc.channel import open_channel
-from pointsman.rpc.server import WATCHERS, Server
+from pointsman.rpc.server import Server
+from pointsman.rpc.status import from_call
 from pointsman.v1 import classifier_pb2 as pb
 from pointsman.v1 import classifier_pb2_grpc
 from tests.fakes.serving import (
@@ -158,9 +159,7 @@ async def test_calls_over_the_limit_fail_at_once() -> None:
         return pb.ClassifyResponse()
 
     async with serving(FakeClassifier(hold), concurrent_calls=1) as server, classifier_stub(server.address) as stub:
-        calls = [
-            asyncio.ensure_future(stub.Classify(pb.ClassifyRequest(text="a"), timeout=5)) for _ in range(WATCHERS + 1)
-        ]
+        calls = [asyncio.ensure_future(stub.Classify(pb.ClassifyRequest(text="a"), timeout=5))]
         for _ in calls:
             await held.acquire()
         async with classifier_stub(server.address) as another:
@@ -168,8 +167,13 @@ async def test_calls_over_the_limit_fail_at_once() -> None:
                 await another.Classify(pb.ClassifyRequest(text="a"), timeout=5)
         release.set()
         await asyncio.gather(*calls)
+        after = await stub.Classify(pb.ClassifyRequest(text="a"), timeout=5)
 
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    error = from_call(caught.value)
+    assert isinstance(error, TooManyCalls)
+    assert error.ready_at
+    assert after == pb.ClassifyResponse()
 
 
 async def refused(stub: "classifier_pb2_grpc.ClassifierServiceAsyncStub") -> None:

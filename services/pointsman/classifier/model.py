@@ -3,7 +3,7 @@
 When it may be made is decided in `hop.py`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import exp, isfinite
@@ -18,6 +18,7 @@ from pointsman.domain.verdict import ModelHop
 
 _CONNECT_S = 0.2
 _LOOK_S = 2.0  # version, show, ps: answered from memory, even while a model loads
+_BODY_BYTES = 4 * 1024 * 1024  # a page of `show` with its licence and template is far below
 _TOP_LOGPROBS = 20  # the most that Ollama gives
 _NANOSECONDS = 1e-9
 
@@ -111,7 +112,8 @@ class Model:
         """
         with _faults_mapped():
             # The client has no method for /api/version (ollama 0.6.3, 2026-11).
-            async with httpx.AsyncClient(base_url=self._url, timeout=_LOOK_S, trust_env=False) as http:
+            bounded = _Bounded(httpx.AsyncHTTPTransport(trust_env=False))
+            async with httpx.AsyncClient(base_url=self._url, timeout=_LOOK_S, transport=bounded) as http:
                 answer = await http.get("/api/version")
             await self._looking.show(self._name)
             return str(answer.raise_for_status().json()["version"])
@@ -142,7 +144,7 @@ class Model:
                 keep_alive=-1,
                 options=self._options,
             )
-        return _reading(answer)
+            return _reading(answer)
 
 
 def read_categories(tokens: Iterable[tuple[str, float]]) -> tuple[Distribution | None, float]:
@@ -189,12 +191,49 @@ def _durations(answer: GenerateResponse) -> Durations:
 
 def _client(settings: OllamaSettings, *, read_s: float, connections: int) -> AsyncClient:
     """Return a client of one timeout class. Without `trust_env=False` a proxy variable would capture loopback calls."""
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return AsyncClient(
         host=settings.url,
+        follow_redirects=False,  # a prompt goes where the settings say, and nowhere else
+        transport=_Bounded(httpx.AsyncHTTPTransport(limits=limits, trust_env=False)),
         timeout=httpx.Timeout(connect=_CONNECT_S, read=read_s, write=1.0, pool=_CONNECT_S),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         trust_env=False,
     )
+
+
+class _Bounded(httpx.AsyncBaseTransport):
+    """A transport whose answers end with an error beyond _BODY_BYTES: what is expected is a page at most."""
+
+    def __init__(self, inner: httpx.AsyncHTTPTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        body = _BoundedBody(response)
+        # Read as it comes: a few bytes that unpack into many would pass the bound.
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
+        return httpx.Response(response.status_code, headers=headers, stream=body, extensions=response.extensions)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _BoundedBody(httpx.AsyncByteStream):
+    """The body of a response, which breaks off when it is too large."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._response.aiter_raw():
+            size += len(chunk)
+            if size > _BODY_BYTES:
+                raise httpx.ReadError(f"the answer is over {_BODY_BYTES} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
 
 
 def _tagged(name: str) -> str:
@@ -214,7 +253,7 @@ def _faults_mapped() -> Iterator[None]:
         raise ModelFault(ModelHop.LATE, "Ollama did not answer in time") from error
     except (ConnectionError, httpx.HTTPError) as error:
         raise ModelFault(ModelHop.FAILED, f"no connection to Ollama: {type(error).__name__}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
         # Bodies that are not JSON, or JSON of another shape, surface from the client as these (ollama 0.6.3, tried
         # 2026-11).
         raise ModelFault(ModelHop.FAILED, f"Ollama answered nonsense: {type(error).__name__}") from error

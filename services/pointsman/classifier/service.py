@@ -8,6 +8,7 @@ from pointsman.config.settings import LimitsSettings
 from pointsman.domain.errors import InvalidRequest, PromptTooLarge, Violation
 from pointsman.domain.verdict import Verdict
 from pointsman.rpc import convert
+from pointsman.rpc.check_options import id_violations
 from pointsman.telemetry import names
 from pointsman.telemetry.spans import Span, span
 from pointsman.v1 import classifier_pb2, classifier_pb2_grpc
@@ -51,6 +52,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             known = ", ".join(sorted(self._categories))
             message = f"the category {request.category[:64]!r} is not in the settings; known: {known}"
             violations.append(Violation(field="category", reason="CATEGORY_UNKNOWN", message=message))
+        violations.extend(id_violations(request.request_id, "request_id"))
         if violations:
             raise InvalidRequest(*violations)
         return Question(

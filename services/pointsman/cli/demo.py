@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from pointsman.cli.comparison import BUSY_HOURS_A_MONTH, Figures, falls_short, pointsman, sequential, table_of
@@ -31,7 +32,7 @@ from pointsman_client import Answer, Client, RouteError
 AT_ONCE: Final = 6
 """Prompts under way at the same time, so that the demo is over before the coffee is cold."""
 
-SHOWN_CHARACTERS: Final = 44
+SHOWN_COLUMNS: Final = 44
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,7 @@ async def _route_samples(out: Console, address: str) -> list[Routed]:
                     problem = error.reason
                 return Routed(sample=sample, answer=answer, problem=problem, duration_s=clock.monotonic() - started)
 
-        out.print(_line("prompt", "category", "sure", "answered by", "calls", "time", "cost"), style="bold")
+        out.print(_line(out, "prompt", "category", "sure", "answered by", "calls", "time", "cost"), style="bold")
         async with asyncio.TaskGroup() as tasks:
             routes = [tasks.create_task(route(sample)) for sample in SAMPLE_PROMPTS]
             for each in routes:
@@ -134,10 +135,11 @@ def _print_routed(out: Console, routed: Routed) -> None:
     answer, text = routed.answer, routed.sample.text.replace("\n", " ")
     shown = ("[image] " if routed.sample.image else "") + text
     if answer is None:
-        out.print(_line(shown, "", "", routed.problem, "", seconds(routed.duration_s), ""), style="red")
+        out.print(_line(out, shown, "", "", routed.problem, "", seconds(routed.duration_s), ""), style="red")
         return
     out.print(
         _line(
+            out,
             shown,
             answer.category,
             f"{answer.response.verdict.confidence:.2f}",
@@ -149,19 +151,18 @@ def _print_routed(out: Console, routed: Routed) -> None:
     )
 
 
-def _line(prompt: str, category: str, sure: str, candidate: str, calls: str, time: str, cost: str) -> str:
-    return f"{_fit(prompt)}  {category:9}  {sure:>4}  {candidate:26}  {calls:>5}  {time:>7}  {cost:>8}"
+def _line(out: Console, prompt: str, *cells: str) -> str:
+    """Return a row that fits the screen: the prompt takes what the other columns leave."""
+    category, sure, candidate, calls, time, cost = cells
+    rest = f"{category:9}  {sure:>4}  {candidate:23}  {calls:>5}  {time:>7}  {cost:>8}"
+    return f"{_fit(prompt, max(12, min(SHOWN_COLUMNS, out.width - len(rest) - 2)))}  {rest}"
 
 
-def _fit(text: str) -> str:
-    """Return the text in SHOWN_CHARACTERS columns; Korean letters take two of them."""
-    from rich.cells import set_cell_size  # noqa: PLC0415 - rich is imported when it prints
-
-    return (
-        set_cell_size(text, SHOWN_CHARACTERS - 1) + "…"
-        if len(text) > SHOWN_CHARACTERS
-        else set_cell_size(text, SHOWN_CHARACTERS)
-    )
+def _fit(text: str, columns: int) -> str:
+    """Return the text in so many columns; Korean letters take two of them."""
+    if cell_len(text) <= columns:
+        return set_cell_size(text, columns)
+    return set_cell_size(set_cell_size(text, columns - 1).rstrip() + "…", columns)
 
 
 def _compare(out: Console, settings: Settings, seed: int) -> tuple[Figures, Figures]:
@@ -196,7 +197,11 @@ def _invite(out: Console, stack: Stack) -> None:
         else f'.venv/bin/python -m pointsman_client --address {address} "Explain recursion to a child"'
     )
     out.print("\nThe stack stays up. Paste into another terminal:\n")
-    out.print(f"""  grpcurl -plaintext -d '{{"text":"2+2는?"}}' {address} pointsman.v1.RouterService/Route""")
-    out.print(f"  grpcurl -plaintext {stack.executor.address} pointsman.v1.ExecutorService/ListCandidates")
-    out.print(f"  {python}")
+    out.print(
+        f"""  grpcurl -plaintext -d '{{"text":"2+2는?"}}' {address} pointsman.v1.RouterService/Route""", soft_wrap=True
+    )
+    out.print(
+        f"  grpcurl -plaintext {stack.executor.address} pointsman.v1.ExecutorService/ListCandidates", soft_wrap=True
+    )
+    out.print(f"  {python}", soft_wrap=True)
     out.print("\nCtrl-C stops it.")

@@ -1,10 +1,13 @@
 """The event loop of a command: the fastest that is installed, and a way to serve until somebody says stop."""
 
 import asyncio
+import errno
+import os
 import signal
+import stat
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 T = TypeVar("T")
 
@@ -30,8 +33,8 @@ def stop_signals(told: Callable[[], None]) -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(sign)
             # The kernel's own way to end a process works even while the loop is busy.
             signal.signal(sign, signal.SIG_DFL)
+        stopped.set()  # first: nothing that goes wrong in telling may keep the stop from happening
         told()
-        stopped.set()
 
     for sign in _STOPS:
         loop.add_signal_handler(sign, stop)
@@ -46,6 +49,37 @@ async def until_stopped(told: Callable[[], None]) -> None:
     """Return at the first SIGINT or SIGTERM, after calling `told`; the next one ends the process at once."""
     with stop_signals(told) as stopped:
         await stopped.wait()
+
+
+@contextmanager
+def while_it_is_read(output: IO[str]) -> Iterator[None]:
+    """End the block with BrokenPipeError as soon as nobody reads the output any more, where that is a pipe.
+
+    Without it, a command that waits for news would learn of `| head` only when it prints the next time.
+    """
+    out, loop, task = output.fileno(), asyncio.get_running_loop(), asyncio.current_task()
+    if task is None or not stat.S_ISFIFO(os.fstat(out).st_mode):
+        yield
+        return
+    is_gone = False
+
+    def end() -> None:
+        nonlocal is_gone
+        is_gone = True
+        loop.remove_reader(out)
+        task.cancel()
+
+    # The writing end of a pipe becomes "readable" when its other end is closed; asyncio's own pipes rely on it.
+    loop.add_reader(out, end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not is_gone:
+            raise
+        task.uncancel()
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more") from None
+    finally:
+        loop.remove_reader(out)
 
 
 def _fastest() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -68,7 +68,7 @@ def api_key(name: str, *, environ: Mapping[str, str] | None = None) -> str:
 def settings_hash(settings: Settings) -> str:
     """Return the first 12 hexadecimal digits of the SHA-256 of the settings in force. Keys are not part of them."""
     text = json.dumps(dataclasses.asdict(settings), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def _read(source: Path) -> Table:
@@ -79,7 +79,10 @@ def _read(source: Path) -> Table:
         raise SettingsError(message, file=str(source)) from error
     except OSError as error:
         raise SettingsError(f"settings file {source} cannot be read: {error.strerror}", file=str(source)) from error
-    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and a number of more digits than Python reads
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # TOMLDecodeError, UnicodeDecodeError, and a number of more digits than Python reads
         raise SettingsError(f"settings file {source} is not valid TOML: {error}", file=str(source)) from error
 
 
@@ -121,7 +124,7 @@ def _literal(raw: str) -> object:
     """Read a value as TOML writes it; what is not TOML is a string, and so is a date, which no setting is."""
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
-    except ValueError:
+    except (ValueError, RecursionError):
         return raw
     return raw if isinstance(value, date | time) else value
 

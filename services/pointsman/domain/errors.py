@@ -9,6 +9,7 @@ PointsmanError
 ├── ClassifierDown          absorbed by the Router
 ├── ExecutorDown
 ├── OutOfTime
+├── TooManyCalls            the service has as many calls under way as it takes
 └── SettingsError           at start only: the settings cannot be used
 
 `rpc/status.py` is the one place that knows which status code each of them has.
@@ -112,6 +113,17 @@ class OutOfTime(PointsmanError):
     """The deadline passed, or too little of it was left to try."""
 
     reason = "OUT_OF_TIME"
+
+
+class TooManyCalls(PointsmanError):
+    """The service has as many calls under way as it takes; `ready_at` is when it is worth another try."""
+
+    reason = "TOO_MANY_CALLS"
+
+    def __init__(self, message: str, *, ready_at: datetime | None = None, **metadata: str) -> None:
+        """Keep when to come back."""
+        super().__init__(message, trail=None, **metadata)
+        self.ready_at = ready_at
 
 
 class SettingsError(PointsmanError):

@@ -84,7 +84,7 @@ class Caller:
     def _second_look(self, candidate: Candidate, reply: Reply, started: float) -> Reply:
         """Take a rate limit that names no wait, twice in a row, for the spend limit that it looks like.
 
-        Calls that were under way together are not in a row: a burst meets one limit many times (providers.md 3.2).
+        Calls that were under way together are not in a row: a burst meets one limit many times (docs, 2026-11).
         """
         if not reply.repeat_means_billing:
             self.suspects.pop(candidate.id, None)

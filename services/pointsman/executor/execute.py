@@ -187,8 +187,10 @@ class Execute:
         try:
             time_limit_s = budget.time_limit_s(self.clock.monotonic())
             attempt, reply = await self.caller.call(candidate, request, time_limit_s=time_limit_s)
+            cut_short = reply.outcome is Outcome.TIMED_OUT and time_limit_s < self.bounds.attempt_timeout_s
             settlement = Settlement(
-                outcome=reply.outcome,
+                # An impatient caller says nothing of the candidate: others are not to suffer for it.
+                outcome=Outcome.CANCELLED if cut_short else reply.outcome,
                 usage=reply.usage,
                 stated=reply.stated,
                 retry_after_s=reply.retry_after_s,

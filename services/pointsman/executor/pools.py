@@ -25,7 +25,7 @@ LIMITS: Mapping[str, tuple[Unit, timedelta | None]] = {
 """What each key of a quota counts, and over which time."""
 
 ACCOUNT_WIDE = frozenset({"moonshot"})
-"""Kinds of provider whose limits hold for all models together (providers.md 7.2)."""
+"""Kinds of provider whose limits hold for all models together (provider docs and SDKs, 2026-11)."""
 
 DEFAULTS: Mapping[str, bool | int] = {
     "takes_image_urls": False,

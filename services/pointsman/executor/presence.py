@@ -24,7 +24,7 @@ REMOTE_EVERY_S = {
     Outcome.MODEL_NOT_FOUND: 900.0,
     Outcome.BILLING: 900.0,
 }
-"""Between free probes of a provider that is out; a spend limit is looked at every 15 minutes (providers.md 3.1)."""
+"""Between free probes of a provider that is out; a spend limit is looked at every 15 minutes (docs, 2026-11)."""
 
 PROBE_TIMEOUT_S = 5.0
 

@@ -9,7 +9,7 @@ import grpc
 from structlog.contextvars import bind_contextvars
 
 from pointsman.config.settings import LimitsSettings
-from pointsman.domain.errors import InvalidRequest
+from pointsman.domain.errors import InvalidRequest, Violation
 from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.trail import Skip
 from pointsman.domain.verdict import DegradedReason
@@ -143,7 +143,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
 
     async def Report(self, request: pb.ReportRequest, _context: Context) -> pb.ReportResponse:
         """Sum up what was asked, tried and paid."""
-        since = convert.instant_from_pb(request.since_time) if request.HasField("since_time") else None
+        since = _since(request)
         total, groups = self.engine.journal.report(REPORT_BY.get(request.group_by, ReportBy.ALL), since)
         return pb.ReportResponse(
             since_time=convert.instant_to_pb(self.engine.journal.since),
@@ -187,6 +187,16 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         )
         now = self.engine.clock.now()
         return [_state_to_pb(state, self.engine.caller.prices, now) for state in found]
+
+
+def _since(request: pb.ReportRequest) -> datetime | None:
+    if not request.HasField("since_time"):
+        return None
+    try:
+        return convert.instant_from_pb(request.since_time)
+    except ValueError as error:
+        message = f"since_time of {request.since_time.seconds} s is no instant; send one of the years 1 to 9999"
+        raise InvalidRequest(Violation(field="since_time", reason="SINCE_TIME_INVALID", message=message)) from error
 
 
 def _cost(execution: Execution) -> float | None:

@@ -13,6 +13,7 @@ from pointsman.rpc.convert import ROLES
 from pointsman.v1 import types_pb2 as pb
 
 MAX_MESSAGES: Final = 1_000
+MAX_PARTS: Final = 4_000
 MAX_URL_CHARACTERS: Final = 8_192
 
 _PARTS_OF_ROLE: Final = {
@@ -45,6 +46,11 @@ def conversation_violations(messages: Sequence[pb.Message], limits: LimitsSettin
         message = (
             f"{len(messages)} messages are too many; send at most {MAX_MESSAGES}, for example by dropping the oldest"
         )
+        yield Violation(field="messages", reason="PROMPT_TOO_LARGE", message=message)
+        return
+    parts = sum(len(message_pb.parts) for message_pb in messages)
+    if parts > MAX_PARTS:
+        message = f"{parts} parts are too many; send at most {MAX_PARTS}, for example by joining neighbouring texts"
         yield Violation(field="messages", reason="PROMPT_TOO_LARGE", message=message)
         return
     if all(_is_blank(part) for message_pb in messages for part in message_pb.parts):

@@ -9,7 +9,15 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2 as details_pb  # type: ignore[import-untyped]  # has .pyi files, but no py.typed
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # as above
 
-from pointsman.domain.errors import InvalidRequest, NoAnswer, NoCredentials, PointsmanError, PoolExhausted, Violation
+from pointsman.domain.errors import (
+    InvalidRequest,
+    NoAnswer,
+    NoCredentials,
+    PointsmanError,
+    PoolExhausted,
+    TooManyCalls,
+    Violation,
+)
 from pointsman.domain.trail import Trail
 from pointsman.domain.verdict import Verdict
 from pointsman.rpc.convert import duration_to_pb, sendable, step_to_pb, trail_from_pb, verdict_from_pb, verdict_to_pb
@@ -52,7 +60,7 @@ def pack(
     lists.
     """
     info = details_pb.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=_metadata(error, known))
-    ready_at = error.ready_at if isinstance(error, PoolExhausted | NoAnswer) else None
+    ready_at = error.ready_at if isinstance(error, PoolExhausted | NoAnswer | TooManyCalls) else None
     if ready_at is not None:
         info.metadata[READY_AT_KEY] = ready_at.isoformat()
     details: list[Message] = [info, *_of_kind(error)]

@@ -6,7 +6,8 @@ a generator.
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, TypeAlias, cast
 
@@ -16,7 +17,7 @@ from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
 
 from pointsman.domain.clock import Clock
-from pointsman.domain.errors import InvalidRequest, PointsmanError, Violation
+from pointsman.domain.errors import InvalidRequest, PointsmanError, TooManyCalls, Violation
 from pointsman.rpc.status import code_of, to_status, trailers
 from pointsman.telemetry import names, spans
 
@@ -43,6 +44,9 @@ _SERVER_FAULTS: Final = frozenset(
 
 _BY_NUMBER: Final[dict[object, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 
+_COME_BACK_IN: Final = timedelta(seconds=1)
+"""What a caller is told that was one too many: most calls are over by then."""
+
 _LATE_S: Final = 0.005
 """A call cancelled with less than this left was cancelled by its deadline: the timer may fire a moment early."""
 
@@ -56,8 +60,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     Handlers are coroutine functions or async generator functions.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, most_calls: int) -> None:
         self._clock = clock
+        self._door = _Door(most_calls)
         self._log: FilteringBoundLogger = structlog.get_logger()
         self._wrapped: dict[str, Handler] = {}
 
@@ -84,12 +89,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         )
 
         async def answer_once(request: object, context: Context) -> object:
-            async with _Call(method, context, self._clock, self._log):
+            async with _Call(method, context, self._clock, self._log), self._door.opened(method, self._clock):
                 return await serve(read(request), context)
 
         async def answer_often(request: object, context: Context) -> AsyncGenerator[object, None]:
             async with (
                 _Call(method, context, self._clock, self._log),
+                self._door.opened(method, self._clock),
                 aclosing(serve(read(request), context)) as answers,
             ):
                 async for answer in answers:
@@ -99,6 +105,31 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         answer = answer_often if inspect.isasyncgenfunction(serve) else answer_once
         make = _MAKERS[handler.request_streaming, handler.response_streaming]
         return make(answer, request_deserializer=_parsing(parse), response_serializer=handler.response_serializer)
+
+
+class _Door:
+    """Lets in as many calls at once as the service takes. Health and reflection are always let in."""
+
+    def __init__(self, most_calls: int) -> None:
+        self._most_calls = most_calls
+        self._inside = 0
+
+    @asynccontextmanager
+    async def opened(self, method: str, clock: Clock) -> AsyncIterator[None]:
+        """Count a call while it is inside. Raises TooManyCalls when it must not come in."""
+        if method.startswith(_QUIET):
+            yield
+            return
+        if self._inside >= self._most_calls:
+            message = (
+                f"{self._most_calls} calls are under way, and no more are taken (limits.concurrent_calls); try again"
+            )
+            raise TooManyCalls(message, ready_at=clock.now() + _COME_BACK_IN, limit=str(self._most_calls))
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
 
 
 _MAKERS: Final[dict[tuple[bool, bool], Callable[..., Handler]]] = {

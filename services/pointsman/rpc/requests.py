@@ -1,7 +1,8 @@
 """Requests, read and checked once: Protobuf in, a domain Request that cannot be wrong out; and back for the next."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Final
 
 from pointsman.config.settings import LimitsSettings
@@ -38,10 +39,11 @@ def request_from_pb(request_pb: RouterRequest, limits: LimitsSettings, categorie
 
     Raises InvalidRequest with one violation a field, PromptTooLarge when the first of them is the size of the text.
     """
-    found = [*_violations(request_pb, limits)]
-    if request_pb.options.category:
-        found.extend(category_violations(request_pb.options.category, categories, "options.category"))
-    _refuse(found)
+    named = request_pb.options.category
+    _refuse(
+        _violations(request_pb, limits),
+        category_violations(named, categories, "options.category") if named else (),
+    )
     return _request(request_pb)
 
 
@@ -52,8 +54,7 @@ def execute_request_from_pb(
 
     Raises as `request_from_pb` does; the category is required here.
     """
-    found = [*_violations(request_pb, limits), *category_violations(request_pb.category, categories, "category")]
-    _refuse(found)
+    _refuse(_violations(request_pb, limits), category_violations(request_pb.category, categories, "category"))
     verdict = verdict_from_pb(request_pb.verdict) if request_pb.HasField("verdict") else None
     return _request(request_pb), request_pb.category, verdict
 
@@ -113,11 +114,13 @@ def options_from_pb(options_pb: pb.Options) -> Options:
     )
 
 
-def _refuse(found: list[Violation]) -> None:
+def _refuse(*violations: Iterable[Violation]) -> None:
+    """Raise when there is any; looking ends with as many as are told."""
+    found = tuple(islice(chain.from_iterable(violations), _MAX_VIOLATIONS))
     if not found:
         return
     error = PromptTooLarge if found[0].reason == "PROMPT_TOO_LARGE" else InvalidRequest
-    raise error(*found[:_MAX_VIOLATIONS])
+    raise error(*found)
 
 
 def _violations(request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits: LimitsSettings) -> Iterator[Violation]:

@@ -50,8 +50,9 @@ class Server:
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         self._port = 0
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(clock)],
-            maximum_concurrent_rpcs=options.concurrent_calls + WATCHERS,
+            interceptors=[CallInterceptor(clock, most_calls=options.concurrent_calls)],
+            # A backstop: the interceptor refuses earlier, and says why in the details.
+            maximum_concurrent_rpcs=2 * (options.concurrent_calls + WATCHERS),
             options=(
                 ("grpc.so_reuseport", 0),  # else a second server on the port gets half of the calls, without any error
                 ("grpc.max_receive_message_length", options.message_bytes),

@@ -18,6 +18,7 @@ from pointsman.domain.errors import (
     PointsmanError,
     PoolExhausted,
     PromptTooLarge,
+    TooManyCalls,
 )
 from pointsman.domain.trail import Trail
 from pointsman.rpc.details import Told, cut, pack, unpack
@@ -30,6 +31,7 @@ CODES: Final[Mapping[type[PointsmanError], grpc.StatusCode]] = {
     ClassifierDown: grpc.StatusCode.UNAVAILABLE,
     ExecutorDown: grpc.StatusCode.UNAVAILABLE,
     NoCredentials: grpc.StatusCode.FAILED_PRECONDITION,
+    TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
     PointsmanError: grpc.StatusCode.INTERNAL,
 }
@@ -133,6 +135,8 @@ def _of_reason(message: str, told: Told) -> PointsmanError:
             return ClassifierDown(message)
         case ExecutorDown.reason:
             return ExecutorDown(message)
+        case TooManyCalls.reason:
+            return TooManyCalls(message, ready_at=told.ready_at)
         case OutOfTime.reason:
             return OutOfTime(message)
         case reason if told.violations:

@@ -890,7 +890,9 @@ class ReportRequest(_message.Message):
     """How to group the rows."""
     @_builtins.property
     def since_time(self) -> _timestamp_pb2.Timestamp:
-        """Only requests from this instant on; absent: all that is kept."""
+        """Only requests from this instant on; absent: all that is kept.
+        Fails with INVALID_ARGUMENT, reason SINCE_TIME_INVALID, outside the years 1 to 9999.
+        """
 
     def __init__(
         self,

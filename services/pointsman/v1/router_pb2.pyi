@@ -66,7 +66,8 @@ class RouteRequest(_message.Message):
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Message]:
-        """The prompt as a conversation, oldest turn first, at most 1,000 turns; the last one is the user's or a tool's.
+        """The prompt as a conversation, oldest turn first, at most 1,000 turns of 4,000 parts together; the last turn is the
+        user's or a tool's.
         Fails with INVALID_ARGUMENT, reason PROMPT_EMPTY, LAST_ROLE_INVALID, PROMPT_TOO_LARGE, IMAGES_TOO_MANY or the reasons
         of Message.
         """

@@ -194,6 +194,28 @@ async def test_time_that_an_attempt_took_is_not_there_for_the_next(clock: FakeCl
     assert met["b"].calls == []
 
 
+async def test_an_impatient_caller_does_not_cool_a_candidate_for_others(clock: FakeClock) -> None:
+    met = adapters()
+    met["a"].otherwise = ended(Outcome.TIMED_OUT)
+    made = engine(A, B, clock=clock, adapters=met)
+
+    for _ in range(6):
+        await run(made, seconds=2.0)
+
+    assert (await run(made, seconds=2.0)).trail.tried == {"a/m", "b/m"}
+
+
+async def test_a_candidate_that_takes_all_of_its_time_is_cooled(clock: FakeClock) -> None:
+    met = adapters()
+    met["a"].otherwise = ended(Outcome.TIMED_OUT)
+    made = engine(A, B, clock=clock, adapters=met)
+
+    for _ in range(3):
+        await run(made, seconds=100.0)
+
+    assert (await run(made, seconds=100.0)).trail.tried == {"b/m"}
+
+
 @pytest.mark.parametrize(
     "seconds, asked, limit_s",
     [
@@ -312,7 +334,7 @@ async def test_the_second_vague_rate_limit_in_a_row_takes_the_account_out(clock:
     made = engine(A, B, clock=clock, adapters=adapters(vague, vague))
 
     first = await run(made)
-    clock.advance(2.0)
+    clock.advance(7.0)
     second = await run(made)
 
     assert story(first.trail) == ["a/m: rate_limited", "b/m: answered"]

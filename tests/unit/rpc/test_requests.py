@@ -287,3 +287,8 @@ def test_a_conversation_that_says_nothing_is_told_so_once() -> None:
         request_from_pb(talk(user(pb.Part(text=""))), LIMITS, CATEGORIES)
 
     assert [violation.reason for violation in caught.value.violations] == ["PROMPT_EMPTY"]
+
+
+def test_very_many_parts_are_refused_before_each_is_looked_at() -> None:
+    with pytest.raises(PromptTooLarge, match="5000 parts are too many"):
+        request_from_pb(talk(user(*[pb.Part(text="m")] * 5_000)), LIMITS, CATEGORIES)

@@ -23,6 +23,7 @@ from pointsman.domain.errors import (
     PoolExhausted,
     PromptTooLarge,
     SettingsError,
+    TooManyCalls,
     Violation,
 )
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
@@ -64,6 +65,13 @@ ROWS = [
         NoAnswer("all failed", trail=Trail([ATTEMPT]), ready_at=READY_AT),
         "UNAVAILABLE", "NO_ANSWER", [details_pb.RetryInfo, pb.Trail],
         id="NoAnswer",
+    ),
+    pytest.param(
+        TooManyCalls("no more are taken", ready_at=READY_AT),
+        "RESOURCE_EXHAUSTED",
+        "TOO_MANY_CALLS",
+        [details_pb.RetryInfo],
+        id="TooManyCalls",
     ),
     pytest.param(NoAnswer("all failed"), "UNAVAILABLE", "NO_ANSWER", [], id="NoAnswer, and nobody knows when"),
     pytest.param(ClassifierDown("down"), "UNAVAILABLE", "CLASSIFIER_DOWN", [], id="ClassifierDown"),
