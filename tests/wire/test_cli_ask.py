@@ -1,8 +1,12 @@
 """`pointsman route`, `explain`, `pools` and `report`, as processes of their own, against a real stack."""
 
+import asyncio
 import base64
 import json
+import os
+import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,8 +148,10 @@ async def test_without_a_stack_the_failure_says_how_to_get_one(command: str) -> 
     finished = await pointsman(command, "hi", "--address", "127.0.0.1:1")
 
     assert finished.code == 1
-    assert finished.err == (
-        "pointsman: no Pointsman answers at 127.0.0.1:1; start one with `pointsman up`, or name it with --address\n"
+    assert re.fullmatch(
+        "pointsman: no Pointsman answers at 127.0.0.1:1; "
+        "start one with `.*python.* -m pointsman up`, or name it with --address\n",
+        finished.err,
     )
 
 
@@ -154,8 +160,40 @@ async def test_without_an_executor_the_failure_says_how_to_get_one(command: str)
     finished = await pointsman(command, "--address", "127.0.0.1:1")
 
     assert finished.code == 1
-    assert "no Executor answers at 127.0.0.1:1; start a stack with `pointsman up`" in finished.err
-    assert "pointsman doctor" in finished.err
+    assert "no Executor answers at 127.0.0.1:1; start a stack with `" in finished.err
+    assert "-m pointsman doctor`" in finished.err
+
+
+@pytest.mark.parametrize(
+    "arguments, room, says",
+    [
+        pytest.param(("route", "hi"), "executor", "is no Router; it listens at 127.0.0.1:50051 unless", id="route"),
+        pytest.param(("explain", "hi"), "classifier", "is no Router", id="explain"),
+        pytest.param(("pools",), "router", "is no Executor; it listens at 127.0.0.1:50053 unless", id="pools"),
+        pytest.param(("pools", "--watch"), "router", "is no Executor", id="pools that are watched"),
+        pytest.param(("report",), "classifier", "is no Executor", id="report"),
+    ],
+)
+async def test_the_address_of_another_service_is_noticed(
+    arguments: tuple[str, ...], room: str, says: str, stack: Stack
+) -> None:
+    finished = await pointsman(*arguments, "--address", stack.addresses[room])
+
+    assert finished.code == 1
+    assert f"what listens at {stack.addresses[room]} {says}" in finished.err
+    assert finished.err.count("\n") == 1
+
+
+async def test_an_output_without_korean_letters_gets_escapes(stack: Stack) -> None:
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    address = stack.router.address
+
+    plain = await pointsman("route", "2+2는?", "--address", address, environment=ascii_only)
+    as_json = await pointsman("explain", "2+2는?", "--json", "--address", address, environment=ascii_only)
+
+    assert plain.code == 0
+    assert "\\ub294" in plain.out
+    assert as_json.json()["plan"]["category"] == "quick"
 
 
 async def test_explain_shows_the_decision_and_calls_nobody(stack: Stack, simulation: Simulation) -> None:
@@ -189,8 +227,9 @@ async def test_pools_shows_every_candidate(stack: Stack, settings: Settings) -> 
 
     assert finished.code == 0
     assert [name for name in settings.candidates if name not in finished.out] == []
-    assert "1,000 of 1,000 requests/min, configured" in finished.out
-    assert "POINTSMAN_SIMULATED_KEY set" in finished.out
+    assert len(finished.out.splitlines()) == len(settings.candidates)
+    assert "\t1,000 of 1,000 requests/min, configured; " in finished.out
+    assert "\tkey POINTSMAN_SIMULATED_KEY set\n" in finished.out
 
 
 async def test_pools_has_json_for_scripts(stack: Stack, settings: Settings) -> None:
@@ -211,6 +250,43 @@ async def test_watching_pools_goes_on_with_what_changes(stack: Stack) -> None:
     assert "gemini/gemini-flash" in {each["candidate"] for each in changed["candidates"]}
 
 
+async def test_watching_in_a_pipe_prints_a_line_for_each_state_that_changed(stack: Stack, settings: Settings) -> None:
+    address = stack.addresses["executor"]
+    async with pointsman_running("pools", "--watch", "--address", address) as watching:
+        first = [await watching.line() for _ in settings.candidates]
+        await ask(stack, "route", "hi", "--category", "coding")
+        changed = await watching.line()
+
+    assert [line.split("\t")[0] for line in first] == list(settings.candidates)
+    assert changed.startswith("anthropic/claude-sonnet\tready\t")
+    assert changed not in first
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["lines", "json"])
+async def test_watching_ends_at_once_when_nobody_reads_any_more(form: tuple[str, ...], stack: Stack) -> None:
+    reading, writing = os.pipe()
+    command = (sys.executable, "-m", "pointsman", "pools", "--watch", *form, "--address", stack.addresses["executor"])
+    watching = await asyncio.create_subprocess_exec(*command, env={}, stdout=writing, stderr=asyncio.subprocess.PIPE)
+    os.close(writing)
+    first = await asyncio.to_thread(os.read, reading, 10)
+
+    os.close(reading)
+    async with asyncio.timeout(20):
+        _, err = await watching.communicate()
+
+    assert first
+    assert watching.returncode == 1
+    assert err == b""
+
+
+async def test_a_report_by_label_without_labels_says_so(stack: Stack) -> None:
+    await ask(stack, "route", "hi", "--category", "quick")
+
+    finished = await ask(stack, "report", "--by", "label")
+
+    assert "No request in this span of time carried a label" in finished.out
+
+
 async def test_report_sums_up_what_the_stack_has_seen(stack: Stack) -> None:
     await ask(stack, "route", "hi", "--category", "quick")
     await ask(stack, "route", "hi", "--category", "coding")
@@ -220,7 +296,7 @@ async def test_report_sums_up_what_the_stack_has_seen(stack: Stack) -> None:
     assert finished.code == 0
     assert finished.out.startswith("2 requests since ")
     assert "calls per request" in finished.out
-    assert "quick" in finished.out
+    assert "\nquick\t1 requests\t" in finished.out
     assert "the Executor forgets it when it stops" in finished.out
 
 

@@ -1,6 +1,7 @@
 """`pointsman doctor`, `pull` and `check-config`, as processes of their own, against Ollamas and ports of every kind."""
 
 import json
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
@@ -101,7 +102,35 @@ async def test_doctor_knows_a_running_pointsman_from_a_stranger_on_its_port(stac
     assert finding(finished, "port router")["message"].endswith("is held by a running Pointsman")
     assert finding(finished, "port executor")["message"].endswith("is taken by another program")
     assert finding(finished, "port executor")["level"] == "problem"
+    assert finished.json()["running"] == {"router": stack.router.address}
     assert finding(finished, "port classifier")["message"].endswith("is free")
+
+
+async def test_doctor_beside_a_running_pointsman_says_whom_its_verdict_is_about(stack: Stack) -> None:
+    addresses = {f"POINTSMAN__{room.upper()}__ADDRESS": address for room, address in stack.addresses.items()}
+
+    finished = await pointsman("doctor", environment=ANY_PORTS | NO_OLLAMA | addresses)
+
+    *_, verdict, runs, command = finished.out.splitlines()
+    assert finished.code == 1
+    assert verdict == "Nothing could answer yet, with the settings and keys of this shell."
+    assert runs == "A Pointsman runs here already; what that one can call:"
+    assert command.endswith(f"-m pointsman pools --address {stack.executor.address}")
+
+
+async def test_doctor_knows_a_wrong_override_from_a_wrong_file() -> None:
+    finished = await pointsman("doctor", "--json", environment=ANY_PORTS | {"POINTSMAN__ROUTER__ADRESS": "x"})
+
+    assert finished.code == 2
+    assert finding(finished, "settings")["advice"] == "correct or unset POINTSMAN__ROUTER__ADRESS"
+
+
+async def test_check_config_knows_a_wrong_override_from_a_wrong_file() -> None:
+    finished = await pointsman("check-config", str(REFERENCE), environment={"POINTSMAN__ROUTER__ADRESS": "x"})
+
+    assert finished.code == 2
+    assert finished.err.endswith("\n  → correct or unset POINTSMAN__ROUTER__ADRESS\n")
+    assert str(REFERENCE) not in finished.err
 
 
 @pytest.mark.parametrize(
@@ -294,8 +323,10 @@ async def test_check_config_of_a_file_that_is_not_there() -> None:
     finished = await pointsman("check-config", "/nowhere.toml")
 
     assert finished.code == 2
-    assert finished.err == (
-        "pointsman: settings file /nowhere.toml does not exist; name one with --config FILE or POINTSMAN_CONFIG\n"
+    assert re.fullmatch(
+        "pointsman: settings file /nowhere.toml does not exist; "
+        "name one that does: .* -m pointsman check-config FILE\n",
+        finished.err,
     )
 
 

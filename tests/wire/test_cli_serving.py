@@ -1,14 +1,17 @@
 """`pointsman up`, `serve` and `simulate`: processes that serve until they are told to stop, and stop in good order."""
 
 import asyncio
+import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import grpc
 import pytest
 
 from pointsman.cli.rehearsal import overrides
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings
 from pointsman.domain.clock import SystemClock
 from pointsman.simulator import scenarios
@@ -172,6 +175,44 @@ async def test_a_port_in_use_stops_the_start_with_one_line(arguments: tuple[str,
     assert finished.code == 2
     assert f"pointsman: cannot listen on {address}: it is in use" in finished.err
     assert "Traceback" not in finished.err
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("serve", "executor")], ids=["up", "serve"])
+async def test_a_port_that_a_pointsman_holds_is_told_from_others(arguments: tuple[str, ...], stack: Stack) -> None:
+    held = {"POINTSMAN__EXECUTOR__ADDRESS": stack.executor.address}
+
+    finished = await pointsman(*arguments, environment=ANY_PORTS | held)
+
+    assert finished.code == 2
+    assert "a running Pointsman holds it" in finished.err
+    assert finished.err.endswith(f"-m pointsman pools --address {stack.executor.address}\n")
+
+
+async def test_the_demo_beside_a_running_pointsman_names_the_way_around(stack: Stack) -> None:
+    held = {"POINTSMAN__EXECUTOR__ADDRESS": stack.executor.address}
+
+    finished = await pointsman("demo", environment=ANY_PORTS | held)
+
+    assert finished.code == 2
+    assert "a running Pointsman holds it" in finished.err
+    assert finished.err.endswith("-m pointsman demo --once\n")
+
+
+async def test_on_a_terminal_the_log_comes_after_the_words_for_people() -> None:
+    terminal, its_end = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pointsman", "up", env=ANY_PORTS | NO_OLLAMA, stdout=its_end, stderr=its_end
+    )
+    os.close(its_end)
+    shown = b""
+    while b"RouterService" not in shown:
+        shown += await asyncio.to_thread(os.read, terminal, 4_096)
+    process.kill()
+    await process.wait()
+    os.close(terminal)
+
+    assert shown.startswith((b"\x1b[1mPointsman is up", b"Pointsman is up"))
+    assert shown.index(b"Ctrl-C stops it.") < shown.index(b"server.started")
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -12,6 +14,7 @@ import structlog
 from opentelemetry.propagate import inject
 
 import pointsman_client
+from pointsman.cli.stack import Stack
 from pointsman.domain import errors
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.trail import Skip, SkipReason, Trail
@@ -175,12 +178,51 @@ async def test_a_bad_request_names_its_fields() -> None:
     ]  # fmt: skip
 
 
-async def test_a_router_that_does_not_run_is_unreachable() -> None:
+async def test_a_router_that_does_not_run_is_unreachable_in_a_plain_sentence() -> None:
     async with Client("127.0.0.1:1") as client:
         with pytest.raises(Unreachable) as caught:
             await client.route("hi", timeout_s=5)
 
     assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE")
+    assert str(caught.value) == ("no Pointsman answers at 127.0.0.1:1; start one, or give the address of one that runs")
+
+
+async def test_another_service_is_told_from_a_router(stack: Stack) -> None:
+    async with Client(stack.executor.address) as client:
+        with pytest.raises(RouteError, match=f"{stack.executor.address} is no Router of Pointsman"):
+            await client.route("hi")
+        with pytest.raises(RouteError, match="is no Router of Pointsman"):
+            async for _ in client.stream("hi"):
+                pass
+
+
+@pytest.mark.parametrize("address", ["", " "])
+async def test_an_empty_address_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ValueError, match=r"address is empty; give host:port, such as 127\.0\.0\.1:50051"):
+        Client(address)
+
+
+@pytest.mark.parametrize(
+    "prompt", [5, None, b"hi", ["hi"], types_pb2.Message()], ids=["number", "None", "bytes", "texts", "a message alone"]
+)
+async def test_what_is_no_prompt_is_told_from_one(prompt: Any) -> None:  # noqa: ANN401 - what a caller without types gives
+    async with Client("127.0.0.1:1") as client:
+        with pytest.raises(TypeError, match="give a str, or a list of"):
+            await client.route(prompt)
+
+
+@pytest.mark.parametrize("image", ["cat.png", "/pictures/cat.png", "./cat.png", ""])
+async def test_a_path_that_is_a_str_comes_back_with_the_way_to_write_it(image: str) -> None:
+    async with Client("127.0.0.1:1") as client:
+        with pytest.raises(ValueError, match=re.escape(f"{image!r} is no URL; for a file give Path({image!r})")):
+            await client.route("What is this?", images=[image])
+
+
+@pytest.mark.parametrize("images", ["https://a.example/b.png", PNG, Path("a.png")], ids=["url", "bytes", "path"])
+async def test_one_image_without_its_list_is_refused(images: Any) -> None:  # noqa: ANN401 - as above
+    async with Client("127.0.0.1:1") as client:
+        with pytest.raises(TypeError, match="give a list of images"):
+            await client.route("What is this?", images=images)
 
 
 async def test_a_deadline_of_the_callers_is_kept() -> None:
@@ -231,8 +273,35 @@ async def test_the_command_prints_the_whole_response_as_json(capsys: pytest.Capt
     assert json.loads(capsys.readouterr().out)["verdict"]["category"] == "coding"
 
 
-async def test_the_command_says_why_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
-    status = await ask(parse(["hi", "--address", "127.0.0.1:1"]))
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        pytest.param(
+            ["hi", "--address", "127.0.0.1:1"],
+            "no Pointsman answers at 127.0.0.1:1; start one, or give the address of one that runs (UNAVAILABLE)\n",
+            id="nobody there",
+        ),
+        pytest.param(
+            ["hi", "--address", ""], "address is empty; give host:port, such as 127.0.0.1:50051\n", id="no address"
+        ),
+        pytest.param(
+            ["hi", "--image", "/nowhere.png"], "[Errno 2] No such file or directory: '/nowhere.png'\n", id="no image"
+        ),
+    ],
+)
+async def test_the_command_says_why_it_failed(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = await ask(parse(arguments))
 
     assert status == 1
-    assert capsys.readouterr().err.startswith("UNAVAILABLE")
+    assert capsys.readouterr().err == told
+
+
+async def test_the_command_names_code_and_reason_of_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
+    with structlog.testing.capture_logs():
+        async with routing(FakeClassifier(), FakeExecutor()) as router:
+            status = await ask(parse([" ", "--address", router.address]))
+
+    assert status == 1
+    assert capsys.readouterr().err.endswith(" (INVALID_ARGUMENT, PROMPT_EMPTY)\n")

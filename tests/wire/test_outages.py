@@ -27,11 +27,20 @@ async def router(processes: Stack) -> AsyncIterator[Router]:
     """A stub of the Router, once all three services answer."""
     async with grpc.aio.insecure_channel(processes.router) as channel:
         stub = router_pb2_grpc.RouterServiceStub(channel)
-        while True:
-            first = await stub.Route(router_pb2.RouteRequest(text="Are you there?"), timeout=30, wait_for_ready=True)
-            if not first.degraded:
-                break
+        while not await is_whole(stub):
+            pass
         yield stub
+
+
+async def is_whole(stub: Router) -> bool:
+    """Return whether all three services answer. They start in any order, and the Router is there before the others."""
+    try:
+        first = await stub.Route(router_pb2.RouteRequest(text="Are you there?"), timeout=30, wait_for_ready=True)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        return False
+    return not first.degraded
 
 
 async def ask(router: Router, number: int) -> router_pb2.RouteResponse:

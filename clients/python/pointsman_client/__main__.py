@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ from pointsman_client.errors import RouteError
 
 def main() -> None:
     """Read the command line, ask, print; leave with 1 when the call failed."""
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")  # an answer is paid for: better escaped than lost
     raise SystemExit(asyncio.run(ask(parse())))
 
 
@@ -33,26 +37,38 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 async def ask(arguments: argparse.Namespace) -> int:
     """Ask and print; return the exit status."""
-    async with Client(arguments.address, timeout_s=arguments.timeout_s) as client:
-        try:
-            if arguments.stream:
-                stream = client.stream(arguments.prompt, category=arguments.category, images=arguments.image)
-                async with stream:
-                    async for text in stream:
-                        print(text, end="", flush=True)
-                print()
-                return 0
-            answer = await client.route(arguments.prompt, category=arguments.category, images=arguments.image)
-        except (RouteError, OSError) as error:
-            code = f"{error.code.name} {error.reason}: " if isinstance(error, RouteError) else ""
-            print(f"{code}{error}", file=sys.stderr)
-            return 1
-        if arguments.json:
-            print(json_format.MessageToJson(answer.response, preserving_proto_field_name=True, ensure_ascii=False))
-            return 0
-        print(answer)
-        print(f"[{answer.category} · {answer.candidate}]", file=sys.stderr)
-        return 0
+    try:
+        async with Client(arguments.address, timeout_s=arguments.timeout_s) as client:
+            await _ask(client, arguments)
+    except RouteError as error:
+        code = "" if error.code.name == error.reason else f"{error.code.name}, "
+        print(f"{error} ({code}{error.reason})", file=sys.stderr)
+        return 1
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _ask(client: Client, arguments: argparse.Namespace) -> None:
+    if arguments.stream:
+        async with client.stream(arguments.prompt, category=arguments.category, images=arguments.image) as stream:
+            async for text in stream:
+                print(text, end="", flush=True)
+        print()
+        return
+    answer = await client.route(arguments.prompt, category=arguments.category, images=arguments.image)
+    if arguments.json:
+        print(
+            json_format.MessageToJson(answer.response, preserving_proto_field_name=True, ensure_ascii=not _is_utf_8())
+        )
+        return
+    print(answer)
+    print(f"[{answer.category} · {answer.candidate}]", file=sys.stderr)
+
+
+def _is_utf_8() -> bool:
+    return (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The client: one channel to a Router, a deadline on every call, the caller's trace carried on."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -67,9 +67,12 @@ class Stream:
     """
 
     def __init__(
-        self, call: "grpc.aio.UnaryStreamCall[router_pb2.StreamRouteRequest, router_pb2.StreamRouteResponse]"
+        self,
+        call: "grpc.aio.UnaryStreamCall[router_pb2.StreamRouteRequest, router_pb2.StreamRouteResponse]",
+        address: str,
     ) -> None:
         self._call = call
+        self._address = address
         self.start: router_pb2.RouteStreamStart | None = None
         self.end: executor_pb2.StreamEnd | None = None
         self.tool_calls: list[executor_pb2.ToolCallDelta] = []
@@ -88,7 +91,7 @@ class Stream:
                     case "end":
                         self.end = event.end
         except grpc.aio.AioRpcError as error:
-            raise from_rpc(error) from error
+            raise from_rpc(error, self._address) from error
         finally:
             self._call.cancel()
 
@@ -104,9 +107,15 @@ class Stream:
 
 
 class Client:
-    """A client of one Router. Make it inside the running loop, share it, close it; every call has a deadline."""
+    """A client of one Router. Make it inside the running loop, share it, close it; every call has a deadline.
+
+    Raises ValueError for an address that is empty. Whether anybody listens there shows at the first call.
+    """
 
     def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        if not address.strip():
+            raise ValueError(f"address is empty; give host:port, such as {DEFAULT_ADDRESS}")
+        self._address = address
         self._timeout_s = timeout_s
         self._channel = grpc.aio.insecure_channel(
             address,
@@ -146,7 +155,8 @@ class Client:
     ) -> Answer:
         """Have a prompt answered.
 
-        `prompt` is a text or a conversation; `options` is for all that has no argument of its own. Raises RouteError.
+        `prompt` is a text or a conversation; `options` is for all that has no argument of its own. Raises RouteError,
+        TypeError and ValueError for a prompt or an image that is none, OSError for a file that cannot be read.
         """
         request = router_pb2.RouteRequest(
             messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
@@ -154,7 +164,7 @@ class Client:
         try:
             response = await self._stub.Route(request, timeout=timeout_s or self._timeout_s, metadata=_metadata())
         except grpc.aio.AioRpcError as error:
-            raise from_rpc(error) from error
+            raise from_rpc(error, self._address) from error
         return Answer(
             text=response.answer.text,
             category=response.verdict.category,
@@ -180,7 +190,8 @@ class Client:
         request = router_pb2.StreamRouteRequest(
             messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
         )
-        return Stream(self._stub.StreamRoute(request, timeout=timeout_s or self._timeout_s, metadata=_metadata()))
+        call = self._stub.StreamRoute(request, timeout=timeout_s or self._timeout_s, metadata=_metadata())
+        return Stream(call, self._address)
 
     async def explain(
         self,
@@ -199,7 +210,7 @@ class Client:
         try:
             response = await self._stub.Explain(request, timeout=timeout_s or self._timeout_s, metadata=_metadata())
         except grpc.aio.AioRpcError as error:
-            raise from_rpc(error) from error
+            raise from_rpc(error, self._address) from error
         return Explanation(
             category=response.verdict.category,
             confidence=response.verdict.confidence,
@@ -210,8 +221,9 @@ class Client:
 
 def _messages(prompt: str | Sequence[types_pb2.Message], images: Sequence[Image]) -> list[types_pb2.Message]:
     """Return the conversation; images join the last message."""
-    text_part = [types_pb2.Part(text=prompt)] if isinstance(prompt, str) else []
-    messages = [types_pb2.Message(role=types_pb2.ROLE_USER, parts=text_part)] if isinstance(prompt, str) else [*prompt]
+    messages = _conversation(prompt)
+    if isinstance(images, str | bytes | Path):
+        raise TypeError(f"images is one {type(images).__name__}; give a list of images, such as [image]")
     if images and messages:
         last = types_pb2.Message()
         last.CopyFrom(messages[-1])
@@ -220,8 +232,23 @@ def _messages(prompt: str | Sequence[types_pb2.Message], images: Sequence[Image]
     return messages
 
 
+def _conversation(prompt: object) -> list[types_pb2.Message]:
+    if isinstance(prompt, str):
+        return [types_pb2.Message(role=types_pb2.ROLE_USER, parts=[types_pb2.Part(text=prompt)])]
+    given: list[object] = [*prompt] if isinstance(prompt, Iterable) else [prompt]
+    messages = [each for each in given if isinstance(each, types_pb2.Message)]
+    if not isinstance(prompt, Iterable) or len(messages) < len(given):
+        raise TypeError(
+            f"prompt is {prompt!r:.60}, of type {type(prompt).__name__}; "
+            "give a str, or a list of pointsman.v1.types_pb2.Message"
+        )
+    return messages
+
+
 def _image_part(image: Image) -> types_pb2.Part:
     if isinstance(image, str):
+        if "://" not in image and not image.startswith("data:"):
+            raise ValueError(f"image {image!r:.80} is no URL; for a file give Path({image!r:.80})")
         return types_pb2.Part(image_url=types_pb2.ImageUrl(url=image))
     content = image.read_bytes() if isinstance(image, Path) else image
     # The server says what is wrong with bytes that are none of these.

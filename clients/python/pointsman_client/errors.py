@@ -83,16 +83,25 @@ _BY_CODE: Final[Mapping[grpc.StatusCode, type[RouteError]]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: Unreachable,
 }
 
+_BARE: Final[Mapping[grpc.StatusCode, str]] = {
+    grpc.StatusCode.UNAVAILABLE: "no Pointsman answers at {address}; start one, or give the address of one that runs",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "no answer from {address} before the deadline; allow more time with timeout_s",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "{address} takes no more calls now, or the message is larger than it takes",
+    grpc.StatusCode.UNIMPLEMENTED: "what listens at {address} is no Router of Pointsman; give the Router's address",
+}
+"""What gRPC's own statuses mean to a caller; they carry none of our details, and words for its developers."""
 
-def from_rpc(failed: grpc.aio.AioRpcError) -> RouteError:
-    """Return the exception for a failed call, with all that the server told."""
+
+def from_rpc(failed: grpc.aio.AioRpcError, address: str) -> RouteError:
+    """Return the exception for a failed call to the Router at `address`, with all that the server told."""
     status = _status(failed)
     info = details_pb.ErrorInfo()
     for detail in status.details:
         detail.Unpack(info)
     reason = info.reason if info.domain == _DOMAIN else ""
     kind = _BY_REASON.get(reason) or _BY_CODE.get(failed.code(), RouteError)
-    error = kind(failed.details() or "", code=failed.code(), reason=reason or failed.code().name)
+    bare = "" if reason else _BARE.get(failed.code(), "").format(address=address)
+    error = kind(bare or failed.details() or "", code=failed.code(), reason=reason or failed.code().name)
     error.metadata = dict(info.metadata)
     for detail in status.details:
         retry, bad, trail, verdict = (

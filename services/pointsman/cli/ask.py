@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pointsman.cli.failure import Failure, Misuse
+from pointsman.cli.arguments import ROUTER
+from pointsman.cli.failure import Failure, Misuse, wrong_door
+from pointsman.cli.invocation import program
 from pointsman.cli.terminal import print_json, printable, seconds
 from pointsman.domain.image import MIME_TYPES, mime_type_of
 from pointsman.rpc.check_options import MAX_OUTPUT_TOKENS
@@ -87,7 +89,9 @@ def failures_said(address: str, *, as_json: bool) -> Iterator[None]:
 def _said(error: RouteError, address: str) -> str:
     message = printable(error.message)
     if isinstance(error, Unreachable) and error.reason == error.code.name:  # gRPC's own words help nobody
-        return f"no Pointsman answers at {address}; start one with `pointsman up`, or name it with --address"
+        return f"no Pointsman answers at {address}; start one with `{program()} up`, or name it with --address"
+    if error.code.name == error.reason == "UNIMPLEMENTED":
+        return wrong_door(address, wanted="Router", usual=ROUTER)
     if isinstance(error, PoolExhausted) and error.retry_after_s is not None:
         return f"{message}\nthe first candidate is free again in {seconds(error.retry_after_s)}"
     return message

@@ -1,25 +1,33 @@
 """`pointsman check-config`: read a settings file as the start does, and show what it amounts to."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from pointsman.cli.terminal import print_json, screen
+from pointsman.cli.failure import Misuse
+from pointsman.cli.invocation import program
+from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load, settings_hash
-from pointsman.config.load import find
 from pointsman.executor.pools import candidates
 
 
-def check_config(path: Path | None, *, as_json: bool) -> None:
-    """Print the summary of a settings file. Raises SettingsError as the start would."""
+def check_config(path: Path, *, as_json: bool) -> None:
+    """Print the summary of a settings file. Raises SettingsError as the start would, Misuse when there is no file."""
+    if not path.exists():
+        raise Misuse(f"settings file {path} does not exist; name one that does: {program()} check-config FILE")
     settings = load(path)
     candidates(settings)  # the Executor's own check: a model of which too little is known
-    source = str(find(path))
+    source = str(path)
     if as_json:
         print_json(_summary(settings, source))
         return
-    print_line = screen().print
-    print_line(f"{source}: fine")
-    _print_summary(settings, print_line)
+    out = screen()
+    say(out, f"{source}: fine")
+    width = max(map(len, settings.pools), default=0)
+    for name, pool in settings.pools.items():
+        say(out, f"{' → '.join(pool.candidates)}  ({pool.policy})", lead=f"  {name:{width}}  ")
+    fallback = settings.fallback.candidate or "none"
+    say(out, f"local fallback: {fallback}; classifier: {settings.classifier.mode}", lead="  ")
+    counts = f"{len(settings.candidates)} candidates at {len(settings.providers)} providers"
+    say(out, f"{counts}, hash {settings_hash(settings)}", lead="  ")
 
 
 def _summary(settings: Settings, source: str) -> dict[str, object]:
@@ -34,12 +42,3 @@ def _summary(settings: Settings, source: str) -> dict[str, object]:
         },
         "fallback": settings.fallback.candidate,
     }
-
-
-def _print_summary(settings: Settings, print_line: Callable[[str], None]) -> None:
-    width = max(map(len, settings.pools), default=0)
-    for name, pool in settings.pools.items():
-        print_line(f"  {name:{width}}  {' → '.join(pool.candidates)}  ({pool.policy})")
-    print_line(f"  local fallback: {settings.fallback.candidate or 'none'}; classifier: {settings.classifier.mode}")
-    counts = f"{len(settings.candidates)} candidates at {len(settings.providers)} providers"
-    print_line(f"  {counts}, hash {settings_hash(settings)}")

@@ -4,6 +4,7 @@ What a command does stands in the file of its name.
 """
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 
+import io
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -26,6 +27,7 @@ from pointsman.cli.arguments import (
     Text,
     Timeout,
 )
+from pointsman.cli.invocation import NAME, program
 
 SIMULATOR_PORT: Final = 50_060
 """Clear of the services' own ports, so that both can run."""
@@ -47,9 +49,15 @@ First steps:
 Each command explains itself: pointsman route --help
 """
 
+
+def _as_called(text: str) -> str:
+    """Return the text with each command written as the user called this one."""
+    return text.replace(f"{NAME} ", f"{program()} ")
+
+
 app = typer.Typer(
     help=HELP,
-    epilog=EPILOG,
+    epilog=_as_called(EPILOG),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -60,12 +68,12 @@ app = typer.Typer(
 
 def _shown(short: str, *examples: str) -> dict[str, Any]:
     """Return how a command is shown: in a few words in the list of commands, and with examples below its own help."""
-    return {"short_help": short, "epilog": "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)}
+    return {"short_help": short, "epilog": "\b\nExamples:\n" + "\n".join(f"  {_as_called(line)}" for line in examples)}
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - typer hands the value over like this
     if value:
-        typer.echo(f"pointsman {installed_version('pointsman')}")
+        typer.echo(f"{NAME} {installed_version('pointsman')}")
         raise typer.Exit
 
 
@@ -336,25 +344,40 @@ def demo(
 ) -> None:
     """See Pointsman work, without keys and Ollama: real services, simulated providers, and the before/after table."""
     from pointsman.cli.demo import demo as show
+    from pointsman.domain.errors import SettingsError
 
-    show(config, once=once, as_json=as_json, seed=seed)
+    try:
+        show(config, once=once, as_json=as_json, seed=seed)
+    except SettingsError as error:
+        if "address" in error.metadata:
+            message = f"{error.message}\nor see the table alone, on free ports: {program()} demo --once"
+            raise SettingsError(message, trail=None, **error.metadata) from error
+        raise
 
 
 def main() -> None:
     """Run the command line; the exit code is 0, 1 when what was asked for failed, 2 for bad usage or settings."""
-    from pointsman.cli.failure import Failure
+    from pointsman.cli.failure import Failure, advice_on
     from pointsman.domain.errors import PointsmanError, SettingsError
 
+    _write_any_character()
     try:
-        app(prog_name="pointsman")
+        app(prog_name=program())
     except Failure as failure:
         _leave(str(failure), failure.exit_code)
     except SettingsError as error:
-        _leave(error.message, 2)
+        _leave("\n  → ".join(filter(None, (error.message, advice_on(error)))), 2)
     except PointsmanError as error:
         _leave(error.message, 1)
 
 
+def _write_any_character() -> None:
+    """Have characters that the encoding of the output lacks written as escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _leave(message: str, code: int) -> None:
-    typer.echo(f"pointsman: {message}", err=True)
+    typer.echo(f"{NAME}: {message}", err=True)
     sys.exit(code)

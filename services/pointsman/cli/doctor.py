@@ -2,7 +2,8 @@
 
 import asyncio
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -11,8 +12,8 @@ from rich.console import Console
 
 from pointsman.classifier import instructions
 from pointsman.classifier.model import Model, ModelFault
+from pointsman.cli.failure import advice_on
 from pointsman.cli.findings import (
-    ROOMS,
     Finding,
     Level,
     SelfTest,
@@ -24,11 +25,12 @@ from pointsman.cli.findings import (
     quota_findings,
     self_test_finding,
 )
+from pointsman.cli.invocation import program
 from pointsman.cli.loop import run
 from pointsman.cli.ollama import Look, look
-from pointsman.cli.ports import holder
+from pointsman.cli.ports import ROOMS, Holder, address_of, holder, how_to_ask
 from pointsman.cli.readiness import Readiness, judge, key_variables, ollama_urls
-from pointsman.cli.terminal import print_json, screen
+from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.load import api_key, find
 from pointsman.config.settings import OllamaSettings
@@ -39,6 +41,25 @@ KNOWN_PROMPT: Final = "What is the capital of France?"
 STYLES: Final = {Level.FINE: "green", Level.NOTE: "yellow", Level.PROBLEM: "bold red"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What was found. `readiness` is None where the settings are wrong.
+
+    `running` has the address of each service that a running Pointsman already serves there, by service, and
+    `how_to_ask` the command that asks that one.
+    """
+
+    findings: tuple[Finding, ...]
+    readiness: Readiness | None = None
+    running: Mapping[str, str] = field(default_factory=dict)
+    how_to_ask: str = ""
+
+    @property
+    def can_answer(self) -> bool:
+        """True when these settings have something to call."""
+        return self.readiness is not None and self.readiness.can_answer
+
+
 def doctor(path: Path | None, *, as_json: bool) -> int:
     """Print what was found; return the exit code: 0, 1 when nothing could answer, 2 for settings that are wrong."""
     console = screen(stderr=as_json)
@@ -46,28 +67,27 @@ def doctor(path: Path | None, *, as_json: bool) -> int:
         settings = load(path)
         candidates(settings)
     except SettingsError as error:
-        advice = "correct that line; pointsman check-config FILE looks at the file alone"
-        _show(
-            (_python(), Finding(subject="settings", level=Level.PROBLEM, message=error.message, advice=advice)),
-            None,
-            as_json=as_json,
-        )
+        advice = advice_on(error) or f"correct that line; {program()} check-config FILE looks at the file alone"
+        wrong = Finding(subject="settings", level=Level.PROBLEM, message=error.message, advice=advice)
+        _show(Examined(findings=(_python(), wrong)), as_json=as_json)
         return 2
     with console.status("looking around …"):
-        readiness, found = run(_examine(settings, find(path), console))
-    _show((_python(), *found), readiness, as_json=as_json)
-    return 0 if readiness.can_answer else 1
+        examined = run(_examine(settings, find(path), console))
+    _show(examined, as_json=as_json)
+    return 0 if examined.can_answer else 1
 
 
-async def _examine(settings: Settings, source: Path, console: Console) -> tuple[Readiness, tuple[Finding, ...]]:
+async def _examine(settings: Settings, source: Path, console: Console) -> Examined:
     urls = dict.fromkeys((*ollama_urls(settings), *_classifier_urls(settings)))
     looks = dict(zip(urls, await asyncio.gather(*map(look, urls)), strict=True))
     keys = {variable for variable in key_variables(settings).values() if api_key(variable)}
     readiness = judge(settings, present_keys=keys, looks=looks)
-    ports = await asyncio.gather(*(holder(getattr(settings, room).address, service) for room, service in ROOMS.items()))
+    addresses = {room: address_of(settings, room) for room in ROOMS}
+    ports = await asyncio.gather(*(holder(addresses[room], service) for room, service in ROOMS.items()))
     found = [
+        _python(),
         Finding(subject="settings", level=Level.FINE, message=f"{source}, hash {settings_hash(settings)}"),
-        *(port_finding(room, getattr(settings, room).address, who) for room, who in zip(ROOMS, ports, strict=True)),
+        *(port_finding(room, addresses[room], who) for room, who in zip(ROOMS, ports, strict=True)),
         *_local_findings(settings, looks),
     ]
     if _can_self_test(settings, looks):
@@ -76,7 +96,8 @@ async def _examine(settings: Settings, source: Path, console: Console) -> tuple[
         )
         found.append(self_test_finding(settings, await self_test(settings.classifier.ollama)))
     found += [*key_findings(settings, keys), *quota_findings(settings), *pool_findings(settings, readiness)]
-    return readiness, tuple(found)
+    held = {room: addresses[room] for room, who in zip(ROOMS, ports, strict=True) if who is Holder.POINTSMAN}
+    return Examined(findings=tuple(found), readiness=readiness, running=held, how_to_ask=how_to_ask(settings))
 
 
 def _classifier_urls(settings: Settings) -> tuple[str, ...]:
@@ -128,27 +149,40 @@ def _python() -> Finding:
     return Finding(subject="python", level=Level.FINE, message=f"{platform.python_version()} {fast}")
 
 
-def _show(found: tuple[Finding, ...], readiness: Readiness | None, *, as_json: bool) -> None:
-    can_answer = readiness is not None and readiness.can_answer
+def _show(examined: Examined, *, as_json: bool) -> None:
     if as_json:
         lines = [
             {"subject": one.subject, "level": one.level.value, "message": one.message, "advice": one.advice}
-            for one in found
+            for one in examined.findings
         ]
-        usable = list(readiness.usable) if readiness else []
-        print_json({"can_answer": can_answer, "usable": usable, "findings": lines})
+        usable = list(examined.readiness.usable) if examined.readiness else []
+        print_json(
+            {
+                "can_answer": examined.can_answer,
+                "usable": usable,
+                "running": dict(examined.running),
+                "findings": lines,
+            }
+        )
         return
     out = screen()
-    for one in found:
-        out.print(f"{one.level.value:8}", style=STYLES[one.level], end="")
-        out.print(f"{one.subject}: {one.message}", soft_wrap=True)
+    for one in examined.findings:
+        say(out, f"{one.subject}: {one.message}", lead=f"{one.level.value:8}", lead_style=STYLES[one.level])
         if one.advice:
-            out.print(f"{'':8}→ {one.advice}", soft_wrap=True)
-    if readiness is not None:
-        count = len(readiness.usable)
-        verdict = (
-            f"{count} candidate{'s' if count != 1 else ''} can be called."
-            if can_answer
-            else "Nothing could answer yet."
-        )
-        out.print(f"\n{verdict}", style="bold")
+            out.print(f"{'':8}→ {one.advice}", soft_wrap=True)  # the terminal's own wrapping keeps it pasteable
+    if examined.readiness is not None:
+        out.print()
+        say(out, verdict(examined.readiness, examined.running), style="bold")
+    if examined.running:
+        out.print("A Pointsman runs here already; what that one can call:")
+        out.print(f"  {examined.how_to_ask}", soft_wrap=True)
+
+
+def verdict(readiness: Readiness, running: Mapping[str, str]) -> str:
+    """Return the last word. It is about these settings and keys, which a Pointsman that runs need not have."""
+    count = len(readiness.usable)
+    if readiness.can_answer:
+        told = f"{count} candidate{'s' if count != 1 else ''} can be called"
+    else:
+        told = "Nothing could answer yet"
+    return f"{told}, with the settings and keys of this shell." if running else f"{told}."

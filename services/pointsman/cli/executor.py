@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import grpc
 from google.protobuf import json_format
 
+from pointsman.cli.arguments import EXECUTOR
+from pointsman.cli.failure import Failure, wrong_door
 from pointsman.domain.answer import Usage
+from pointsman.domain.errors import PointsmanError
 from pointsman.domain.trail import SkipReason
 from pointsman.rpc import channel, convert
 from pointsman.v1 import executor_pb2 as pb
@@ -168,9 +172,18 @@ class ExecutorCalls:
 
 @asynccontextmanager
 async def reaching(address: str) -> AsyncIterator[ExecutorCalls]:
-    """Open the way to the Executor at an address, and close it when the block ends."""
+    """Open the way to the Executor at an address, and close it when the block ends.
+
+    Raises Failure when what listens there is something else.
+    """
     async with channel.open_channel(address, message_bytes=_MESSAGE_BYTES) as opened:
-        yield ExecutorCalls(address, executor_pb2_grpc.ExecutorServiceStub(opened))
+        try:
+            yield ExecutorCalls(address, executor_pb2_grpc.ExecutorServiceStub(opened))
+        except PointsmanError as error:
+            cause = error.__cause__
+            if isinstance(cause, grpc.aio.AioRpcError) and cause.code() is grpc.StatusCode.UNIMPLEMENTED:
+                raise Failure(wrong_door(address, wanted="Executor", usual=EXECUTOR)) from error
+            raise
 
 
 def as_json(message: Any) -> dict[str, object]:  # noqa: ANN401 - any message of the contract

@@ -7,6 +7,7 @@ from rich.tree import Tree
 
 from pointsman.cli.ask import Ask, failures_said
 from pointsman.cli.executor import as_json as message_as_json
+from pointsman.cli.invocation import program
 from pointsman.cli.loop import run
 from pointsman.cli.terminal import dollars, print_json, printable, screen, seconds
 from pointsman.domain.clock import SystemClock
@@ -32,8 +33,8 @@ HOPS: Final = {
     ModelHop.CONFIDENT: "not asked: the embedded classifier was sure enough",
     ModelHop.SWITCHED_OFF: 'not asked: classifier.mode is "embedded"',
     ModelHop.STARTING: "not asked: it is still being loaded",
-    ModelHop.MODEL_MISSING: "not asked: Ollama does not have it; `pointsman pull` gets it",
-    ModelHop.SELF_TEST_FAILED: "not asked: its self-test failed; `pointsman doctor` says how",
+    ModelHop.MODEL_MISSING: f"not asked: Ollama does not have it; get it: {program()} pull",
+    ModelHop.SELF_TEST_FAILED: f"not asked: its self-test failed; see how: {program()} doctor",
     ModelHop.COOLING: "not asked: it failed lately, or Ollama does not run",
     ModelHop.BUSY: "not asked: as many questions as allowed were under way",
     ModelHop.NO_TIME: "not asked: too little time was left",

@@ -4,6 +4,8 @@ Failure                 exit code 1: what was asked for did not work out
 └── Misuse              exit code 2: the command line itself is wrong
 """
 
+from pointsman.domain.errors import SettingsError
+
 
 class Failure(Exception):
     """Ends a command; the message has one to three lines: what was wrong, with the value, and what to do."""
@@ -15,3 +17,16 @@ class Misuse(Failure):
     """An argument cannot be what it is."""
 
     exit_code = 2
+
+
+def advice_on(error: SettingsError) -> str:
+    """Return what to do about a setting that came from the environment; empty where the message says it all."""
+    variable = error.metadata.get("variable")
+    is_about_a_port = "address" in error.metadata  # the variable is then one to set
+    return f"correct or unset {variable}" if variable and not is_about_a_port else ""
+
+
+def wrong_door(address: str, *, wanted: str, usual: str) -> str:
+    """Return what to say when another service than the wanted one listens at an address."""
+    where = f"it listens at {usual} unless your settings say otherwise: " if address != usual else ""
+    return f"what listens at {address} is no {wanted}; {where}name the {wanted}'s with --address"

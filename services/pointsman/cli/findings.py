@@ -1,10 +1,11 @@
 """What `doctor` concludes from what it saw: one finding a fact, with what to do about it. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from pointsman.cli.invocation import program
 from pointsman.cli.ollama import LOGPROBS_VERSION, Look
 from pointsman.cli.ports import Holder
 from pointsman.cli.readiness import Readiness, key_variables, pull_advice
@@ -14,12 +15,6 @@ from pointsman.domain.advice import GET_OLLAMA, key_advice
 
 SILENT_WIRES: Final = frozenset({"gemini", "moonshot"})
 """Providers whose answers state no limits (docs, 2026-11): what is not configured is learned by being refused."""
-
-ROOMS: Final[Mapping[str, str]] = {
-    "router": "pointsman.v1.RouterService",
-    "classifier": "pointsman.v1.ClassifierService",
-    "executor": "pointsman.v1.ExecutorService",
-}
 
 
 class Level(StrEnum):
@@ -146,5 +141,5 @@ def pool_findings(settings: Settings, readiness: Readiness) -> Iterator[Finding]
             yield Finding(subject=subject, level=Level.NOTE, message=message, advice="set one of the keys above")
         else:
             message = f"none of {len(pool.candidates)} can be called, and no local model either"
-            advice = "set one of the keys above, or bring the local model: pointsman pull --only fallback"
+            advice = f"set one of the keys above, or bring the local model: {program()} pull --only fallback"
             yield Finding(subject=subject, level=Level.PROBLEM, message=message, advice=advice)

@@ -1,23 +1,27 @@
-"""`pointsman pools`: every candidate of a running stack and its state."""
+"""`pointsman pools`: every candidate of a running stack and its state, once or as it changes."""
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Final
+import asyncio
+import sys
+from collections.abc import AsyncIterator
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
-from pointsman.cli.executor import CandidateLine, ExecutorCalls, Listing, Window, reaching
-from pointsman.cli.explain import until
+from pointsman.cli.candidate_table import aged, plain, table
+from pointsman.cli.executor import CandidateLine, ExecutorCalls, Listing, ReportLine, reaching
 from pointsman.cli.failure import Failure
-from pointsman.cli.loop import run
-from pointsman.cli.terminal import count, print_json, printable, screen
-from pointsman.domain.clock import SystemClock
+from pointsman.cli.invocation import program
+from pointsman.cli.loop import run, while_it_is_read
+from pointsman.cli.terminal import print_json, say, screen
+from pointsman.domain.clock import Clock, SystemClock
 from pointsman.domain.errors import ExecutorDown
-from pointsman.domain.trail import SkipReason
 
-STYLES: Final = {"ready": "green", "waiting": "yellow", "out": "red"}
-PERIODS: Final = {60.0: "/min", 3_600.0: "/h", 86_400.0: "/day"}
+TICK_S = 1.0
+"""How often a watched table moves on by itself, because waits get shorter."""
+
+SUMS_S = 5.0
+"""How often today's sums are asked for: the journal adds them up anew each time."""
 
 
 def pools(address: str, *, category: str, watch: bool, as_json: bool) -> None:
@@ -36,87 +40,104 @@ async def _pools(address: str, *, category: str, watch: bool, as_json: bool) -> 
             raise not_running(address) from error
     if as_json:
         print_json(listing.message)
+        return
+    out, now = screen(), SystemClock().now()
+    if out.is_terminal:
+        out.print(table(listing.candidates, now, width=out.width))
     else:
-        screen().print(table(listing.candidates, SystemClock().now()))
-
-
-async def _watch(executor: ExecutorCalls, category: str, *, as_json: bool) -> None:
-    known: dict[str, CandidateLine] = {}
-    out, clock = screen(), SystemClock()
-    with Live(console=out, auto_refresh=False) as live:
-        async for listing in executor.watch_candidates(category):
-            known |= {candidate.id: candidate for candidate in listing.candidates}
-            if as_json:
-                print_json(listing.message)
-            elif out.is_terminal:
-                live.update(table(known.values(), clock.now()), refresh=True)
-            else:
-                _print_plain(listing, clock.now())
+        for line in listing.candidates:
+            say(out, plain(line, now))
 
 
 def not_running(address: str) -> Failure:
     """Return the failure of a call to an Executor that is not there."""
     return Failure(
-        f"no Executor answers at {address}; start a stack with `pointsman up`, or name another with --address\n"
-        "what could be called here without one is told by `pointsman doctor`"
+        f"no Executor answers at {address}; start a stack with `{program()} up`, or name another with --address\n"
+        f"what could be called here without one is told by `{program()} doctor`"
     )
 
 
-def table(candidates: Iterable[CandidateLine], now: datetime) -> Table:
-    """Return the candidates as people read them; `now` is what waits are counted from."""
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    made.add_column("candidate", no_wrap=True)
-    made.add_column("for", overflow="fold")
-    made.add_column("state", overflow="fold")
-    made.add_column("quota left", overflow="fold")
-    made.add_column("now", justify="right")
-    made.add_column("$/Mtok in/out", no_wrap=True)
-    made.add_column("key", overflow="fold")
-    for line in candidates:
-        made.add_row(
-            printable(line.id),
-            printable(_purpose(line)),
-            printable(_state(line, now)),
-            printable("\n".join(map(headroom, line.windows))),
-            str(line.in_flight or ""),
-            _prices(line),
-            _key(line),
-            style=None if line.availability == "ready" else STYLES.get(line.availability),
-        )
-    return made
+async def _watch(executor: ExecutorCalls, category: str, *, as_json: bool) -> None:
+    if screen().is_terminal and not as_json:
+        await _watch_in_place(executor, category)
+        return
+    with while_it_is_read(sys.stdout):
+        if as_json:
+            async for listing in executor.watch_candidates(category):
+                print_json(listing.message)
+        else:
+            await _watch_line_by_line(executor, category)
 
 
-def headroom(window: Window) -> str:
-    """Return what is left of one window, such as "37 of 50 requests/min, stated"."""
-    period = "" if window.period_s is None else PERIODS.get(window.period_s, f" in {window.period_s:g} s")
-    unit = "at once" if window.unit == "concurrency" else window.unit.replace("_", " ")
-    return f"{count(window.remaining)} of {count(window.limit)} {unit}{period}, {window.source}"
+async def _watch_line_by_line(executor: ExecutorCalls, category: str) -> None:
+    """Print one line a candidate, and one more each time that line would read differently."""
+    printed, clock = dict[str, CandidateLine](), SystemClock()
+    async for listing in executor.watch_candidates(category):
+        for line in listing.candidates:
+            if printed.get(line.id) != line:
+                printed[line.id] = line
+                print(plain(line, clock.now()), flush=True)
 
 
-def _purpose(line: CandidateLine) -> str:
-    return ", ".join((*line.categories, *(("fallback",) if line.fallback else ())))
+async def _watch_in_place(executor: ExecutorCalls, category: str) -> None:
+    view = Watched(SystemClock())
+    with Live(view, console=screen(), auto_refresh=False) as live:
+        async for listing in _ticking(executor.watch_candidates(category)):
+            if listing is not None:
+                view.take(listing)
+            await view.sum_up(executor)
+            live.refresh()
 
 
-def _state(line: CandidateLine, now: datetime) -> str:
-    if line.availability == "ready":
-        return "ready"
-    reason = (line.reason or "").replace("_", " ")
-    parts = (line.availability, reason, line.detail, until(line.ready_at, now))
-    return ": ".join(part for part in parts if part)
+async def _ticking(listings: AsyncIterator[Listing]) -> AsyncIterator[Listing | None]:
+    """Yield each listing when it comes, and None whenever TICK_S went by without one."""
+    coming = asyncio.ensure_future(anext(listings, None))
+    try:
+        while True:
+            arrived, _ = await asyncio.wait({coming}, timeout=TICK_S)
+            if not arrived:
+                yield None
+                continue
+            if (listing := coming.result()) is None:
+                return
+            yield listing
+            coming = asyncio.ensure_future(anext(listings, None))
+    finally:
+        coming.cancel()
+        await asyncio.wait({coming})
 
 
-def _prices(line: CandidateLine) -> str:
-    if line.local:
-        return "0"
-    return "unknown" if line.prices_usd is None else "/".join(f"{price:g}" for price in line.prices_usd)
+class Watched:
+    """The table of `pools --watch`: as wide as the terminal is at the moment, waits counted from the moment."""
 
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lines = dict[str, CandidateLine]()
+        self._today: ReportLine | None = None
+        self._summed_s = float("-inf")
 
-def _key(line: CandidateLine) -> str:
-    if not line.api_key_env:
-        return "not needed"
-    return f"{line.api_key_env} {'missing' if line.reason is SkipReason.NO_CREDENTIALS else 'set'}"
+    def take(self, listing: Listing) -> None:
+        """Put the states that came in the place of older ones."""
+        self._lines |= {line.id: line for line in listing.candidates}
 
+    async def sum_up(self, executor: ExecutorCalls) -> None:
+        """Ask for the sums of today (UTC), if the last ones are older than SUMS_S."""
+        if self._clock.monotonic() - self._summed_s < SUMS_S:
+            return
+        now = self._clock.now()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        self._today = (await executor.report("", midnight)).total
+        self._summed_s = self._clock.monotonic()
 
-def _print_plain(listing: Listing, now: datetime) -> None:
-    for line in listing.candidates:
-        print(f"{line.id}\t{_state(line, now)}\t{'; '.join(map(headroom, line.windows))}", flush=True)
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the table for the width that there is."""
+        now = self._clock.now()
+        yield Text(f"{now:%H:%M:%S} UTC · {self.summary()} · Ctrl-C ends", style="dim")
+        yield table([aged(line, now) for line in self._lines.values()], now, width=options.max_width)
+
+    def summary(self) -> str:
+        """Return what all candidates together do and did today."""
+        in_flight = sum(line.in_flight for line in self._lines.values())
+        if self._today is None:
+            return f"{in_flight} in flight"
+        return f"{in_flight} in flight · today {self._today.attempts:,} calls, {self._today.wasted:,} of them wasted"

@@ -2,13 +2,26 @@
 
 import errno
 import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Final
 
 import grpc
 from grpc_health.v1 import health_pb2
 
+from pointsman.cli.arguments import EXECUTOR
+from pointsman.cli.invocation import program
+from pointsman.config import Settings
+from pointsman.domain.errors import SettingsError
 from pointsman.rpc.channel import open_channel
+
+ROOMS: Final[Mapping[str, str]] = {
+    "router": "pointsman.v1.RouterService",
+    "classifier": "pointsman.v1.ClassifierService",
+    "executor": "pointsman.v1.ExecutorService",
+}
+"""The services, by the section of the settings that has their address."""
 
 _ANSWER_S: Final = 1.0
 _MESSAGE_BYTES: Final = 4_194_304
@@ -35,6 +48,33 @@ async def holder(address: str, service: str) -> Holder:
             return Holder.UNUSABLE
         return Holder.POINTSMAN if await _is_ours(address, service) else Holder.STRANGER
     return Holder.NOBODY
+
+
+@asynccontextmanager
+async def holders_named(settings: Settings) -> AsyncIterator[None]:
+    """Add to the failure of a start that a running Pointsman holds the port, where one does."""
+    try:
+        yield
+    except SettingsError as error:
+        address = error.metadata.get("address", "")
+        wanting = [service for room, service in ROOMS.items() if address_of(settings, room) == address]
+        # It has a cause where binding was tried; an address that was refused without trying has none.
+        if error.__cause__ is None or not any([await _is_ours(address, service) for service in wanting]):
+            raise
+        message = f"{error.message}\na running Pointsman holds it; what that one can call: {how_to_ask(settings)}"
+        raise SettingsError(message, trail=None, **error.metadata) from error
+
+
+def how_to_ask(settings: Settings) -> str:
+    """Return the command that asks the Pointsman that already runs where these settings say."""
+    address = address_of(settings, "executor")
+    return f"{program()} pools" + (f" --address {address}" if address != EXECUTOR else "")
+
+
+def address_of(settings: Settings, room: str) -> str:
+    """Return where one of the ROOMS listens."""
+    address: str = getattr(settings, room).address
+    return address
 
 
 async def _is_ours(address: str, service: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from pointsman.cli.invocation import program
 from pointsman.cli.ollama import Look
 from pointsman.config import Settings
 from pointsman.domain.advice import GET_OLLAMA, key_advice
@@ -74,9 +75,9 @@ def pull_advice(settings: Settings, model: str) -> str:
     """Return the command that brings a local model."""
     fallback = settings.candidates.get(settings.fallback.candidate)
     if fallback and fallback.model == model:
-        return "pointsman pull --only fallback"
+        return f"{program()} pull --only fallback"
     if settings.classifier.ollama.model == model:
-        return "pointsman pull --only classifier"
+        return f"{program()} pull --only classifier"
     return f"ollama pull {model}"
 
 

@@ -1,22 +1,30 @@
 """`pointsman report`: the sums of what a running stack was asked, tried and paid."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from rich.console import Console
 from rich.table import Table
 
+from pointsman.cli.columns import Column, table_of
 from pointsman.cli.executor import ReportLine, ReportSums, reaching
 from pointsman.cli.failure import Misuse
 from pointsman.cli.loop import run
 from pointsman.cli.pools import not_running
-from pointsman.cli.terminal import print_json, printable, screen, seconds
+from pointsman.cli.terminal import print_json, printable, say, screen, seconds
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import ExecutorDown
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(days=36_500)
+_LEAST_KEY: Final = 40  # screen columns; candidates are shorter, labels need not be
+
+NOTHING_TO_GROUP: Final = dict.fromkeys(
+    ("category", "candidate", "caller", "day"), "No request has ended in this span of time."
+) | {"label": "No request in this span of time carried a label; callers set them in RouteRequest.labels."}
+"""What to say in place of a table without rows."""
 
 
 def report(address: str, *, group_by: str, since: str, as_json: bool) -> None:
@@ -27,13 +35,27 @@ def report(address: str, *, group_by: str, since: str, as_json: bool) -> None:
         print_json(sums.message)
         return
     out = screen()
-    out.print(f"{sums.total.requests:,} requests since {sums.since:%Y-%m-%d %H:%M} UTC", style="bold")
-    out.print(summary(sums.total))
+    say(out, f"{sums.total.requests:,} requests since {sums.since:%Y-%m-%d %H:%M} UTC", style="bold")
+    if out.is_terminal:
+        out.print(summary(sums.total))
+    else:
+        for name, before, now in _rows(sums.total):
+            say(out, f"{name}\t{now}" + (f"\tsequential fallback {before}" if before else ""))
     if group_by:
         out.print()
-        out.print(groups(group_by, sums.lines))
+        _print_groups(out, group_by, sums.lines)
     for note in notes(sums):
-        out.print(note, style="dim")
+        say(out, note, style="dim")
+
+
+def _print_groups(out: Console, group_by: str, lines: Sequence[ReportLine]) -> None:
+    if not lines:
+        say(out, NOTHING_TO_GROUP[group_by])
+    elif out.is_terminal:
+        out.print(groups(group_by, lines, width=out.width))
+    else:
+        for line in lines:
+            say(out, plain(line))
 
 
 async def _report(address: str, group_by: str, since: datetime | None) -> ReportSums:
@@ -54,13 +76,13 @@ def read_span(text: str) -> timedelta:
 
 
 def summary(total: ReportLine) -> Table:
-    """Return the idea's own table: Pointsman, beside what sequential fallback would have done where that is known."""
+    """Return the idea's own table: this stack, beside what sequential fallback would have done where that is known."""
     compares = total.sequential_attempts is not None or total.sequential_cost_usd is not None
     made = Table(box=None, header_style="bold", pad_edge=False)
-    made.add_column("")
+    made.add_column("figure")
     if compares:
         made.add_column("sequential fallback", justify="right")
-    made.add_column("Pointsman", justify="right")
+    made.add_column("with Pointsman" if compares else "measured", justify="right")
     for name, before, now in _rows(total):
         made.add_row(name, *((before,) if compares else ()), now)
     return made
@@ -81,24 +103,38 @@ def _rows(total: ReportLine) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def groups(group_by: str, lines: Iterable[ReportLine]) -> Table:
-    """Return one row a group."""
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    made.add_column(group_by, overflow="fold")
-    for heading in ("requests", "answered", "calls/request", "wasted", "mean", "95 %", "cost"):
-        made.add_column(heading, justify="right")
-    for line in lines:
-        made.add_row(
-            printable(line.key) or "(none)",
-            f"{line.requests:,}",
-            f"{line.answered:,}",
-            _ratio(line.attempts, line.requests),
-            _share(line.wasted, line.attempts),
-            seconds(line.mean_s),
-            seconds(line.p95_s),
-            f"${line.cost_usd:,.4f}",
-        )
-    return made
+def groups(group_by: str, lines: Sequence[ReportLine], *, width: int) -> Table:
+    """Return one row a group, for a terminal of `width` columns."""
+
+    def figures(heading: str, figure: Callable[[ReportLine], str], rank: int) -> Column:
+        return Column(heading=heading, cells=tuple(map(figure, lines)), rank=rank, justify="right")
+
+    columns = (
+        Column(heading=group_by, cells=tuple(printable(line.key) for line in lines), least=_LEAST_KEY),
+        figures("requests", lambda line: f"{line.requests:,}", 0),
+        figures("answered", lambda line: f"{line.answered:,}", 4),
+        figures("calls/request", lambda line: _ratio(line.attempts, line.requests), 0),
+        figures("wasted", lambda line: _share(line.wasted, line.attempts), 0),
+        figures("mean", lambda line: seconds(line.mean_s), 2),
+        figures("95 %", lambda line: seconds(line.p95_s), 3),
+        figures("cost", lambda line: f"${line.cost_usd:,.4f}", 1),
+    )
+    return table_of(columns, width)
+
+
+def plain(line: ReportLine) -> str:
+    """Return one group as one line with tabs between its parts, each of which says what it is."""
+    parts = (
+        printable(line.key),
+        f"{line.requests} requests",
+        f"{line.answered} answered",
+        f"{_ratio(line.attempts, line.requests)} calls/request",
+        f"{_share(line.wasted, line.attempts)} wasted",
+        f"mean {seconds(line.mean_s)}",
+        f"95 % within {seconds(line.p95_s)}",
+        f"${line.cost_usd:.4f}",
+    )
+    return "\t".join(parts)
 
 
 def notes(sums: ReportSums) -> tuple[str, ...]:

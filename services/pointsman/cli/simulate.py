@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.rehearsal import overrides
-from pointsman.cli.terminal import print_json, screen
+from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
@@ -50,11 +51,11 @@ async def _simulate(settings: Settings, *, port: int, seed: int, scenario: str, 
 
 def _explain(base_urls: Mapping[str, str], variables: Mapping[str, str], *, scenario: str, seed: int) -> None:
     out = screen()
-    out.print(INVENTED, style="bold")
+    say(out, INVENTED, style="bold")
     out.print(f"Scenario {scenario}, seed {seed}. Ctrl-C stops it.\n")
     for kind, url in base_urls.items():
         out.print(f"  {kind:10} {url}")
     out.print("\nTo start Pointsman against it, paste this into another terminal:\n")
     for name, value in variables.items():
         out.print(f"  export {name}={shlex.quote(value)}", soft_wrap=True)
-    out.print("  pointsman up")
+    out.print(f"  {program()} up", soft_wrap=True)

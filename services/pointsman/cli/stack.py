@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from pointsman.classifier import app as classifier
+from pointsman.cli.ports import holders_named
 from pointsman.config import Settings
 from pointsman.domain.clock import Clock
 from pointsman.executor import app as executor
@@ -39,6 +40,7 @@ async def running(settings: Settings, *, clock: Clock) -> AsyncIterator[Stack]:
     """
     categories = tuple(settings.pools)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(holders_named(settings))
         executing = await stack.enter_async_context(executor.run(settings, clock=clock))
         classifying = await stack.enter_async_context(
             classifier.run(settings.classifier, settings.limits, categories, clock=clock)

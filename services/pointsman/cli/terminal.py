@@ -1,10 +1,12 @@
 """What people and scripts read: colours only where somebody looks, and nothing that could steer the terminal."""
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Final
 
 from rich.console import Console
+from rich.text import Text
 
 PIPE_WIDTH: Final = 200
 """Columns of a table that goes into a file or a pipe, where nothing needs to fit on a screen."""
@@ -25,9 +27,22 @@ def screen(*, stderr: bool = False) -> Console:
     return console
 
 
+def say(out: Console, text: str, *, lead: str = "", style: str = "", lead_style: str = "") -> None:
+    """Print a paragraph that begins with `lead`; further lines begin below its text. A pipe gets one line, for grep."""
+    if not out.is_terminal:
+        print(f"{lead}{text}", file=out.file, flush=True)  # rich would turn tabs into spaces
+        return
+    paragraph, first = Text(text, style=style), Text(lead, style=lead_style or style)
+    for index, line in enumerate(paragraph.wrap(out, max(out.width - len(lead), 1))):
+        line.rstrip()
+        out.print((Text(" " * len(lead)) if index else first) + line, soft_wrap=True)
+
+
 def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object on one line of standard output, for scripts."""
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    # Where letters would become Python's escapes, JSON's own keep it JSON.
+    is_utf_8 = (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, ensure_ascii=not is_utf_8), flush=True)
 
 
 def printable(text: str) -> str:

@@ -1,14 +1,20 @@
 """`pointsman up` and `pointsman serve`: start, say where and what is missing, serve until a signal."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
+from pointsman.cli.arguments import ROUTER
+from pointsman.cli.held_log import HeldLog
+from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.ollama import look
+from pointsman.cli.ports import holders_named
 from pointsman.cli.readiness import Readiness, judge, key_variables, ollama_urls
-from pointsman.cli.terminal import print_json, screen
+from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.load import SIMULATED_KEY_ENV, api_key, find
 from pointsman.domain.clock import Clock, SystemClock
@@ -23,15 +29,28 @@ NOTHING_READY: Final = "No model can answer yet: requests are refused with this 
 def up(config: Path | None, *, as_json: bool) -> None:
     """Serve all three services in this process until a signal. Raises SettingsError."""
     settings = load(config)
-    with configure(settings.telemetry, service="pointsman"):
-        run(_up(settings, find(config), as_json=as_json))
+    with _logging(settings, "pointsman") as log:
+        run(_up(settings, find(config), log, as_json=as_json))
 
 
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
     settings = load(config)
-    with configure(settings.telemetry, service=f"pointsman-{room}"):
-        run(_serve(room, settings, as_json=as_json))
+    with _logging(settings, f"pointsman-{room}") as log:
+        run(_serve(room, settings, log, as_json=as_json))
+
+
+@contextmanager
+def _logging(settings: Settings, service: str) -> Iterator[HeldLog]:
+    """Log to standard error; on a terminal the first lines wait until the words for people stand there."""
+    log = HeldLog(sys.stderr.buffer)
+    with configure(settings.telemetry, service=service, sink=log):
+        if not log.isatty():
+            log.release()
+        try:
+            yield log
+        finally:
+            log.release()
 
 
 async def present(settings: Settings) -> Readiness:
@@ -42,7 +61,7 @@ async def present(settings: Settings) -> Readiness:
     return judge(settings, present_keys=keys, looks=dict(zip(urls, looks, strict=True)))
 
 
-async def _up(settings: Settings, source: Path, *, as_json: bool) -> None:
+async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) -> None:
     from pointsman.cli.stack import running  # noqa: PLC0415 - all three services' imports, which `serve` does not need
 
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
@@ -51,24 +70,21 @@ async def _up(settings: Settings, source: Path, *, as_json: bool) -> None:
             if as_json:
                 print_json({"addresses": stack.addresses, **summary(readiness)})
             else:
-                out = screen()
-                out.print(f"Pointsman is up, settings {source} (hash {settings_hash(settings)})", style="bold")
-                for room, address in stack.addresses.items():
-                    out.print(f"  {room:11} {address}")
-                _tell(readiness, settings)
-                out.print(f'\nTry: pointsman route "2+2는?" --address {stack.router.address}    Ctrl-C stops it.')
+                _welcome(stack.addresses, readiness, settings, source)
+            log.release()
             await stopped.wait()
 
 
-async def _serve(room: Room, settings: Settings, *, as_json: bool) -> None:
+async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool) -> None:
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        async with _running(room, settings, clock=SystemClock()) as server:
+        async with holders_named(settings), _running(room, settings, clock=SystemClock()) as server:
             if as_json:
                 print_json({"addresses": {room: server.address}})
             else:
                 screen().print(f"The {room} listens on {server.address}. Ctrl-C stops it.")
                 if room == "executor":
                     _tell(await present(settings), settings)
+            log.release()
             await stopped.wait()
 
 
@@ -101,23 +117,36 @@ def summary(readiness: Readiness) -> dict[str, object]:
     }
 
 
+def _welcome(addresses: Mapping[str, str], readiness: Readiness, settings: Settings, source: Path) -> None:
+    out = screen()
+    say(out, f"Pointsman is up, settings {source} (hash {settings_hash(settings)})", style="bold")
+    for room, address in addresses.items():
+        say(out, address, lead=f"  {room:11} ")
+    _tell(readiness, settings)
+    elsewhere = f" --address {addresses['router']}" if addresses["router"] != ROUTER else ""
+    out.print(f'\nTry: {program()} route "2+2는?"{elsewhere}', soft_wrap=True)
+    out.print("Ctrl-C stops it.")
+
+
 def _tell(readiness: Readiness, settings: Settings) -> None:
     out = screen()
     if simulated := [name for name, each in settings.providers.items() if each.api_key_env == SIMULATED_KEY_ENV]:
-        out.print(f"\nSIMULATED: what {', '.join(simulated)} answer is invented.", style="bold")
+        out.print()
+        say(out, f"SIMULATED: what {', '.join(simulated)} answer is invented.", style="bold")
+    out.print()
     if readiness.usable:
-        out.print(f"\nReady to be called: {', '.join(readiness.usable)}")
+        say(out, ", ".join(readiness.usable), lead="Ready to be called: ")
     else:
-        out.print(f"\n{NOTHING_READY}", style="bold")
+        say(out, NOTHING_READY, style="bold")
     if readiness.lacks:
         out.print("Missing:")
     for lack in readiness.lacks:
-        out.print(f"  {lack.missing} (for {', '.join(lack.candidates)})", soft_wrap=True)
-        out.print(f"    → {lack.advice}", soft_wrap=True)
+        say(out, f"{lack.missing} (for {', '.join(lack.candidates)})", lead="  ")
+        out.print(f"    → {lack.advice}", soft_wrap=True)  # the terminal's own wrapping keeps it pasteable
     if any("export" in lack.advice for lack in readiness.lacks):
-        out.print("Keys are read at the start: stop, export, start again. Local models are noticed while it runs.")
+        say(out, "Keys are read at the start: stop, export, start again. Local models are noticed while it runs.")
     if settings.fallback.candidate and not readiness.fallback:
-        out.print("Without the local fallback, a request fails when no provider can answer.")
+        say(out, "Without the local fallback, a request fails when no provider can answer.")
 
 
 def _say_stopping(settings: Settings) -> None:

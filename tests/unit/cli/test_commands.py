@@ -1,5 +1,6 @@
 """The command line as a newcomer meets it. Runs `--help` in this process; what commands do is in tests/wire."""
 
+import re
 import subprocess
 import sys
 
@@ -81,3 +82,23 @@ def test_what_is_not_installed_is_named_with_the_way_to_get_it(missing: str, arg
     assert finished.stderr == (
         f"pointsman: {missing} is not installed; get the command line with: pip install 'pointsman[serve]'\n"
     )
+
+
+def test_every_command_that_is_suggested_can_be_pasted_as_this_one_was_called() -> None:
+    code = (
+        "import sys; sys.argv = ['.venv/bin/pointsman', '-h']\n"
+        "from pointsman.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.argv = ['.venv/bin/pointsman', 'route', '-h']\n"
+        "main()"
+    )
+
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PATH": "/nowhere"}
+    )
+
+    assert "Usage: .venv/bin/pointsman" in finished.stdout
+    assert '  .venv/bin/pointsman route "2+2는?"' in finished.stdout
+    assert "git diff | .venv/bin/pointsman route -" in finished.stdout
+    assert re.findall(r"(?<!bin/)\bpointsman (?:up|route|demo|doctor)", finished.stdout) == []

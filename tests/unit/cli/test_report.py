@@ -1,4 +1,5 @@
 import io
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,7 @@ from rich.table import Table
 
 from pointsman.cli.executor import ReportLine, ReportSums
 from pointsman.cli.failure import Misuse
-from pointsman.cli.report import groups, notes, read_span, summary
+from pointsman.cli.report import groups, notes, plain, read_span, summary
 from pointsman.domain.answer import Usage
 
 TOTAL = ReportLine(
@@ -60,12 +61,13 @@ def test_the_summary_is_the_table_of_the_idea() -> None:
     for line in ("calls per request 1.10", "wasted calls 0.9%", "mean time 2.1 s", "cost $1.2500"):
         assert line in " ".join(text.split())
     assert "sequential" not in text
+    assert text.split()[:2] == ["figure", "measured"]
 
 
 def test_sequential_fallback_stands_beside_it_where_it_is_known() -> None:
     text = shown(summary(replace(TOTAL, sequential_attempts=460, sequential_cost_usd=3.7)))
 
-    assert "sequential fallback" in text
+    assert "figure sequential fallback with Pointsman" in " ".join(text.split())
     assert "calls per request 2.30 1.10" in " ".join(text.split())
     assert "cost $3.7000 $1.2500" in " ".join(text.split())
 
@@ -76,11 +78,28 @@ def test_no_traffic_is_no_division_by_zero() -> None:
     assert "calls per request –" in " ".join(shown(summary(nothing)).split())
 
 
-def test_each_group_has_a_row() -> None:
-    text = shown(groups("category", [replace(TOTAL, key="quick"), replace(TOTAL, key="")]))
+@pytest.mark.parametrize(
+    "width, headings",
+    [
+        (60, ["candidate", "requests", "calls/request", "wasted"]),
+        (80, ["candidate", "requests", "calls/request", "wasted", "mean", "95 %", "cost"]),
+        (100, ["candidate", "requests", "answered", "calls/request", "wasted", "mean", "95 %", "cost"]),
+    ],
+)
+def test_each_group_has_a_row_of_what_there_is_room_for(width: int, headings: list[str]) -> None:
+    lines = [replace(TOTAL, key="anthropic/claude-sonnet"), replace(TOTAL, key="deepseek/deepseek-coder")]
 
-    assert "quick" in text
-    assert "(none)" in text
+    heads, *rows = shown(groups("candidate", lines, width=width)).splitlines()
+
+    assert re.split(r"\s{2,}", heads.strip()) == headings
+    assert [row.split()[0] for row in rows] == ["anthropic/claude-sonnet", "deepseek/deepseek-coder"]
+    assert max(len(row.rstrip()) for row in rows) <= width
+
+
+def test_a_pipe_gets_one_line_a_group_without_padding() -> None:
+    assert plain(replace(TOTAL, key="quick")) == (
+        "quick\t200 requests\t198 answered\t1.10 calls/request\t0.9% wasted\tmean 2.1 s\t95 % within 4.2 s\t$1.2500"
+    )
 
 
 def test_a_reader_is_told_what_the_numbers_leave_out() -> None:

@@ -1,9 +1,10 @@
 import io
+import json
 
 import pytest
 from rich.console import Console
 
-from pointsman.cli.terminal import PIPE_WIDTH, count, dollars, gigabytes, printable, screen, seconds
+from pointsman.cli.terminal import PIPE_WIDTH, count, dollars, gigabytes, print_json, printable, say, screen, seconds
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,36 @@ def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_large_numbers_are_told_in_four_digits(number: int, shown: str) -> None:
     assert count(number) == shown
+
+
+@pytest.mark.parametrize(
+    "width, shown",
+    [
+        (30, "  note  a b/c-d e/f-g h/i-j\n"),
+        (20, "  note  a b/c-d\n        e/f-g h/i-j\n"),
+    ],
+)
+def test_a_paragraph_goes_on_below_its_own_beginning(width: int, shown: str) -> None:
+    out = io.StringIO()
+    terminal = Console(file=out, width=width, force_terminal=True, color_system=None)
+
+    say(terminal, "a b/c-d e/f-g h/i-j", lead="  note  ")
+
+    assert out.getvalue() == shown
+
+
+def test_a_paragraph_in_a_pipe_is_one_line_and_keeps_its_tabs() -> None:
+    out = io.StringIO()
+
+    say(Console(file=out, width=20), "a\tb " * 20, lead="  ")
+
+    assert out.getvalue() == "  " + "a\tb " * 20 + "\n"
+
+
+def test_json_stays_json_where_the_output_has_no_such_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", errors="backslashreplace"))
+
+    print_json({"text": "답 · é"})
+
+    assert json.loads(written.getvalue()) == {"text": "답 · é"}
