@@ -37,6 +37,7 @@ def test_korean_is_no_second_class(judged: list[figures.Judged]) -> None:
     assert figures.accuracy(korean) >= figures.accuracy(english) - 0.05
 
 
+@pytest.mark.timeout(300)  # learning takes some ten seconds, and more beside other work
 def test_the_shipped_weights_are_what_the_corpus_gives() -> None:
     assert train.learn(corpus.training()) == train.WEIGHTS.read_bytes()
 
@@ -45,7 +46,7 @@ def test_the_corpus_keeps_its_promises() -> None:
     rows = corpus.training() + corpus.held_out()
     share = {lang: sum(row.lang == lang for row in rows) / len(rows) for lang in ("en", "ko")}
 
-    assert len(rows) >= 700
+    assert len(rows) >= 1_900
     assert len({row.text for row in rows}) == len(rows)
     assert {row.label for row in rows} == set(CATEGORIES)
     assert 0.4 <= share["en"] <= 0.6

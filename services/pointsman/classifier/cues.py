@@ -2,6 +2,7 @@
 
 import tomllib
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from types import MappingProxyType
 
@@ -12,7 +13,7 @@ _groups: dict[str, str] = tomllib.loads((resources.files(__package__) / "cues.to
 GROUPS = tuple(_groups)
 """Names of the groups; the position is the number of the group."""
 
-_Words = dict[str, list[tuple[str, int]]]
+_Words = dict[str, list[tuple[str, bool, int]]]
 
 
 def _sorted_into_tables() -> tuple[
@@ -31,7 +32,7 @@ def _sorted_into_tables() -> tuple[
                 stems[cue[:-1]].add(number)
             elif " " in cue.strip():
                 first, rest = cue.rstrip("*").strip().split(" ", 1)
-                phrases[first].append((" " + rest, number))
+                phrases[first].append((" " + rest, cue.endswith("*"), number))
             else:
                 words[cue.strip()].add(number)
     return (
@@ -42,18 +43,24 @@ def _sorted_into_tables() -> tuple[
     )
 
 
+def _lengths(cues: Iterable[str]) -> Mapping[str, tuple[int, ...]]:
+    lengths: dict[str, set[int]] = defaultdict(set)
+    for cue in cues:
+        lengths[cue[0]].add(len(cue))
+    return MappingProxyType({first: tuple(sorted(of_first)) for first, of_first in lengths.items()})
+
+
 _words, _phrases, _stems, _runs = _sorted_into_tables()
 
 WORDS = MappingProxyType(_words)
 """Latin words, whole."""
 PHRASES = MappingProxyType(_phrases)
-"""First word of a Latin phrase → what follows it, with the group."""
+"""First word of a Latin phrase → what follows it, whether its last word may go on, and the group."""
 STEMS = MappingProxyType(_stems)
 """Beginnings of Latin words."""
-STEM_LENGTHS = tuple(sorted({len(stem) for stem in _stems}))
+STEM_LENGTHS = _lengths(_stems)
+"""First character → how long the stems that begin with it can be."""
 RUNS = MappingProxyType(_runs)
 """Pieces of Korean, Chinese or Japanese text."""
-RUN_LENGTHS = MappingProxyType(
-    {first: tuple(sorted({len(run) for run in _runs if run[0] == first})) for first in {run[0] for run in _runs}}
-)
+RUN_LENGTHS = _lengths(_runs)
 """First character → how long the pieces that begin with it can be."""

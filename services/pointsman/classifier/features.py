@@ -21,7 +21,10 @@ _BODY = 800
 _START = 40
 
 _ZONES = ("start", "head", "body", "tail")
-_WORD = re.compile(r"[^\W_]+(?:['’.#+/_-]+[^\W_]+)*[#+*]*")
+# A Latin word ends where Hangul, Han or kana begins: "SQL로" and "用Python写" name a language like "in SQL" does.
+_WIDE = "\u1100-\u11ff\u3040-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
+_LATIN = rf"[^\W_{_WIDE}]+"
+_WORD = re.compile(rf"{_LATIN}(?:['’.#+/_-]+{_LATIN})*[#+*]*|[{_WIDE}]+")
 _NUMBER = re.compile(r"\d+")
 _CODE_LINE_ENDS = (";", "{", "}", "):", "):\\", ",)", "=>", "];")
 _CODE_LINE_STARTS = (
@@ -121,10 +124,13 @@ def _found(piece: str) -> list[tuple[int, str, int]]:
             found += [(group, word, position) for group in WORDS[word]]
         if word in PHRASES:
             end = match.end()
-            found += [(group, word + rest, position) for rest, group in PHRASES[word] if piece.startswith(rest, end)]
-        for length in STEM_LENGTHS:
-            if length > len(word):
-                break
+            found += [
+                (group, word + rest, position)
+                for rest, goes_on, group in PHRASES[word]
+                if piece.startswith(rest, end)
+                and (goes_on or not piece[end + len(rest) : end + len(rest) + 1].isalnum())
+            ]
+        for length in STEM_LENGTHS.get(word[0], ()):
             if word[:length] in STEMS:
                 found += [(group, word[:length], position) for group in STEMS[word[:length]]]
     if not piece.isascii():

@@ -15,7 +15,7 @@ def program() -> str:
     A name alone only where PATH leads to the very file that runs.
     """
     called = Path(sys.argv[0])
-    if called.name == "__main__.py":
+    if called.parts[-2:] == (NAME, "__main__.py"):
         return f"{_as_typed(Path(sys.executable))} -m {NAME}"
     if called.stem != NAME:  # not called by a person: a test, or code that imports this
         return NAME

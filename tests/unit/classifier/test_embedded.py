@@ -23,6 +23,12 @@ GOLDEN = [
     ("이 자기소개서 문장 자연스럽게 다듬어줘: 저는 열심히 합니다", "review"),
     ("What is written on the sign in the attached photo?", "vision"),
     ("첨부한 사진에 뭐가 보여?", "vision"),
+    ("Write a binary search in Rust", "coding"),
+    ("코드를 짜줘: 이진 탐색", "coding"),
+    ("SQL로 중복 행을 지우는 방법", "coding"),
+    ("Review this Go handler for a race: func h(w http.ResponseWriter, r *http.Request) { hits++ }", "coding"),
+    ("두 소수의 합이 항상 짝수인지 증명해줘.", "reasoning"),
+    ("Summarise the attached contract in three lines: Payment is due in thirty days.", "quick"),
 ]
 
 

@@ -38,6 +38,21 @@ def test_korean_cues_are_found_inside_words() -> None:
     assert "reason_math@head" in named("남은 구슬은 몇 개인가요")
 
 
+def test_a_latin_name_is_found_before_a_korean_or_japanese_particle() -> None:
+    assert "code_language@start" in named("SQL로 뭐 하나만")
+    assert "code_language@start" in named("用Python写一个")
+
+
+def test_a_phrase_ends_at_a_word_border() -> None:
+    assert "code_language@start" in named("sum a list in C")
+    assert "code_language@start" not in named("take this in case it rains")
+
+
+def test_an_attachment_alone_is_no_image() -> None:
+    assert "attached@start" in named("see the attached lease")
+    assert not {"vision_shown@start", "image_word@start"} & named("see the attached lease")
+
+
 def test_the_middle_of_a_long_text_adds_no_ngrams() -> None:
     head, tail = "a" * 240, "b" * 160
 
