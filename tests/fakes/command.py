@@ -81,6 +81,9 @@ async def pointsman_running(*arguments: str, environment: Mapping[str, str] | No
 
 
 async def _start(arguments: tuple[str | bytes, ...], environment: Mapping[str, str], *, stdin: int) -> Process:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A test run in the background of a shell ignores SIGINT, and so would every command that it starts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pointsman", *arguments, env=dict(environment), stdin=stdin, stdout=PIPE, stderr=PIPE
     )
