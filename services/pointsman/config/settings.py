@@ -93,6 +93,16 @@ class ExecutorSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """Where Executors keep what they know of quotas. An empty URL: each in its own memory."""
+
+    url: str = ""
+    replicas: Positive = 2
+    lease_margin_s: Seconds = 15.0
+    timeout_s: PositiveSeconds = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
     """Traces and logs."""
 
@@ -181,6 +191,7 @@ class Settings:
     router: RouterSettings = field(default_factory=RouterSettings)
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     providers: dict[str, ProviderSettings]

@@ -9,6 +9,7 @@ from pointsman.config import Settings, settings_hash
 from pointsman.config.load import api_key
 from pointsman.config.settings import FallbackSettings
 from pointsman.domain.clock import Clock
+from pointsman.domain.errors import SettingsError
 from pointsman.domain.pool import Candidate
 from pointsman.domain.secret import Secret
 from pointsman.executor.adapters.base import Adapter
@@ -18,6 +19,7 @@ from pointsman.executor.estimate import Estimator
 from pointsman.executor.execute import Bounds, Execute, Fallback
 from pointsman.executor.journal import Journal
 from pointsman.executor.ledger.memory import MemoryLedger
+from pointsman.executor.ledger.port import Ledger
 from pointsman.executor.pools import candidates, pools
 from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
@@ -37,7 +39,8 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
         for adapter in adapters.values():
             stack.push_async_callback(adapter.close)
         random = Random()
-        engine = build(settings, known, adapters, clock=clock, random=random)
+        ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
+        engine = build(settings, known, adapters, clock=clock, random=random, ledger=ledger)
         servicer = ExecutorServicer(
             engine=engine,
             candidates=tuple(known.values()),
@@ -88,13 +91,18 @@ def build(
     *,
     clock: Clock,
     random: Random,
+    ledger: Ledger | None = None,
 ) -> Execute:
-    """Return the attempt loop of these settings over these adapters, without a server; rehearsals use it as it is."""
+    """Return the attempt loop of these settings over these adapters, without a server; rehearsals use it as it is.
+
+    Without a ledger it has its own, in memory.
+    """
     return Execute(
         pools=pools(settings, known),
         fallback=_fallback(settings.fallback, known),
         credentials=credentials(settings),
-        ledger=MemoryLedger(known.values(), clock=clock, random=random, margin_s=settings.executor.window_margin_s),
+        ledger=ledger
+        or MemoryLedger(known.values(), clock=clock, random=random, margin_s=settings.executor.window_margin_s),
         caller=Caller(
             adapters=adapters,
             prices=load_prices({name: provider.wire for name, provider in settings.providers.items()}),
@@ -110,6 +118,32 @@ def build(
         ),
         clock=clock,
     )
+
+
+@asynccontextmanager
+async def _ledger(
+    settings: Settings, known: Mapping[str, Candidate], *, clock: Clock, random: Random
+) -> AsyncIterator[Ledger | None]:
+    """Yield the ledger that other Executors share, None where the settings name none."""
+    if not settings.ledger.url:
+        yield None
+        return
+    try:
+        from pointsman.executor.ledger import redis  # noqa: PLC0415 - an extra that one Executor alone does not need
+    except ImportError as error:
+        message = "ledger.url is set, which needs the client of Redis; install pointsman[redis], or leave it empty"
+        raise SettingsError(message, path="ledger.url") from error
+    terms = redis.Terms(
+        margin_s=settings.executor.window_margin_s,
+        lease_s=settings.executor.attempt_timeout_s + settings.ledger.lease_margin_s,
+        timeout_s=settings.ledger.timeout_s,
+        replicas=settings.ledger.replicas,
+    )
+    ledger = redis.RedisLedger(
+        known.values(), terms, connect=redis.door(settings.ledger.url), clock=clock, random=random
+    )
+    async with ledger.kept():
+        yield ledger
 
 
 def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fallback | None:

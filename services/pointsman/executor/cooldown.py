@@ -18,9 +18,12 @@ BREAKER_FAILURES = 3
 RAMP_CLOSES_AT = 16
 """Calls at once from which on nothing is held back any more."""
 
-FIRST_WAIT_S = {Outcome.RATE_LIMITED: 1.0, Outcome.DAILY_QUOTA: 900.0, Outcome.OVERLOADED: 2.0}
-LONGEST_WAIT_S = {Outcome.RATE_LIMITED: 60.0, Outcome.DAILY_QUOTA: 3600.0}
+FIRST_WAIT_S = {Outcome.DAILY_QUOTA: 900.0, Outcome.OVERLOADED: 2.0}
+LONGEST_WAIT_S = {Outcome.DAILY_QUOTA: 3600.0}
 """First and longest wait in seconds where nothing better is known, doubled from one to the other; else 1 s and 30 s."""
+
+RATE_LIMITED_WAITS_S = (5.0, 60.0, 600.0, 1_800.0, 3_600.0)
+"""Waits after rate limits in a row. Every minute's limit lets somebody in within a minute; after that it is a day's."""
 
 
 class State(StrEnum):
@@ -38,6 +41,8 @@ def wait_s(outcome: Outcome, streak: int, spread: float) -> float:
 
     `spread` from 0 to 1 lengthens the wait by up to a quarter, so that replicas do not come back together.
     """
+    if outcome is Outcome.RATE_LIMITED:
+        return RATE_LIMITED_WAITS_S[min(max(streak, 1), len(RATE_LIMITED_WAITS_S)) - 1] * (1 + spread / 4)
     first, longest = FIRST_WAIT_S.get(outcome, 1.0), LONGEST_WAIT_S.get(outcome, 30.0)
     return float(min(longest, first * 2 ** min(max(streak - 1, 0), 16)) * (1 + spread / 4))
 

@@ -10,7 +10,7 @@ from pointsman.domain.prompt import Request
 from pointsman.executor.quota import Estimate
 
 BYTES_PER_TOKEN = 3.0
-"""First guess: a safe lower end for English (4.3) and Korean (3.3) alike (ollama.md 11)."""
+"""First guess: a safe lower end for English (4.3) and Korean (3.3) alike (Ollama source, 2026-08)."""
 
 IMAGE_TOKENS = 1_600
 """What the largest providers count at most for one image that is scaled to their size."""

@@ -1,7 +1,8 @@
 """The arithmetic of quotas: what fits now, and when it will. Pure: time is a number of seconds, brought along.
 
-A window counts what Pointsman itself has sent, and remembers what the provider last stated; the stricter of the two
-holds. A call occupies its estimate from the moment it leaves, and its real use from the moment it ends.
+A window counts what Pointsman itself has sent, and remembers what the provider last stated. What is stated is true of
+every way of counting, so it holds as long as it lasts; our own count, which fits the strictest way, holds without it. A
+call occupies its estimate from the moment it leaves, and its real use from the moment it ends.
 """
 
 import math
@@ -9,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
+from itertools import takewhile
 
 from pointsman.domain.pool import Unit
 
@@ -17,11 +19,20 @@ DAY_S = 86_400.0
 BINS = 60
 """Bins in which the past of a window is kept: a minute forgets second by second, in constant memory."""
 
+TELLING = 3
+"""Statements in a row that must look alike before it is believed how a provider counts; one against it ends that."""
+
+MOVED_S = 3.0
+"""An end that has moved by more seconds was moved by calls; by less, by the way of the answer."""
+
 FOREVER = math.inf
 """An instant that time alone does not bring."""
 
 ARRIVING = frozenset({Unit.REQUESTS, Unit.INPUT_TOKENS})
 """What providers count when a call arrives; the rest is known when it ends."""
+
+NEVER = -1
+"""A count of signs that one sign has ended."""
 
 UNSEEN_KEPT = 1024
 """Calls that are told apart while no answer states the window anew."""
@@ -71,8 +82,7 @@ class Statement:
             return self.limit
         if not self.refills:
             return self.remaining
-        rate = (self.limit - self.remaining) / max(self.full_at - self.seen_at, 1e-3)
-        return min(self.limit, self.remaining + math.floor(rate * max(0.0, now - self.seen_at)))
+        return min(self.limit, self.remaining + math.floor(self._rate * max(0.0, now - self.seen_at)))
 
     def ready_at(self, wanted: int) -> float:
         """Return when at least `wanted` are left, FOREVER when the window never holds as much."""
@@ -82,8 +92,54 @@ class Statement:
             return self.seen_at
         if not self.refills:
             return self.full_at
-        rate = (self.limit - self.remaining) / max(self.full_at - self.seen_at, 1e-3)
-        return min(self.full_at, self.seen_at + (wanted - self.remaining) / rate)
+        return min(self.full_at, self.seen_at + (wanted - self.remaining) / self._rate)
+
+    @property
+    def _rate(self) -> float:
+        return (self.limit - self.remaining) / max(self.full_at - self.seen_at, 1e-3)
+
+
+@dataclass(slots=True)
+class Manner:
+    """How a provider counts, as its statements betray it: each number is of those in favour, NEVER after one against.
+
+    A bucket that refills is full the sooner the less is missing. The end of a sliding window moves with every call,
+    that of a fixed one stands.
+    """
+
+    refilling: int = 0
+    sliding: int = 0
+    anchor: Statement | None = None
+    """The statement from which the end of the window has to move."""
+
+    @property
+    def refills(self) -> bool:
+        """True when what was used comes back all the time."""
+        return self.refilling >= TELLING
+
+    @property
+    def may_refill(self) -> bool:
+        """True until a statement has shown that it does not."""
+        return self.refilling != NEVER
+
+    @property
+    def slides(self) -> bool:
+        """True when every call leaves the window by itself."""
+        return self.sliding >= TELLING and self.refilling == NEVER
+
+    def look(self, statement: Statement) -> None:
+        """Take in one more statement."""
+        if statement.remaining >= statement.limit:
+            return
+        self.refilling = self.refilling + 1 if statement.refills and self.may_refill else NEVER
+        anchor = self.anchor
+        if anchor is None or anchor.full_at <= statement.seen_at:
+            self.anchor = statement
+        elif statement.full_at > anchor.full_at + MOVED_S:
+            self.anchor = statement
+            self.sliding += self.sliding != NEVER
+        elif statement.sent_at > anchor.seen_at + MOVED_S:
+            self.sliding = NEVER
 
 
 @dataclass(slots=True)
@@ -113,12 +169,17 @@ class Window:
     margin_s: float = 0.0
     day_ends_at: float = FOREVER
     statement: Statement | None = None
+    manner: Manner = field(default_factory=Manner)
     held: dict[int, Held] = field(default_factory=dict)
     past: deque[tuple[float, int]] = field(default_factory=deque)
     since_statement: deque[Held] = field(default_factory=deque)
     held_amount: int = 0
     past_amount: int = 0
     unseen_amount: int = 0
+    counts_asked: bool = False
+    """Whether the provider goes on counting the output that was asked for, however little was made."""
+    forgotten_amount: int = 0
+    """What has left `past` since the statement came and had not left the provider's window before."""
 
     @property
     def limit(self) -> int | None:
@@ -137,6 +198,14 @@ class Window:
         if self.statement and self.statement.limit == limit:
             return "stated"
         return "learned" if self.learned == limit else "configured"
+
+    def let_in_before(self, left_at: float) -> int:
+        """Return what it held when a call left that was refused: by this guess, all that it may hold, at least 1.
+
+        In a burst each refusal guesses less than those before, because what was refused counts nothing.
+        """
+        under_way = sum(held.amount for held in self.held.values() if held.since < left_at)
+        return max(1, self.past_amount - self._gone_already(left_at) + under_way)
 
     def renew_day(self, ends_at: float) -> None:
         """Forget the past of a day that is over; the new one ends at `ends_at`."""
@@ -177,8 +246,11 @@ class Window:
         statements of one answer count as one, with the stricter of their numbers.
         """
         before = self.statement
+        self.manner.look(statement)
         if before and statement.sent_at < before.sent_at:
             return
+        self._forget(statement.seen_at)
+        self.forgotten_amount = -self._gone_already(statement.seen_at)
         self.statement = _stricter(before, statement) if before and statement.sent_at == before.sent_at else statement
         if before is None and self.unit is not Unit.OUTPUT_TOKENS:
             for held in self.held.values():
@@ -190,19 +262,13 @@ class Window:
 
     def used(self, now: float) -> int:
         """Return what is occupied by the past of the window and by calls under way."""
-        if self.past and self.day_ends_at == FOREVER:
-            self._forget(now)
+        self._forget(now)
         return self.past_amount + self.held_amount
 
     def remaining(self, now: float) -> int | None:
         """Return what is left, never negative; None when no limit is known."""
         limit = self.limit
-        if limit is None:
-            return None
-        left = limit - self.used(now)
-        if self.statement and now < self.statement.full_at:
-            left = min(left, self.statement.left(now) - self._unseen())
-        return max(0, left)
+        return None if limit is None else max(0, self._left(limit, now))
 
     def ready_at(self, amount: int, now: float) -> float:
         """Return when `amount` fits: `now` when it does, FOREVER when it never will or the end of a call must tell."""
@@ -211,9 +277,26 @@ class Window:
             return now
         if amount > limit:
             return FOREVER
+        if self._left(limit, now) >= amount:
+            return now
         excess = self.used(now) + amount - limit
         own = now if excess <= 0 else self._own_ready_at(excess, now)
-        return max(own, self._stated_ready_at(amount, now)) if self.statement else own
+        if not self.statement:
+            return own
+        stated = self._stated_ready_at(self.statement, amount, own, now)
+        return max(own, stated) if self._is_capped else stated
+
+    def _left(self, limit: int, now: float) -> int:
+        own = limit - self.used(now)
+        if not self.statement:
+            return own
+        stated = self._stated_left(self.statement, own, now)
+        return min(own, stated) if self._is_capped else stated
+
+    @property
+    def _is_capped(self) -> bool:
+        """Return whether settings allow less than the provider, so that our own count holds beside the provider's."""
+        return self.statement is not None and self.ceiling is not None and self.ceiling < self.statement.limit
 
     def _own_ready_at(self, excess: int, now: float) -> float:
         if self.unit is Unit.CONCURRENCY:
@@ -231,11 +314,35 @@ class Window:
             end = max(end, self._bin_end(held.since if self.unit in ARRIVING else now))
             yield end + self.period_s + self.margin_s, held.amount
 
-    def _stated_ready_at(self, amount: int, now: float) -> float:
-        statement = self.statement
-        if not statement or now >= statement.full_at:
-            return now
-        return max(now, min(statement.full_at, statement.ready_at(amount + self._unseen())))
+    def _stated_until(self, statement: Statement) -> float:
+        """Return when all is back that the statement knew of."""
+        return statement.full_at + self.margin_s
+
+    def _stated_left(self, statement: Statement, own: int, now: float) -> int:
+        """Return what is left by the statement, without the calls that it cannot have known of; `own` by our count."""
+        unseen = self._unseen()
+        if now >= self._stated_until(statement):
+            return max(own, statement.limit - unseen)
+        # What leaves our own count has left a sliding window as well, because ours remembers for longer.
+        returned = self.forgotten_amount if self.manner.slides else 0
+        stated = min(statement.limit, statement.remaining + returned) - unseen
+        if not statement.refills or not self.manner.may_refill:
+            return stated
+        refilled = statement.left(now) - unseen
+        return max(stated, refilled if self.manner.refills else min(own, refilled))
+
+    def _stated_ready_at(self, statement: Statement, amount: int, own: float, now: float) -> float:
+        """Return when `amount`, which does not fit now, does so by the statement; `own` is when by our own count."""
+        until, wanted = self._stated_until(statement), amount + self._unseen()
+        # Once all is back, what is missing are calls that no statement knows of; our own count forgets those.
+        at = max(now, until) if wanted <= statement.limit else max(now, until, own)
+        if self.manner.slides and now < until:
+            missing = wanted - statement.remaining - self.forgotten_amount
+            at = min(at, next((end for end, freed in self._leaving(now) if (missing := missing - freed) <= 0), at))
+        if statement.refills and self.manner.may_refill:
+            back = max(now, statement.ready_at(wanted))
+            at = min(at, back if self.manner.refills else max(own, back))
+        return at
 
     def _unseen(self) -> int:
         """Return what the last statement cannot have known: calls that left after the one that brought it."""
@@ -267,9 +374,18 @@ class Window:
                 return
         self.past.appendleft((end, amount))
 
+    def _gone_already(self, now: float) -> int:
+        """Return what is kept only for the margin: no sliding window of the period holds it any more."""
+        ended = now - self.period_s + self.period_s / BINS
+        return sum(amount for _, amount in takewhile(lambda kept: kept[0] <= ended, self.past))
+
     def _forget(self, now: float) -> None:
+        if self.day_ends_at != FOREVER:
+            return
         while self.past and self.past[0][0] + self.period_s + self.margin_s <= now:
-            self.past_amount -= self.past.popleft()[1]
+            amount = self.past.popleft()[1]
+            self.past_amount -= amount
+            self.forgotten_amount += amount
 
 
 def next_midnight(now: datetime, zone: tzinfo) -> datetime:

@@ -262,16 +262,16 @@ def test_ends_are_never_counted_below_zero() -> None:
 @pytest.mark.parametrize(
     "outcome, waits",
     [
-        pytest.param(Outcome.RATE_LIMITED, (1, 2, 4, 32, 60, 60), id="rate-limited"),
+        pytest.param(Outcome.RATE_LIMITED, (5, 60, 600, 3600, 3600, 3600), id="rate-limited"),
         pytest.param(Outcome.OVERLOADED, (2, 4, 8, 30, 30, 30), id="overloaded"),
         pytest.param(Outcome.SERVER_ERROR, (1, 2, 4, 30, 30, 30), id="server-error"),
         pytest.param(Outcome.DAILY_QUOTA, (900, 1800, 3600, 3600, 3600, 3600), id="daily-quota"),
     ],
 )
-def test_waits_double_up_to_their_longest(outcome: Outcome, waits: tuple[float, ...]) -> None:
+def test_waits_grow_up_to_their_longest(outcome: Outcome, waits: tuple[float, ...]) -> None:
     assert tuple(wait_s(outcome, streak, 0.0) for streak in (1, 2, 3, 6, 9, 10_000)) == waits
 
 
 def test_waits_are_spread_by_up_to_a_quarter() -> None:
-    assert wait_s(Outcome.RATE_LIMITED, 1, 1.0) == 1.25
-    assert wait_s(Outcome.RATE_LIMITED, 0, 0.0) == 1.0
+    assert wait_s(Outcome.RATE_LIMITED, 1, 1.0) == 6.25
+    assert wait_s(Outcome.RATE_LIMITED, 0, 0.0) == 5.0

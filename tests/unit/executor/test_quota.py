@@ -87,17 +87,19 @@ def play(window: Window, history: list[tuple[str, int, float]], check: Callable[
 def test_a_window_never_holds_more_than_its_limit(
     unit: Unit, margin_s: float, history: list[tuple[str, int, float]]
 ) -> None:
-    window = minute(unit, margin_s=margin_s)
+    # What is stated here is invented, and allows one more than settings do, so that our own count holds beside it;
+    # test_quota_stated.py has providers that say the truth.
+    window = minute(unit, ceiling=9, margin_s=margin_s)
 
     def check(now: float) -> None:
-        assert window.used(now) <= 10
+        assert window.used(now) <= 9
         assert window.held_amount == sum(held.amount for held in window.held.values())
         assert window.past_amount == sum(amount for _, amount in window.past) >= 0
         assert window.unseen_amount == sum(held.amount for held in window.since_statement) >= 0
 
     provider = play(window, history, check)
 
-    assert provider.most_within(MINUTE_S) <= 10
+    assert provider.most_within(MINUTE_S) <= 9
 
 
 @given(history=histories)

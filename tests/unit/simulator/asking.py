@@ -117,7 +117,7 @@ def header(response: SimResponse, name: str) -> str | None:
 
 
 def example(name: str) -> Json:
-    """Return an example body of providers.md."""
+    """Return an example body of the wire formats."""
     body: Json = json.loads((EXAMPLES / f"{name}.json").read_text())
     return body
 

@@ -1,4 +1,4 @@
-"""What each provider must turn away (providers.md §9.1)."""
+"""What each provider must turn away (provider docs and SDKs, 2026-11)."""
 
 import pytest
 

@@ -3,13 +3,26 @@ from dataclasses import replace
 
 import pytest
 
+from pointsman.domain.pool import Unit
 from pointsman.domain.trail import Outcome
 from pointsman.simulator.exchange import ConnectionLost, ConnectionRefused
 from pointsman.simulator.faults import Fault, ScriptedFault
+from pointsman.simulator.scenario import LimitProfile, ModelProfile
 from pointsman.simulator.scenarios import BUSY_HOUR, INSTANT
 from pointsman.simulator.simulation import Simulation
 from tests.fakes.clock import FakeClock
-from tests.unit.simulator.asking import MODELS, chat, collected, generate, header, label, parsed, whole
+from tests.unit.simulator.asking import (
+    MODELS,
+    chat,
+    collected,
+    generate,
+    header,
+    label,
+    parsed,
+    small,
+    whole,
+    world_of,
+)
 from tests.unit.simulator.conftest import MakeWorld
 
 KINDS = pytest.mark.parametrize("kind", list(MODELS))
@@ -237,3 +250,15 @@ async def test_ollama_may_end_before_it_begins(world: Simulation) -> None:
 
     assert answer["response"] == ""
     assert "logprobs" not in answer
+
+
+async def test_a_provider_that_names_no_limit_leaves_it_out_of_its_refusal(make_world: MakeWorld) -> None:
+    model = ModelProfile(id=MODELS["openai"], limits=(LimitProfile(unit=Unit.REQUESTS, amount=1),))
+    world = make_world(world_of(replace(small("openai", model), names_limit=False, hints_wait=False)))
+    await world.handle(chat("openai"))
+
+    refused = await world.handle(chat("openai"))
+
+    message = parsed(refused)["error"]["message"]
+    assert refused.status == 429
+    assert message == f"Rate limit reached for {model.id} in organization org-simulated."

@@ -4,8 +4,10 @@ import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from pointsman.domain.clock import Clock
@@ -19,16 +21,30 @@ from pointsman.executor.ledger.port import Reservation, Settlement, WindowState
 from pointsman.executor.quota import DAY_S, FOREVER, MINUTE_S, Estimate, Statement, Window, next_midnight
 
 DAY_ZONE = ZoneInfo("America/Los_Angeles")
-"""Gemini's days end at midnight Pacific (providers.md 3.1); for other providers it is as good a guess as any."""
+"""Gemini's days end at midnight Pacific (docs, 2026-11); for other providers it is as good a guess as any."""
 
 LONGEST_COOLDOWN_S = 25 * 3600.0
 """The longest day there is. A provider that asks for more is still probed once in that time."""
 
 CALM_CALLS = 100
-"""Answers at a learned limit of calls at once before it grows by one: a guess that is too high wastes 1 % at most."""
+"""Answers at a guessed limit before it grows: a guess that is too high wastes 1 % at most."""
+
+GUESSABLE = 3
+"""Calls of ours in a minute from which on a refusal that says nothing is taken for our own doing."""
 
 WindowKey = tuple[Unit, float]
 """What is counted, and over how many seconds."""
+
+PER_MINUTE: Final[WindowKey] = (Unit.REQUESTS, MINUTE_S)
+"""What is guessed at where a provider refuses and says nothing."""
+
+
+@dataclass(slots=True)
+class Calm:
+    """Answers at a guessed limit since it was last changed, and by how much it grows next: twice as much each time."""
+
+    answers: int = 0
+    step: int = 1
 
 
 class MemoryLedger:
@@ -46,11 +62,14 @@ class MemoryLedger:
         self._cooldowns: defaultdict[str, Cooldown] = defaultdict(Cooldown)
         self._too_large: dict[str, int] = {}
         self._calm: dict[str, int] = {}
+        self._guesses: dict[str, Calm] = {}
         self._in_flight: Counter[str] = Counter()
         self._open: dict[int, tuple[Reservation, tuple[int, ...]]] = {}
         self._last_left_at = -math.inf
         self._watchers: list[Callable[[str], None]] = []
         for candidate in candidates:
+            if not candidate.local:  # counted before a limit is known, so that a refusal can be understood
+                self._window(candidate.quota_scope, *PER_MINUTE)
             for scope in candidate.scopes:
                 for limit in scope.limits:
                     window = self._window(scope.name, limit.unit, _period_s(limit))
@@ -90,7 +109,12 @@ class MemoryLedger:
         _, rounds = self._open.pop(reservation.id)
         used = used_by(reservation.estimate, settlement)
         for _, window in self._windows_of(candidate):
-            window.settle(reservation.id, used.amount(window.unit), now)
+            amount = used.amount(window.unit)
+            if window.counts_asked and amount:
+                amount = max(amount, reservation.estimate.admitted_tokens)
+            if window.ceiling is None and not settlement.stated and RULES[settlement.outcome].wasted:
+                amount = 0  # counted to guess a limit, and what is refused is not part of it
+            window.settle(reservation.id, amount, now)
         for cooldown, left_in in zip(self._cooldowns_of(candidate), rounds, strict=True):
             cooldown.end(left_in)
         self._in_flight[candidate.id] -= 1
@@ -214,20 +238,21 @@ class MemoryLedger:
         scope = scope_of(candidate, outcome)
         cooldown = self._cooldowns[scope]
         left_in = rounds[[known.name for known in candidate.scopes].index(scope)]
-        until = self._until(cooldown, settlement, left_in, now)
+        until, is_first = self._until(cooldown, settlement, left_in, now), left_in == cooldown.round
         match RULES[outcome].effect:
             case Effect.CLOSE:
                 for known, round_ in zip(self._cooldowns_of(candidate), rounds, strict=True):
                     known.succeed(round_)
-                self._widen(candidate)
+                self._widen(candidate, now)
             case Effect.COOL | Effect.COOL_DAY:
                 cooldown.cool(until, outcome, left_in)
+                self._guess(reservation, settlement, is_first=is_first)
             case Effect.BREAK:
                 cooldown.fail(until, outcome, left_in, at_once=settlement.retry_after_s is not None)
             case Effect.TAKE_OUT:
                 cooldown.take_out(outcome)
             case Effect.NARROW:
-                if not self._narrow(candidate, settlement):
+                if not self._narrow(candidate, settlement, reservation.left_at):
                     cooldown.cool(until, outcome, left_in)
             case Effect.REMEMBER_SIZE:
                 size = reservation.estimate.admitted_tokens
@@ -235,33 +260,56 @@ class MemoryLedger:
             case Effect.NONE:
                 pass
 
-    def _narrow(self, candidate: Candidate, settlement: Settlement) -> bool:
-        """Allow half as many calls at once, unless the provider said how many. Return False where none was under way.
+    def _guess(self, reservation: Reservation, settlement: Settlement, *, is_first: bool) -> None:
+        """Learn from a refusal that says nothing: the provider counts the output asked for, or so many a minute."""
+        if settlement.outcome is not Outcome.RATE_LIMITED or settlement.stated:
+            return
+        windows = self._windows[reservation.candidate.quota_scope]
+        if any(window.statement for window in windows.values() if window.period_s == MINUTE_S):
+            return
+        tokens = windows.get((Unit.TOKENS, MINUTE_S))
+        if tokens and tokens.ceiling is not None and not tokens.counts_asked:
+            tokens.counts_asked = True
+            return
+        window, guess = windows[PER_MINUTE], windows[PER_MINUTE].let_in_before(reservation.left_at)
+        if guess < GUESSABLE:
+            return
+        # What has just been refused was thought to fit, so the guess was too high by one at least; once a burst.
+        window.learned = guess if window.learned is None else max(1, min(guess, window.learned - is_first))
+        self._guesses[reservation.candidate.quota_scope] = Calm()
 
-        Then others use up what the account may, and only waiting helps.
+    def _narrow(self, candidate: Candidate, settlement: Settlement, left_at: float) -> bool:
+        """Allow no more calls at once than had left before the one that was refused, unless the provider said how many.
+
+        Half of those under way is the least, because calls overtake each other on their way.
+        Return False where none was under way. Then others use up what the account may, and only waiting helps.
         """
         window = self._window(candidate.quota_scope, Unit.CONCURRENCY, FOREVER)
         others = len(window.held)
         if any(stated.unit is Unit.CONCURRENCY for stated in settlement.stated):
             self._calm.pop(candidate.quota_scope, None)
         else:
-            window.learned = max(1, (others + 1) // 2)
+            window.learned = max(1, (others + 1) // 2, window.let_in_before(left_at))
             self._calm[candidate.quota_scope] = 0
         return others > 0
 
-    def _widen(self, candidate: Candidate) -> None:
-        """Allow one more call at once after many answers at a limit that was only guessed."""
+    def _widen(self, candidate: Candidate, now: float) -> None:
+        """Raise limits that were only guessed after many answers at them."""
         scope = candidate.quota_scope
-        if scope not in self._calm:
-            return
-        window = self._window(scope, Unit.CONCURRENCY, FOREVER)
-        learned = window.learned or 1
-        if len(window.held) + 1 < learned:
-            return
-        self._calm[scope] += 1
-        if self._calm[scope] >= CALM_CALLS:
-            self._calm[scope] = 0
-            window.learned = learned + 1
+        if scope in self._calm:
+            at_once = self._window(scope, Unit.CONCURRENCY, FOREVER)
+            learned = at_once.learned or 1
+            self._calm[scope] += len(at_once.held) + 1 >= learned
+            if self._calm[scope] >= CALM_CALLS:
+                self._calm[scope] = 0
+                at_once.learned = learned + 1
+        if scope in self._guesses:
+            window, calm = self._window(scope, *PER_MINUTE), self._guesses[scope]
+            learned = window.learned or 1
+            calm.answers += window.used(now) >= learned
+            if calm.answers >= CALM_CALLS:
+                window.learned = learned + calm.step
+                calm.answers, calm.step = 0, calm.step * 2
 
     def _until(self, cooldown: Cooldown, settlement: Settlement, left_in: int, now: float) -> float:
         outcome = settlement.outcome
