@@ -119,8 +119,16 @@ Ask = Callable[[Request], Awaitable[Sequence[Attempt]]]
 Arm = Callable[[Settings, Simulation, VirtualClock, int], Ask]
 
 
-def run(settings: Settings, scenario: Scenario, traffic: Sequence[Arrival], arm: Arm, *, seed: int) -> Tally:
-    """Return what an arm did with the traffic."""
+def run(
+    settings: Settings,
+    scenario: Scenario,
+    traffic: Sequence[Arrival],
+    arm: Arm,
+    *,
+    seed: int,
+    start: datetime = START,
+) -> Tally:
+    """Return what an arm did with the traffic, which begins at `start`."""
 
     async def hour(clock: VirtualClock) -> Tally:
         simulation = Simulation(scenario, clock=clock, seed=seed)
@@ -129,7 +137,7 @@ def run(settings: Settings, scenario: Scenario, traffic: Sequence[Arrival], arm:
 
         async def serve(arrival: Arrival) -> None:
             await clock.sleep(arrival.at_s)
-            attempts = await ask(_request(arrival))
+            attempts = await ask(request_of(arrival))
             tally.add(attempts, clock.monotonic() - arrival.at_s)
 
         async with asyncio.TaskGroup() as tasks:
@@ -137,7 +145,7 @@ def run(settings: Settings, scenario: Scenario, traffic: Sequence[Arrival], arm:
                 tasks.create_task(serve(arrival))
         return tally
 
-    return run_virtual(hour, start=START)
+    return run_virtual(hour, start=start)
 
 
 def falls_short(after: Figures) -> list[str]:
@@ -153,7 +161,8 @@ def table_of(before: Figures, after: Figures) -> Table:
     return table
 
 
-def _request(arrival: Arrival) -> Request:
+def request_of(arrival: Arrival) -> Request:
+    """Return the request of an arrival, as a caller without a category would send it."""
     sample = arrival.prompt
     parts: tuple[Part, ...] = (Text(text=sample.text),)
     if sample.image:

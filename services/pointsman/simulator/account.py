@@ -46,6 +46,9 @@ class Account:
         self._slots = {
             scope: limit for scope, limits in scopes.items() for limit in limits if limit.unit is Unit.CONCURRENCY
         }
+        self._held_by = {
+            model.id: self._windows["account"] + self._windows[model.limit_scope] for model in profile.models
+        }
         self._in_flight = dict.fromkeys(scopes, 0)
         self.spent_usd = Decimal(0)
 
@@ -64,7 +67,7 @@ class Account:
         for (limit, counted), cost in zip(windows, costs, strict=True):
             wait_s = counted.wait_s(max(cost, 1.0), now)
             if wait_s > 0:
-                if wait_s < float("inf"):  # "too large" leaves the budget whole (providers.md §4.4)
+                if wait_s < float("inf"):  # "too large" leaves the budget whole (provider docs and SDKs, 2026-11)
                     self._charge_refused(windows, now)
                 return _limited(model, limit, counted, cost, wait_s, now)
         for (_, counted), cost in zip(windows, costs, strict=True):
@@ -97,7 +100,7 @@ class Account:
         return self._profile.balance_usd is not None and self.spent_usd >= self._profile.balance_usd
 
     def _windows_of(self, model: ModelProfile) -> list[tuple[LimitProfile, Window]]:
-        return self._windows["account"] + self._windows[model.limit_scope]
+        return self._held_by[model.id]
 
     def _cost(self, limit: LimitProfile, input_tokens: int, requested_tokens: int) -> float:
         match limit.unit:

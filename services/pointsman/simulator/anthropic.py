@@ -141,7 +141,7 @@ class Anthropic:
             ]
         if (
             answered and stamp.id[0] in "0123"
-        ):  # a trap that the real one sets: a wait on a success (providers.md §1, fact 1)
+        ):  # a trap that the real one sets: a wait on a success (provider docs and SDKs, 2026-11)
             stated.append(("retry-after", "12"))
         return tuple(stated)
 

@@ -28,7 +28,7 @@ class DeepSeek(OpenAI):
     roles = frozenset({"system", "user", "assistant", "tool"})
 
     def output_bound(self, body: Json) -> int | None:
-        """Return `max_tokens`; the other name is ignored without a word (providers.md §7.1)."""
+        """Return `max_tokens`; the other name is ignored without a word (provider docs and SDKs, 2026-11)."""
         return positive(body, "max_tokens")
 
     def effort(self, body: Json) -> str:

@@ -159,7 +159,7 @@ def _part(part: Any) -> tuple[str, bool]:  # noqa: ANN401 - unread JSON
 
 
 def _check_config(config: Json, model: ModelProfile) -> None:
-    """Turn away what the newest models refuse; temperature and its kin are ignored (providers.md §6.1)."""
+    """Turn away what the newest models refuse; temperature and its kin are ignored (docs, 2026-11)."""
     thinking = config.get("thinkingConfig") or {}
     if str(thinking.get("thinkingLevel") or "").lower() == "minimal":
         raise invalid(f"Thinking level MINIMAL is not supported for {model.id}.")
@@ -244,7 +244,7 @@ def _details(problem: Problem) -> list[Json]:
         {"@type": _RPC + "Help", "links": []},
     ]
     if problem.wait_s is not None:
-        # A day's end comes with a short wait too, which misleads whoever reads it first (providers.md §1, fact 5).
+        # A day's end comes with a short wait too, which misleads whoever reads it first (docs, 2026-11).
         wait_s = 18 if problem.outcome is Outcome.DAILY_QUOTA else max(1, int(problem.wait_s))
         details.append({"@type": _RPC + "RetryInfo", "retryDelay": f"{wait_s}s"})
     return details

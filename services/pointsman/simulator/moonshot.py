@@ -82,7 +82,7 @@ class Moonshot(OpenAI):
         return status, (), orjson.dumps({"error": {"type": type_, "message": message}})
 
     def headers(self, gauges: Sequence[Gauge], stamp: Stamp, *, answered: bool) -> Headers:  # noqa: ARG002 - the port's
-        """Return the trace id; quota headers were never seen in traffic (providers.md §2)."""
+        """Return the trace id; quota headers were never seen in traffic (provider docs and SDKs, 2026-11)."""
         return (("msh-request-id", stamp.id),)
 
 

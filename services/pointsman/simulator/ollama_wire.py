@@ -1,4 +1,4 @@
-"""Ollama's API on the wire: how requests are read, how answers, pages and errors look (reference/ollama.md §4-8)."""
+"""Ollama's API on the wire: how requests are read, how answers, pages and errors look (Ollama source, 2026-08)."""
 
 import hashlib
 import re
@@ -44,7 +44,7 @@ class Job:
 
     @property
     def asks_for_a_label(self) -> bool:
-        """True for the classification prompt: raw, one token, with its log-probabilities (reference/ollama.md §2)."""
+        """True for the classification prompt: raw, one token, with its log-probabilities (Ollama source, 2026-08)."""
         return self.is_raw and self.max_tokens == 1 and self.top_logprobs is not None
 
 
@@ -94,7 +94,7 @@ def read_job(body: Json, pulled: Sequence[LocalModelProfile], *, is_chat: bool) 
         raise invalid("top_logprobs must be between 0 and 20")
     if body.get("think") is True:
         raise invalid(f'"{model.id}" does not support thinking')
-    bound = options.get("num_predict") or -1  # zero is dropped on the way (reference/ollama.md §1, fact 10)
+    bound = options.get("num_predict") or -1  # zero is dropped on the way (Ollama source, 2026-08)
     return Job(
         model=model,
         is_chat=is_chat,
@@ -251,7 +251,7 @@ def _chat(body: Json) -> tuple[str, str, int]:
 
 
 def _keep_alive_s(given: Any) -> float | None:  # noqa: ANN401 - unread JSON
-    """Return seconds; None is for ever. A string needs a unit, "-1" has none (reference/ollama.md §1, fact 8)."""
+    """Return seconds; None is for ever. A string needs a unit, "-1" has none (Ollama source, 2026-08)."""
     if given is None:
         return _DEFAULT_KEEP_ALIVE_S
     if isinstance(given, int | float):

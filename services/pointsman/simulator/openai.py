@@ -91,7 +91,7 @@ class OpenAI:
         return str(body.get("reasoning_effort") or "")
 
     def check_parameters(self, body: Json, model: ModelProfile) -> None:
-        """Turn away what reasoning models do not take (providers.md §4.1)."""
+        """Turn away what reasoning models do not take (provider docs and SDKs, 2026-11)."""
         if not model.always_reasons:
             return
         if "max_tokens" in body:

@@ -1,4 +1,4 @@
-"""How OpenAI words its errors: status, type, code, and messages that name the limit (providers.md §4.4)."""
+"""How OpenAI words its errors: status, type, code, and messages that name the limit (docs, 2026-11)."""
 
 from pointsman.domain.pool import Unit
 from pointsman.domain.trail import Outcome
@@ -61,10 +61,11 @@ def _counted(problem: Problem) -> str:
 
 
 def _limit_message(problem: Problem) -> str:
-    limit = problem.limit.amount if problem.limit else problem.used
-    numbers = f"Limit {limit}, Used {problem.used}, Requested {problem.requested}."
-    where = f"{problem.model} in organization {ORGANIZATION} on {_limit_name(problem.limit)}"
     hint = "" if problem.wait_s is None else f" Please try again in {duration(problem.wait_s)}."
+    if problem.limit is None:
+        return f"Rate limit reached for {problem.model} in organization {ORGANIZATION}.{hint}"
+    numbers = f"Limit {problem.limit.amount}, Used {problem.used}, Requested {problem.requested}."
+    where = f"{problem.model} in organization {ORGANIZATION} on {_limit_name(problem.limit)}"
     return f"Rate limit reached for {where}: {numbers}{hint}"
 
 

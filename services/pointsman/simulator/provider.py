@@ -188,6 +188,8 @@ class Provider:
     def _refusal(self, problem: Problem, stamp: Stamp, model: ModelProfile | None) -> SimResponse:
         if not self._profile.hints_wait:
             problem = replace(problem, wait_s=None)
+        if not self._profile.names_limit:
+            problem = replace(problem, limit=None)
         status, headers, body = self._dialect.problem(problem, stamp)
         return self._response(status, _JSON + headers, body, stamp, model)
 

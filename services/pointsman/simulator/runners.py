@@ -1,4 +1,4 @@
-"""How the simulated Ollama keeps models in memory: loads, slots, keep-alive, eviction (reference/ollama.md §9)."""
+"""How the simulated Ollama keeps models in memory: loads, slots, keep-alive, eviction (Ollama source, 2026-08)."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -96,7 +96,8 @@ class ProviderProfile:
     """One account at one provider of `kind` (openai, anthropic, gemini, deepseek, moonshot).
 
     `keys` are the good keys; empty accepts any that is not empty. `limits` hold for the whole account. `states_quota`
-    sends the quota headers of dialects that have them, `hints_wait` says how long to wait in refusals.
+    sends the quota headers of dialects that have them, `hints_wait` says how long to wait in refusals, `names_limit`
+    which limit it was (OpenAI and its kin; where it is off, every minute's limit looks the same).
     `counts_refused` lets refused requests use up the request limit, as OpenAI does. `charges_requested_output` counts
     the asked-for output against token limits at admission. `balance_usd` is the prepaid money; None never runs out.
     """
@@ -107,6 +108,7 @@ class ProviderProfile:
     limits: tuple[LimitProfile, ...] = ()
     states_quota: bool = True
     hints_wait: bool = True
+    names_limit: bool = True
     counts_refused: bool = False
     charges_requested_output: bool = False
     balance_usd: Decimal | None = None

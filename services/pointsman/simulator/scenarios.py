@@ -1,6 +1,6 @@
 """The ready-made world: accounts of a low tier in a busy hour, for the models of the reference settings.
 
-Limits and speeds are invented and plausible; prices are those of providers.md §11.
+Limits and speeds are invented and plausible; prices are the providers' of 2026-11-22.
 """
 
 from decimal import Decimal

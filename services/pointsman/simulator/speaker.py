@@ -19,8 +19,7 @@ def speak(ask: Ask, chance: Random) -> Speech:
     """Return an answer within the bound that was asked for; reasoning comes first and counts against it."""
     model = ask.model
     bound = min(ask.max_output_tokens or model.max_output_tokens, _ceiling(model, streamed=ask.streamed))
-    reasoning = round(_spread(model.reasoning_tokens * _EFFORT.get(ask.effort.lower(), 1.0), _OUTPUT_SPREAD, chance))
-    wanted = max(1, round(_spread(model.output_tokens, _OUTPUT_SPREAD, chance)))
+    reasoning, wanted = lengths(model, ask.effort, chance)
     room = bound - reasoning
     if room <= 0:
         return only_reasoning(ask, bound)
@@ -36,6 +35,12 @@ def speak(ask: Ask, chance: Random) -> Speech:
         reasoning_tokens=reasoning,
         is_cut=text != whole,
     )
+
+
+def lengths(model: ModelProfile, effort: str, chance: Random) -> tuple[int, int]:
+    """Return how many tokens the model would reason and how many it would then say, before any bound."""
+    reasoning = round(drawn(model.reasoning_tokens * _EFFORT.get(effort.lower(), 1.0), _OUTPUT_SPREAD, chance))
+    return reasoning, max(1, round(drawn(model.output_tokens, _OUTPUT_SPREAD, chance)))
 
 
 def only_reasoning(ask: Ask, tokens: int) -> Speech:
@@ -59,12 +64,12 @@ def blocked(ask: Ask) -> Speech:
 
 def first_token_s(latency: LatencyProfile, speech: Speech, chance: Random) -> float:
     """Return the seconds until the first visible token; reasoning is done before it."""
-    return _spread(latency.first_token_s, latency.spread, chance) + speech.reasoning_tokens * latency.per_token_s
+    return drawn(latency.first_token_s, latency.spread, chance) + speech.reasoning_tokens * latency.per_token_s
 
 
 def rejection_s(latency: LatencyProfile, chance: Random) -> float:
     """Return the seconds that a refusal takes."""
-    return _spread(latency.rejection_s, latency.spread, chance)
+    return drawn(latency.rejection_s, latency.spread, chance)
 
 
 def _ceiling(model: ModelProfile, *, streamed: bool) -> int:
@@ -73,6 +78,6 @@ def _ceiling(model: ModelProfile, *, streamed: bool) -> int:
     return model.max_plain_output_tokens
 
 
-def _spread(median: float, sigma: float, chance: Random) -> float:
+def drawn(median: float, sigma: float, chance: Random) -> float:
     """Return a log-normal draw; the two middle thirds lie within exp(±sigma) of the median."""
     return median * exp(sigma * chance.gauss(0.0, 1.0)) if median and sigma else median

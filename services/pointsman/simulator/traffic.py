@@ -84,6 +84,12 @@ OFFICE_DAY = TrafficProfile(singles_per_minute=14.0, bursts_per_hour=8.0, by_hou
 
 def arrivals(profile: TrafficProfile, *, seconds: float, chance: Random) -> Iterator[Arrival]:
     """Yield the requests of the first `seconds`, in order of their time."""
+    for at_s in instants(profile, seconds=seconds, chance=chance):
+        yield _arrival(profile, at_s, chance)
+
+
+def instants(profile: TrafficProfile, *, seconds: float, chance: Random) -> Iterator[float]:
+    """Yield when the requests of the first `seconds` come, in order."""
     waiting: list[float] = []
     events = _events(profile, seconds, chance)
     pending = next(events, None)
@@ -93,16 +99,17 @@ def arrivals(profile: TrafficProfile, *, seconds: float, chance: Random) -> Iter
             pending = next(events, None)
         at_s = waiting.pop(0)
         if at_s < seconds:
-            yield _arrival(profile, at_s, chance)
+            yield at_s
 
 
 def _events(profile: TrafficProfile, seconds: float, chance: Random) -> Iterator[tuple[float, bool]]:
     """Yield the instants of singles and bursts (True) by thinning a Poisson stream of the highest rate."""
     singles_per_s, bursts_per_s = profile.singles_per_minute / 60.0, profile.bursts_per_hour / HOUR_S
-    highest = (singles_per_s + bursts_per_s) * max(profile.by_hour)
+    peak = max(profile.by_hour)
+    highest = (singles_per_s + bursts_per_s) * peak
     at_s = 0.0
     while highest > 0 and (at_s := at_s + chance.expovariate(highest)) < seconds:
-        if chance.random() * max(profile.by_hour) < _factor(profile.by_hour, at_s):
+        if chance.random() * peak < _factor(profile.by_hour, at_s):
             yield at_s, chance.random() * (singles_per_s + bursts_per_s) < bursts_per_s
 
 

@@ -75,7 +75,7 @@ class FixedWindow:
 
 
 class PacificDay(FixedWindow):
-    """Counts from midnight to midnight, Pacific time: Gemini's day (providers.md §6.5, 2026-11)."""
+    """Counts from midnight to midnight, Pacific time: Gemini's day (provider docs and SDKs, 2026-11)."""
 
     def __init__(self, amount: float) -> None:
         """Begin with nothing used."""

@@ -4,7 +4,7 @@ import math
 import re
 from random import Random
 
-_ENGLISH_CHARS_A_TOKEN = 4.26  # measured on the Qwen2 vocabulary (reference/ollama.md §11, 2026-11)
+_ENGLISH_CHARS_A_TOKEN = 4.26  # measured on the Qwen2 vocabulary (Ollama source, 2026-08)
 _KOREAN_CHARS_A_TOKEN = 1.51  # as above
 _IMAGE_TOKENS = 1_000
 _TURN_TOKENS = 4
@@ -72,7 +72,7 @@ def compose(model: str, prompt: str, tokens: int, chance: Random) -> str:
     topic = re.sub(r"\s+", " ", prompt).strip()[:_TOPIC_CHARS]
     said = [marker(model), bank[0].format(topic=topic)]
     length = sum(map(count_tokens, said))
-    # Each sentence once before any comes again: some clients take repeated chunks for a loop (providers.md §12).
+    # Each sentence once before any comes again: some clients take repeated chunks for a loop (docs, 2026-11).
     while length < tokens:
         for sentence in chance.sample(bank[1:], len(bank) - 1):
             said.append(sentence)
