@@ -27,7 +27,7 @@ UV_WITH_PIP_SETTINGS = \
 .PHONY: help setup protos fmt check static lint types imports contract test demo run eval train waste bench lock clean always
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Install everything into .venv; does nothing when nothing changed
 	@:
@@ -91,8 +91,28 @@ eval: setup ## Accuracy and calibration of the classifier
 train: setup ## Rebuild the embedded classifier's weights from its corpus, byte for byte
 	@$(PY) -m tests.eval.train $(ARGS)
 
-waste: setup ## Wasted calls in a simulated busy hour, beside sequential fallback
-	@$(PY) -m tests.waste.busy_hour $(ARGS)
+waste: setup ## Wasted calls: every traffic under every limit, and a month beside sequential fallback; some minutes
+	@$(PY) -m tests.waste.report $(ARGS)
+
+# In a virtual environment of its own: what peers need is nothing that Pointsman should be installed with.
+# Without dependencies, because the lock has them all and departs from one bound (requirements/peers.override).
+PEERS := .venv-peers
+PEERS_LOCK := requirements/peers.lock
+.PHONY: waste-peers lock-peers
+waste-peers: setup $(PEERS)/.ready ## Wasted calls on the wire in real time, beside LiteLLM; six minutes, ARGS=--quick: one
+	@$(PY) -m tests.waste.peers $(ARGS)
+
+$(PEERS)/.ready: $(PEERS_LOCK) | $(filter .uv/bin/uv,$(UV))
+	@echo "waste-peers: installing what $(PEERS_LOCK) pins into $(PEERS), hashes checked"
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(PEERS)
+	@$(UV_WITH_PIP_SETTINGS) pip install --quiet --python $(PEERS)/bin/python --no-deps --require-hashes \
+		--compile-bytecode --requirement $(PEERS_LOCK)
+	@touch $@
+
+lock-peers: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/peers.lock; ARGS=--upgrade takes the newest peers
+	@echo "lock-peers: $(PEERS_LOCK)"
+	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(subst make lock,make lock-peers,$(LOCK_FLAGS)) $(ARGS) \
+		--output-file $(PEERS_LOCK) --override requirements/peers.override requirements/peers.in
 
 bench: setup ## What Pointsman itself adds to a call
 	@$(PY) -m tests.bench.route $(ARGS)
@@ -108,7 +128,7 @@ LOCK_FLAGS = --universal --python-version 3.11 --generate-hashes --no-emit-index
 	--custom-compile-command "make lock"
 
 clean: ## Remove everything that make made, .venv too
-	@rm -rf .venv .uv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-peers .uv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find services clients tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp holds the folder it was made in: a .venv that was copied along with its tree would run the old tree's code.
