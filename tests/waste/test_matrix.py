@@ -100,7 +100,8 @@ async def test_the_wire_in_real_time_and_the_virtual_clock_agree() -> None:
         assert there.answered == here.answered == there.requests
         assert there.unproductive == here.unproductive == 0
         assert there.wasted <= here.wasted + 1
-        assert there.preferred == pytest.approx(here.preferred, abs=4)
+        # A window more or less: where in one of the provider's windows the real run begins is chance.
+        assert there.preferred == pytest.approx(here.preferred, abs=7)
 
 
 def test_the_oracle_serves_no_more_than_the_limit() -> None:
