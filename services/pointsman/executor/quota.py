@@ -13,26 +13,15 @@ from datetime import datetime, time, timedelta, tzinfo
 from itertools import takewhile
 
 from pointsman.domain.pool import Unit
+from pointsman.executor.statement import FOREVER, Manner, Statement, stricter
 
 MINUTE_S = 60.0
 DAY_S = 86_400.0
 BINS = 60
 """Bins in which the past of a window is kept: a minute forgets second by second, in constant memory."""
 
-TELLING = 3
-"""Statements in a row that must look alike before it is believed how a provider counts; one against it ends that."""
-
-MOVED_S = 3.0
-"""An end that has moved by more seconds was moved by calls; by less, by the way of the answer."""
-
-FOREVER = math.inf
-"""An instant that time alone does not bring."""
-
 ARRIVING = frozenset({Unit.REQUESTS, Unit.INPUT_TOKENS})
 """What providers count when a call arrives; the rest is known when it ends."""
-
-NEVER = -1
-"""A count of signs that one sign has ended."""
 
 UNSEEN_KEPT = 1024
 """Calls that are told apart while no answer states the window anew."""
@@ -60,86 +49,6 @@ class Estimate:
                 return self.output_tokens
             case Unit.TOKENS:
                 return self.admitted_tokens
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """What a provider said of a window: `remaining` of `limit`, to the call that left at `sent_at`; full at `full_at`.
-
-    `refills` is True where the window fills continuously (a token bucket), False where it fills at once.
-    """
-
-    limit: int
-    remaining: int
-    sent_at: float
-    seen_at: float
-    full_at: float
-    refills: bool
-
-    def left(self, now: float) -> int:
-        """Return what the provider has left for calls that left after `sent_at`."""
-        if now >= self.full_at:
-            return self.limit
-        if not self.refills:
-            return self.remaining
-        return min(self.limit, self.remaining + math.floor(self._rate * max(0.0, now - self.seen_at)))
-
-    def ready_at(self, wanted: int) -> float:
-        """Return when at least `wanted` are left, FOREVER when the window never holds as much."""
-        if wanted > self.limit:
-            return FOREVER
-        if wanted <= self.remaining:
-            return self.seen_at
-        if not self.refills:
-            return self.full_at
-        return min(self.full_at, self.seen_at + (wanted - self.remaining) / self._rate)
-
-    @property
-    def _rate(self) -> float:
-        return (self.limit - self.remaining) / max(self.full_at - self.seen_at, 1e-3)
-
-
-@dataclass(slots=True)
-class Manner:
-    """How a provider counts, as its statements betray it: each number is of those in favour, NEVER after one against.
-
-    A bucket that refills is full the sooner the less is missing. The end of a sliding window moves with every call,
-    that of a fixed one stands.
-    """
-
-    refilling: int = 0
-    sliding: int = 0
-    anchor: Statement | None = None
-    """The statement from which the end of the window has to move."""
-
-    @property
-    def refills(self) -> bool:
-        """True when what was used comes back all the time."""
-        return self.refilling >= TELLING
-
-    @property
-    def may_refill(self) -> bool:
-        """True until a statement has shown that it does not."""
-        return self.refilling != NEVER
-
-    @property
-    def slides(self) -> bool:
-        """True when every call leaves the window by itself."""
-        return self.sliding >= TELLING and self.refilling == NEVER
-
-    def look(self, statement: Statement) -> None:
-        """Take in one more statement."""
-        if statement.remaining >= statement.limit:
-            return
-        self.refilling = self.refilling + 1 if statement.refills and self.may_refill else NEVER
-        anchor = self.anchor
-        if anchor is None or anchor.full_at <= statement.seen_at:
-            self.anchor = statement
-        elif statement.full_at > anchor.full_at + MOVED_S:
-            self.anchor = statement
-            self.sliding += self.sliding != NEVER
-        elif statement.sent_at > anchor.seen_at + MOVED_S:
-            self.sliding = NEVER
 
 
 @dataclass(slots=True)
@@ -251,7 +160,7 @@ class Window:
             return
         self._forget(statement.seen_at)
         self.forgotten_amount = -self._gone_already(statement.seen_at)
-        self.statement = _stricter(before, statement) if before and statement.sent_at == before.sent_at else statement
+        self.statement = stricter(before, statement) if before and statement.sent_at == before.sent_at else statement
         if before is None and self.unit is not Unit.OUTPUT_TOKENS:
             for held in self.held.values():
                 self._note(held)
@@ -391,15 +300,3 @@ class Window:
 def next_midnight(now: datetime, zone: tzinfo) -> datetime:
     """Return when the day of `zone` that holds `now` ends."""
     return datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(), tzinfo=zone)
-
-
-def _stricter(one: Statement, other: Statement) -> Statement:
-    """Return the stricter of what one answer said twice, as OpenAI does of an account and of a project (4.5)."""
-    return Statement(
-        limit=min(one.limit, other.limit),
-        remaining=min(one.remaining, other.remaining),
-        sent_at=other.sent_at,
-        seen_at=other.seen_at,
-        full_at=max(one.full_at, other.full_at),
-        refills=one.refills and other.refills,
-    )

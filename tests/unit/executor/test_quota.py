@@ -11,16 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pointsman.domain.pool import Unit
-from pointsman.executor.quota import (
-    BINS,
-    FOREVER,
-    MINUTE_S,
-    UNSEEN_KEPT,
-    Estimate,
-    Statement,
-    Window,
-    next_midnight,
-)
+from pointsman.executor.quota import BINS, MINUTE_S, UNSEEN_KEPT, Estimate, Window, next_midnight
+from pointsman.executor.statement import FOREVER, Statement
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
 COUNTED = [Unit.REQUESTS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.TOKENS]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pointsman.domain.pool import Unit
 from pointsman.executor.adapters.quota_headers import openai_quota
-from pointsman.executor.quota import MINUTE_S, NEVER, Manner, Statement, Window
+from pointsman.executor.quota import MINUTE_S, Window
+from pointsman.executor.statement import NEVER, Manner, Statement
 from pointsman.simulator.openai_errors import duration
 from pointsman.simulator.scenario import Algorithm, LimitProfile
 from pointsman.simulator.windows import Window as Limiter

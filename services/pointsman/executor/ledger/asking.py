@@ -17,7 +17,8 @@ from pointsman.executor.ledger.lessons import scope_of, stated_period_s, used_by
 from pointsman.executor.ledger.link import pack, pack_part
 from pointsman.executor.ledger.memory import LONGEST_COOLDOWN_S, PER_MINUTE, WindowKey
 from pointsman.executor.ledger.port import Settlement
-from pointsman.executor.quota import FOREVER, MINUTE_S, Estimate
+from pointsman.executor.quota import MINUTE_S, Estimate
+from pointsman.executor.statement import FOREVER
 
 PREFIX = "pointsman:{ledger}:"
 """Of every key. The braces keep all keys in one slot of a Redis Cluster, as a script must have them."""

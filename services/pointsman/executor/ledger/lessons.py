@@ -8,7 +8,8 @@ from pointsman.domain.trail import Outcome, Skip
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.attempt import RULES
 from pointsman.executor.ledger.port import Settlement
-from pointsman.executor.quota import DAY_S, FOREVER, MINUTE_S, Estimate
+from pointsman.executor.quota import DAY_S, MINUTE_S, Estimate
+from pointsman.executor.statement import FOREVER
 
 LONG_RESET_S = 2 * MINUTE_S
 """A window that takes longer than this to fill is the day's, where the provider does not say which one it speaks of."""

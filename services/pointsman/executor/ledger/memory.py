@@ -18,7 +18,8 @@ from pointsman.executor.attempt import RULES, Effect
 from pointsman.executor.cooldown import Cooldown, State, wait_s
 from pointsman.executor.ledger.lessons import how_to_run, longer, scope_of, stated_period_s, used_by
 from pointsman.executor.ledger.port import Reservation, Settlement, WindowState
-from pointsman.executor.quota import DAY_S, FOREVER, MINUTE_S, Estimate, Statement, Window, next_midnight
+from pointsman.executor.quota import DAY_S, MINUTE_S, Estimate, Window, next_midnight
+from pointsman.executor.statement import FOREVER, Statement
 
 DAY_ZONE = ZoneInfo("America/Los_Angeles")
 """Gemini's days end at midnight Pacific (docs, 2026-11); for other providers it is as good a guess as any."""

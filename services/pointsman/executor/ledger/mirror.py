@@ -9,7 +9,8 @@ from pointsman.domain.pool import Candidate, Unit
 from pointsman.domain.trail import Outcome
 from pointsman.executor.cooldown import Cooldown, State
 from pointsman.executor.ledger.memory import MemoryLedger
-from pointsman.executor.quota import FOREVER, Held, Manner, Statement, Window
+from pointsman.executor.quota import Held, Window
+from pointsman.executor.statement import FOREVER, Manner, Statement
 
 View = Mapping[str, Any]
 """A scope as `scope.lua` tells it; instants are seconds from the moment of the answer."""

@@ -13,7 +13,8 @@ from pointsman.executor.cooldown import RAMP_CLOSES_AT, Cooldown, State
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.mirror import Mirror
 from pointsman.executor.ledger.port import Reservation, Settlement
-from pointsman.executor.quota import FOREVER, Estimate, Held, Window
+from pointsman.executor.quota import Estimate, Held, Window
+from pointsman.executor.statement import FOREVER
 
 ELSEWHERE = 0
 """Stands for all calls that are under way in other replicas; reservations count from 1."""
