@@ -48,3 +48,27 @@ RouterAddress = Annotated[
 ExecutorAddress = Annotated[
     str, typer.Option("--address", envvar="POINTSMAN_EXECUTOR", metavar="HOST:PORT", help="Where the Executor listens.")
 ]
+TrafficFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--traffic",
+        metavar="FILE",
+        help='Rehearse recorded requests: JSON lines of "at", "category", "input_tokens", "output_tokens".',
+    ),
+]
+Rps = Annotated[
+    float | None,
+    typer.Option("--rps", metavar="N", help="Rehearse invented requests: so many a second in the mean. Usually 1."),
+]
+Mix = Annotated[
+    str, typer.Option("--mix", metavar="SHARES", help="What they ask, such as quick=50,coding=30,reasoning=20.")
+]
+Days = Annotated[
+    int | None,
+    typer.Option(
+        "--days", metavar="N", min=1, max=366, help="Rehearse so many days. Usually 1, or as long as the record."
+    ),
+]
+Picture = Annotated[
+    Path | None, typer.Option("--picture", metavar="FILE", help="Draw the rehearsed day into this file, as SVG.")
+]

@@ -18,14 +18,19 @@ from pointsman.cli.arguments import (
     TIMEOUT_S,
     Category,
     Config,
+    Days,
     ExecutorAddress,
     Images,
     Json,
     LocalOnly,
     MaxOutputTokens,
+    Mix,
+    Picture,
     RouterAddress,
+    Rps,
     Text,
     Timeout,
+    TrafficFile,
 )
 from pointsman.cli.invocation import NAME, program
 
@@ -299,12 +304,13 @@ def check_config(
 
 @app.command(
     **_shown(
-        "Play the providers on this machine, invented answers.",
+        "Play the providers here, or rehearse days of traffic.",
         "pointsman simulate",
         "pointsman simulate --scenario calm --seed 7",
+        "pointsman simulate --config my.toml --days 7 --rps 0.5 --picture day.svg",
     )
 )
-def simulate(
+def simulate(  # noqa: PLR0913 - one argument an option, as typer wants them
     *,
     port: Annotated[
         int,
@@ -323,12 +329,29 @@ def simulate(
             "--scenario", help="busy-hour: low limits, all in use; calm: no limits; instant: calm, and at once."
         ),
     ] = "busy-hour",
+    traffic: TrafficFile = None,
+    rps: Rps = None,
+    mix: Mix = "",
+    days: Days = None,
+    picture: Picture = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Play the providers and Ollama on this machine, to rehearse against. Every answer is invented, and says so."""
+    """Play the providers and Ollama on this machine, to rehearse against. Every answer is invented, and says so.
+
+    With --days, --rps, --mix, --traffic or --picture nothing is served: your own pools and limits go through that
+    traffic on a clock that jumps, and you read who would answer, which limits bind, what is wasted and what it costs.
+    """
+    from pointsman.cli.failure import Misuse
+    from pointsman.cli.rehearse import Wanted, rehearse
     from pointsman.cli.simulate import simulate as play
 
+    wanted = Wanted(traffic=traffic, rps=rps, mix=mix, days=days, picture=picture, seed=seed)
+    if wanted.is_wanted:
+        if (port, scenario) != (SIMULATOR_PORT, "busy-hour"):
+            raise Misuse("--port and --scenario are for serving; a rehearsal goes by your settings, leave them out")
+        rehearse(config, wanted, as_json=as_json)
+        return
     play(config, port=port, seed=seed, scenario=scenario, as_json=as_json)
 
 

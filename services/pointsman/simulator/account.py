@@ -49,6 +49,7 @@ class Account:
         self._held_by = {
             model.id: self._windows["account"] + self._windows[model.limit_scope] for model in profile.models
         }
+        self._scopes_of = {model.id: ("account", model.limit_scope) for model in profile.models}
         self._in_flight = dict.fromkeys(scopes, 0)
         self.spent_usd = Decimal(0)
 
@@ -58,7 +59,7 @@ class Account:
         """Let a request in and charge it, or say why not. `requested_tokens` is the bound of the output asked for."""
         if self.balance_is_spent:
             return Problem(Outcome.BILLING, model=model.id)
-        for scope in ("account", model.limit_scope):
+        for scope in self._scopes_of[model.id]:
             slots = self._slots.get(scope)
             if slots and self._in_flight[scope] >= slots.amount:
                 return Problem(Outcome.CONCURRENCY_LIMITED, model=model.id, limit=slots)
@@ -73,14 +74,14 @@ class Account:
         for (_, counted), cost in zip(windows, costs, strict=True):
             if cost:
                 counted.take(cost, now)
-        for scope in ("account", model.limit_scope):
+        for scope in self._scopes_of[model.id]:
             self._in_flight[scope] += 1
         return Admission(model=model, input_tokens=input_tokens)
 
     def settle(self, admission: Admission, *, output_tokens: int, now: float) -> None:
         """End a request: free its slot, charge the output that was really made, and take the money."""
         model = admission.model
-        for scope in ("account", model.limit_scope):
+        for scope in self._scopes_of[model.id]:
             self._in_flight[scope] -= 1
         for limit, counted in self._windows_of(model):
             if limit.unit is Unit.OUTPUT_TOKENS and output_tokens:
@@ -103,15 +104,14 @@ class Account:
         return self._held_by[model.id]
 
     def _cost(self, limit: LimitProfile, input_tokens: int, requested_tokens: int) -> float:
-        match limit.unit:
-            case Unit.REQUESTS:
-                return 1.0
-            case Unit.INPUT_TOKENS:
-                return float(input_tokens)
-            case Unit.TOKENS:
-                return float(input_tokens + (requested_tokens if self._profile.charges_requested_output else 0))
-            case _:
-                return 0.0  # output is charged when it has been made; at admission one token must be left
+        unit = limit.unit
+        if unit is Unit.REQUESTS:
+            return 1.0
+        if unit is Unit.INPUT_TOKENS:
+            return float(input_tokens)
+        if unit is Unit.TOKENS:
+            return float(input_tokens + (requested_tokens if self._profile.charges_requested_output else 0))
+        return 0.0  # output is charged when it has been made; at admission one token must be left
 
     def _charge_refused(self, windows: list[tuple[LimitProfile, Window]], now: float) -> None:
         """Let a refused request use up one of the requests left, where the provider counts those too.
