@@ -92,6 +92,7 @@ def picture(tally: Tally) -> str:
     cost = dollars(tally.cost_usd_a_month)
     sheet.say(f"{cost} a month · {tally.wasted:,} calls wasted · {tally.lost:,} requests lost")
     sheet.say("Providers are simulated; pools, limits and prices are yours.", "quiet")
+    sheet.say("Hours are UTC.", "quiet")
     _who_answers(sheet, tally)
     _where_limits_bind(sheet, tally)
     _what_it_costs(sheet, tally)
