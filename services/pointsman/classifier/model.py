@@ -77,7 +77,6 @@ class Model:
         """Open no connection yet."""
         self._name = settings.model
         self._url = settings.url
-        self._preload_timeout_s = settings.preload_timeout_s
         self._asking = _client(settings, read_s=settings.timeout_s, connections=settings.concurrency)
         self._loading = _client(settings, read_s=settings.preload_timeout_s, connections=settings.concurrency)
         self._looking = _client(settings, read_s=_LOOK_S, connections=1)

@@ -62,11 +62,6 @@ def _is_allowed(char: str) -> bool:
     return not is_control and char not in _NO_XML and not "\ud800" <= char <= "\udfff"
 
 
-def _attribute(key: str) -> str:
-    """Return stroke-width for stroke_width, and class for class_."""
-    return key.rstrip("_").replace("_", "-")
-
-
 def _through(points: Sequence[Point]) -> str:
     return " ".join(f"{_written(x)},{_written(y)}" for x, y in points)
 

@@ -19,11 +19,6 @@ def model(provider_kind: str, model_id: str) -> Model | None:
     return _models().get((provider_kind, model_id))
 
 
-def as_of() -> str:
-    """Return the date of the table, as YYYY-MM-DD."""
-    return str(_document()["as_of"])
-
-
 @cache
 def _document() -> dict[str, Any]:
     document: dict[str, Any] = orjson.loads(_TABLE.read_bytes())

@@ -26,25 +26,17 @@ GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
 GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
 GEN_AI_REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
-GEN_AI_REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
-GEN_AI_REQUEST_STREAM: Final = "gen_ai.request.stream"
 GEN_AI_RESPONSE_ID: Final = "gen_ai.response.id"
 GEN_AI_RESPONSE_MODEL: Final = "gen_ai.response.model"
 GEN_AI_RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
-GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
-GEN_AI_CONVERSATION_ID: Final = "gen_ai.conversation.id"
 GEN_AI_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
-GEN_AI_USAGE_CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
-GEN_AI_USAGE_CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
-GEN_AI_USAGE_REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 
 OPERATION_CHAT: Final = "chat"
 OPERATION_TEXT_COMPLETION: Final = "text_completion"
 
 # Our own spans.
 SPAN_CLASSIFY: Final = "pointsman.classify"
-SPAN_PLAN: Final = "pointsman.plan"
 
 # Our own attributes.
 REASON: Final = "pointsman.reason"
@@ -60,11 +52,8 @@ CANDIDATE: Final = "pointsman.candidate"
 OUTCOME: Final = "pointsman.outcome"
 WASTED: Final = "pointsman.wasted"
 FALLBACK: Final = "pointsman.fallback"
-LOCAL: Final = "pointsman.local"
 SIMULATED: Final = "pointsman.simulated"
 ATTEMPTS: Final = "pointsman.attempts"
-SKIPS: Final = "pointsman.skips"
-COST_USD: Final = "pointsman.cost_usd"
 DEGRADED: Final = "pointsman.degraded"
 
 # Ollama's own timings of one call, in seconds. What the parts leave of the total was spent waiting for a slot.

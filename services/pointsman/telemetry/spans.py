@@ -79,10 +79,6 @@ class Span:
         if value is not None and self._span.is_recording():
             self._span.set_attribute(name, value)
 
-    def rename(self, name: str) -> None:
-        """Change the name, for spans whose subject is known late."""
-        self._span.update_name(name)
-
     def fail(self, error_type: str) -> None:
         """Mark the span as failed.
 

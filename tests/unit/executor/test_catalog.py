@@ -4,7 +4,7 @@ from importlib.resources import files
 import pytest
 
 from pointsman.domain.pool import Model
-from pointsman.executor import catalog
+from pointsman.executor import catalog, prices
 
 ROWS = json.loads((files("pointsman.executor") / "models.json").read_text(encoding="utf-8"))["models"]
 POOL_NAMES = {
@@ -79,7 +79,7 @@ def test_the_local_model_is_known_with_the_context_that_is_asked_for_by_default(
 
 
 def test_the_table_is_dated() -> None:
-    assert catalog.as_of() == "2026-11-22"
+    assert prices.load({}).version == "2026-11-22"
 
 
 def test_every_price_tier_names_its_threshold_as_a_number() -> None:
