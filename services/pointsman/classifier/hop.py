@@ -20,8 +20,6 @@ from pointsman.domain.verdict import ModelHop
 from pointsman.telemetry import names
 from pointsman.telemetry.spans import Span, SpanKind, span
 
-_log = structlog.get_logger()
-
 _WARM_UP_TEXTS = (
     "What is the capital of France?",
     "이 문장을 더 공손하게 고쳐줘: 자료 보내.",
@@ -225,7 +223,7 @@ class Hop:
         if state is self._state:
             return
         self._state = state
-        level = _log.info if state is HopState.READY else _log.warning
+        level = structlog.get_logger().info if state is HopState.READY else structlog.get_logger().warning
         level(names.EVENT_MODEL_HOP_CHANGED, state=state.value, detail=detail, model=self._settings.model)
 
 

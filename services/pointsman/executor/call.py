@@ -17,8 +17,6 @@ from pointsman.executor.prices import PriceTable
 from pointsman.telemetry import names
 from pointsman.telemetry.spans import Span, SpanKind, span
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -75,6 +73,7 @@ class Caller:
             return Reply(outcome=Outcome.TIMED_OUT, detail=f"no answer within {call.timeout_s:.2f} s")
         except Exception as error:
             # A bug of an adapter must not lose the request: it is named, logged once, and the next candidate serves.
+            log = structlog.get_logger()
             log.exception(names.EVENT_ADAPTER_BROKEN, candidate=candidate.id, error_type=type(error).__name__)
             return Reply(outcome=Outcome.SERVER_ERROR, detail=f"the adapter failed with {type(error).__name__}")
         if reply.answer is None and reply.outcome in {Outcome.ANSWERED, Outcome.CONTENT_BLOCKED}:

@@ -28,8 +28,6 @@ REMOTE_EVERY_S = {
 
 PROBE_TIMEOUT_S = 5.0
 
-log = structlog.get_logger(__name__)
-
 
 async def look_after(
     candidates: Iterable[Candidate],
@@ -54,10 +52,10 @@ async def _look_after_local(candidate: Candidate, adapter: Adapter, ledger: Ledg
         was_out = ledger.is_out(candidate)
         if outcome is Outcome.ANSWERED and was_out:
             ledger.revive(candidate)
-            log.info(names.EVENT_CANDIDATE_REVIVED, candidate=candidate.id)
+            structlog.get_logger().info(names.EVENT_CANDIDATE_REVIVED, candidate=candidate.id)
         elif outcome in GONE and outcome is not was_out:
             ledger.take_out(candidate, outcome)
-            log.warning(names.EVENT_CANDIDATE_OUT, candidate=candidate.id, outcome=outcome)
+            structlog.get_logger().warning(names.EVENT_CANDIDATE_OUT, candidate=candidate.id, outcome=outcome)
         await clock.sleep(LOCAL_EVERY_S)
 
 
@@ -68,7 +66,7 @@ async def _look_after_remote(candidate: Candidate, adapter: Adapter, ledger: Led
         # Only one that was out before the sleep is probed: each outage lasts as long as its kind asks for.
         if cause and ledger.is_out(candidate) is cause and await _probe(candidate, adapter) is Outcome.ANSWERED:
             ledger.revive(candidate)
-            log.info(names.EVENT_CANDIDATE_REVIVED, candidate=candidate.id)
+            structlog.get_logger().info(names.EVENT_CANDIDATE_REVIVED, candidate=candidate.id)
 
 
 async def _probe(candidate: Candidate, adapter: Adapter) -> Outcome:

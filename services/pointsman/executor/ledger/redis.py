@@ -49,8 +49,6 @@ DENIED = {
     "quota": SkipReason.OUT_OF_QUOTA,
 }
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(slots=True, kw_only=True)
 class UnderWay:
@@ -274,14 +272,14 @@ class RedisLedger:
         await asyncio.gather(*sent)
         await self.refresh()
         self._is_told = False
-        log.info(names.EVENT_LEDGER_JOINED, replicas=self._replicas)
+        structlog.get_logger().info(names.EVENT_LEDGER_JOINED, replicas=self._replicas)
 
     def _leave(self, down: LinkDown) -> Share:
         """Go by a share from now on, if that is not so already; return it."""
         self.talk.drop(down)
         if not self._is_told:
             self._is_told = True
-            log.warning(names.EVENT_LEDGER_AWAY, reason=str(down), replicas=self._replicas)
+            structlog.get_logger().warning(names.EVENT_LEDGER_AWAY, reason=str(down), replicas=self._replicas)
         if self._share is None:
             self.name = "redis-away"
             self._share = self._new_share()
