@@ -117,6 +117,9 @@ def _limit(wire: str, limit: Limit) -> LimitProfile:
         return LimitProfile(unit=limit.unit, amount=limit.amount)
     if limit.period.total_seconds() >= DAY_S:  # as the reference settings say of every day
         return LimitProfile(unit=limit.unit, amount=limit.amount, period_s=DAY_S, algorithm=Algorithm.PACIFIC_DAY)
-    algorithm = ALGORITHMS.get(wire, Algorithm.SLIDING_WINDOW)
-    offset_s = GEMINI_OFFSET_S if algorithm is Algorithm.FIXED_WINDOW else 0.0
+    if limit.algorithm:  # who wrote it down knows better
+        algorithm, offset_s = Algorithm(limit.algorithm), limit.offset.total_seconds()
+    else:
+        algorithm = ALGORITHMS.get(wire, Algorithm.SLIDING_WINDOW)
+        offset_s = GEMINI_OFFSET_S if algorithm is Algorithm.FIXED_WINDOW else 0.0
     return LimitProfile(unit=limit.unit, amount=limit.amount, algorithm=algorithm, offset_s=offset_s)

@@ -1,7 +1,8 @@
 """Settings over the simulated world: the reference pools, with the limits of the simulated accounts."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
+from typing import Any
 
 from pointsman.cli.rehearsal import aimed_at
 from pointsman.config import Settings
@@ -59,7 +60,10 @@ def without_limits(settings: Settings) -> Settings:
 
 
 def _quota(limits: tuple[LimitProfile, ...]) -> QuotaSettings:
-    known = {
+    known: dict[str, Any] = {
         QUOTA_KEYS[limit.unit, limit.is_daily and limit.unit is not Unit.CONCURRENCY]: limit.amount for limit in limits
     }
-    return QuotaSettings(**{field.name: known.get(field.name) for field in fields(QuotaSettings)})
+    minutes = [limit for limit in limits if limit.unit is not Unit.CONCURRENCY and not limit.is_daily]
+    if minutes:  # an account counts all its minutes alike
+        known |= {"algorithm": minutes[0].algorithm.value, "offset_s": minutes[0].offset_s % 60}
+    return QuotaSettings(**known)

@@ -114,7 +114,10 @@ class TelemetrySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaSettings:
-    """What a provider allows. None: not known here; what the provider states or what is learned holds alone."""
+    """What a provider allows. None: not known here; what the provider states or what is learned holds alone.
+
+    `algorithm` says how the provider counts minutes, empty when unknown, and `offset_s` where a fixed window begins.
+    """
 
     requests_per_minute: Positive | None = None
     requests_per_day: Positive | None = None
@@ -123,6 +126,8 @@ class QuotaSettings:
     input_tokens_per_minute: Positive | None = None
     output_tokens_per_minute: Positive | None = None
     concurrency: Positive | None = None
+    algorithm: Literal["", "sliding_window", "fixed_window", "token_bucket"] = ""
+    offset_s: Annotated[float, Range(0.0, 60.0)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

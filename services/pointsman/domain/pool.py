@@ -15,13 +15,31 @@ class Unit(StrEnum):
     CONCURRENCY = "concurrency"
 
 
+class Algorithm(StrEnum):
+    """How a provider counts.
+
+    A sliding window holds what was used in the period that ends now. A fixed one begins anew at the end of each period.
+    A token bucket of the size of the limit gives back all the time, in each period as much as the limit.
+    """
+
+    SLIDING_WINDOW = "sliding_window"
+    FIXED_WINDOW = "fixed_window"
+    TOKEN_BUCKET = "token_bucket"  # noqa: S105 - a name of an algorithm, not a secret
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """At most `amount` of `unit` in any `period`; the period is None for concurrency."""
+    """At most `amount` of `unit` in any `period`; the period is None for concurrency.
+
+    `algorithm` is None where nobody said; then we count so that none of them is exceeded, as a sliding window does.
+    `offset` is how long after the full minute of UTC a fixed window begins. A day ends at midnight Pacific in any case.
+    """
 
     unit: Unit
     amount: int
     period: timedelta | None
+    algorithm: Algorithm | None = None
+    offset: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

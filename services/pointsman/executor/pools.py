@@ -7,7 +7,7 @@ from datetime import timedelta
 from pointsman.config.settings import CandidateSettings, ModelSettings, ProviderSettings, QuotaSettings, Settings
 from pointsman.domain.advice import key_advice
 from pointsman.domain.errors import SettingsError
-from pointsman.domain.pool import Candidate, Limit, Model, Policy, Pool, Scope, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Limit, Model, Policy, Pool, Scope, Unit
 from pointsman.executor import catalog
 
 MINUTE = timedelta(minutes=1)
@@ -108,7 +108,13 @@ def _within(model: Model, num_ctx: int) -> Model:
 
 def _limits(quota: QuotaSettings) -> tuple[Limit, ...]:
     return tuple(
-        Limit(unit=unit, amount=amount, period=period)
+        Limit(
+            unit=unit,
+            amount=amount,
+            period=period,
+            algorithm=Algorithm(quota.algorithm) if quota.algorithm and period == MINUTE else None,
+            offset=timedelta(seconds=quota.offset_s),
+        )
         for key, (unit, period) in LIMITS.items()
         if (amount := getattr(quota, key)) is not None
     )

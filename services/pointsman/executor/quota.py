@@ -13,12 +13,13 @@ from datetime import datetime, time, timedelta, tzinfo
 from itertools import takewhile
 
 from pointsman.domain.pool import Unit
+from pointsman.executor.bucket import Bucket
 from pointsman.executor.statement import FOREVER, Manner, Statement, stricter
 
 MINUTE_S = 60.0
 DAY_S = 86_400.0
-BINS = 60
-"""Bins in which the past of a window is kept: a minute forgets second by second, in constant memory."""
+BINS = 120
+"""Bins in which the past of a window is kept: a minute forgets by half seconds, in constant memory."""
 
 ARRIVING = frozenset({Unit.REQUESTS, Unit.INPUT_TOKENS})
 """What providers count when a call arrives; the rest is known when it ends."""
@@ -67,7 +68,8 @@ class Window:
     """One limit over one stretch of time.
 
     `ceiling` is what settings allow and `learned` what errors taught, None where unknown. `period_s` is FOREVER for
-    concurrency, which only counts calls under way. A window of a day ends at `day_ends_at`, all others slide.
+    concurrency, which only counts calls under way. A fixed window, such as a day, ends at `ends_at`; with a `bucket` it
+    is one; all others slide.
     `margin_s` is added to the period, because a call reaches the provider later than it left us.
     """
 
@@ -76,7 +78,8 @@ class Window:
     ceiling: int | None = None
     learned: int | None = None
     margin_s: float = 0.0
-    day_ends_at: float = FOREVER
+    ends_at: float = FOREVER
+    bucket: Bucket | None = None
     statement: Statement | None = None
     manner: Manner = field(default_factory=Manner)
     held: dict[int, Held] = field(default_factory=dict)
@@ -85,8 +88,6 @@ class Window:
     held_amount: int = 0
     past_amount: int = 0
     unseen_amount: int = 0
-    counts_asked: bool = False
-    """Whether the provider goes on counting the output that was asked for, however little was made."""
     forgotten_amount: int = 0
     """What has left `past` since the statement came and had not left the provider's window before."""
 
@@ -116,17 +117,26 @@ class Window:
         under_way = sum(held.amount for held in self.held.values() if held.since < left_at)
         return max(1, self.past_amount - self._gone_already(left_at) + under_way)
 
-    def renew_day(self, ends_at: float) -> None:
-        """Forget the past of a day that is over; the new one ends at `ends_at`."""
-        self.past.clear()
-        self.past_amount = 0
-        self.day_ends_at = ends_at
+    def is_over(self, now: float) -> bool:
+        """Return whether a fixed window has ended for sure, or none has begun yet."""
+        return self.ends_at == FOREVER or now >= self.ends_at + self.margin_s
+
+    def renew(self, ends_at: float) -> None:
+        """Forget the past of a fixed window that is over; the new one ends at `ends_at`.
+
+        A call that left just before the end may have arrived after it, and stays.
+        """
+        while self.past and self.past[0][0] <= self.ends_at - self.margin_s:
+            self.past_amount -= self.past.popleft()[1]
+        self.ends_at = ends_at
 
     def hold(self, reservation: int, amount: int, now: float) -> None:
         """Occupy `amount` for a call that leaves now. The caller has asked `ready_at` before."""
         held = Held(since=now, amount=amount)
         self.held[reservation] = held
         self.held_amount += amount
+        if self._pours_at_once:
+            self._pour(amount, now)
         if self.statement and self.unit is not Unit.OUTPUT_TOKENS:
             self._note(held)
 
@@ -139,12 +149,18 @@ class Window:
         self.held_amount -= held.amount
         if held.unseen:
             self.unseen_amount += used - held.amount
-        held.amount, held.ended = used, True
+        before, held.amount, held.ended = held.amount, used, True
+        if self._pours_at_once:
+            self._pour(used - before, now)
         if not used:
             return
         # Output is counted when it was made, so the answer that states a window knows of its own and of no later one.
         if self.unit is Unit.OUTPUT_TOKENS and self.statement and held.since != self.statement.sent_at:
             self._note(Held(since=now, amount=used, ended=True))
+        if self.bucket:
+            if not self._pours_at_once:
+                self._pour(used, now)
+            return
         # Requests and input are counted by providers when a call arrives; generated tokens when it ends.
         self._remember(held.since if self.unit in ARRIVING else now, used)
 
@@ -171,6 +187,8 @@ class Window:
 
     def used(self, now: float) -> int:
         """Return what is occupied by the past of the window and by calls under way."""
+        if self.bucket:
+            return self.bucket.used(now) + (0 if self._pours_at_once else self.held_amount)
         self._forget(now)
         return self.past_amount + self.held_amount
 
@@ -210,8 +228,10 @@ class Window:
     def _own_ready_at(self, excess: int, now: float) -> float:
         if self.unit is Unit.CONCURRENCY:
             return FOREVER
-        if self.day_ends_at != FOREVER:
-            return self.day_ends_at
+        if self.bucket:
+            return self.bucket.freed_at(excess, now)
+        if self.ends_at != FOREVER:
+            return max(now, self.ends_at + self.margin_s)
         return next(at for at, freed in self._leaving(now) if (excess := excess - freed) <= 0)
 
     def _leaving(self, now: float) -> Iterator[tuple[float, int]]:
@@ -253,6 +273,15 @@ class Window:
             at = min(at, back if self.manner.refills else max(own, back))
         return at
 
+    @property
+    def _pours_at_once(self) -> bool:
+        """True for a bucket that is charged at the door, with what was asked for."""
+        return self.bucket is not None and self.unit is not Unit.OUTPUT_TOKENS
+
+    def _pour(self, amount: int, now: float) -> None:
+        if self.bucket:
+            self.bucket.pour(amount, now)
+
     def _unseen(self) -> int:
         """Return what the last statement cannot have known: calls that left after the one that brought it."""
         return self.unseen_amount + (self.held_amount if self.unit is Unit.OUTPUT_TOKENS else 0)
@@ -289,7 +318,7 @@ class Window:
         return sum(amount for _, amount in takewhile(lambda kept: kept[0] <= ended, self.past))
 
     def _forget(self, now: float) -> None:
-        if self.day_ends_at != FOREVER:
+        if self.ends_at != FOREVER:
             return
         while self.past and self.past[0][0] + self.period_s + self.margin_s <= now:
             amount = self.past.popleft()[1]

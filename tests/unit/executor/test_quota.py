@@ -432,7 +432,7 @@ def test_when_calls_since_fill_a_stated_window_it_is_ready_when_full_and_not_nev
         pytest.param("2026-12-31T23:00:00", "2027-01-01T08:00:00", id="the-last-day-of-a-year"),
     ],
 )
-def test_a_day_ends_at_midnight_pacific(now: str, ends: str) -> None:
+def test_a_ends_at_midnight_pacific(now: str, ends: str) -> None:
     here = datetime.fromisoformat(now).replace(tzinfo=UTC)
 
     assert next_midnight(here, PACIFIC) == datetime.fromisoformat(ends).replace(tzinfo=UTC)
@@ -448,22 +448,22 @@ def test_the_end_of_a_day_is_always_ahead_and_within_25_hours(naive: datetime) -
 
 
 def test_a_day_is_forgotten_at_its_end_and_not_before() -> None:
-    window = Window(unit=Unit.REQUESTS, period_s=86_400.0, ceiling=1, day_ends_at=100.0)
+    window = Window(unit=Unit.REQUESTS, period_s=86_400.0, ceiling=1, ends_at=100.0)
     window.hold(1, 1, 0.0)
     window.settle(1, 1, 1.0)
 
     blocked = window.ready_at(1, 99.0)
-    window.renew_day(86_500.0)
+    window.renew(86_500.0)
 
     assert blocked == 100.0
     assert window.ready_at(1, 100.0) == 100.0
 
 
 def test_calls_under_way_when_a_day_ends_still_count() -> None:
-    window = Window(unit=Unit.REQUESTS, period_s=86_400.0, ceiling=2, day_ends_at=100.0)
+    window = Window(unit=Unit.REQUESTS, period_s=86_400.0, ceiling=2, ends_at=100.0)
     window.hold(1, 1, 99.0)
 
-    window.renew_day(86_500.0)
+    window.renew(86_500.0)
     window.settle(1, 1, 101.0)
 
     assert window.used(101.0) == 1
@@ -491,7 +491,7 @@ def test_memory_is_bounded_over_a_hundred_thousand_calls(unit: Unit, stated: boo
 
 
 def test_a_day_remembers_no_more_than_its_bins() -> None:
-    window = Window(unit=Unit.REQUESTS, period_s=86_400.0, ceiling=10**6, day_ends_at=90_000.0)
+    window = Window(unit=Unit.REQUESTS, period_s=86_400.0, ceiling=10**6, ends_at=90_000.0)
 
     for id_ in range(5_000):
         window.hold(id_, 1, id_ * 18.0)

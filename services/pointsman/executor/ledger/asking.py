@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import orjson
 
-from pointsman.domain.pool import Candidate, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Limit, Unit
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.attempt import RULES, Effect
@@ -31,8 +31,8 @@ MOST = 2**53
 Asked = dict[str, object]
 """One question: `op` and what it needs. Instants are seconds of the caller's clock until they are sent as ages."""
 
-Limits = Mapping[str, Mapping[WindowKey, int | None]]
-"""Ceilings by scope and window; None for one that is counted before a limit is known."""
+Limits = Mapping[str, Mapping[WindowKey, Limit | None]]
+"""Limits of the settings by scope and window; None for one that is counted before a limit is known."""
 
 WAITING = frozenset({Effect.COOL, Effect.COOL_DAY, Effect.BREAK, Effect.NARROW})
 """Effects that may keep calls away for a while."""
@@ -58,13 +58,13 @@ def script() -> bytes:
 
 def ceilings(candidates: Iterable[Candidate]) -> Limits:
     """Return the limits of the settings; of two for one window, the stricter."""
-    found: dict[str, dict[WindowKey, int | None]] = {}
+    found: dict[str, dict[WindowKey, Limit | None]] = {}
     for candidate in candidates:
         for scope in candidate.scopes:
             known = found.setdefault(scope.name, {})
             for limit in scope.limits:
                 key = limit.unit, limit.period.total_seconds() if limit.period else FOREVER
-                known[key] = min(limit.amount, known.get(key) or limit.amount)
+                known[key] = min(limit, known.get(key) or limit, key=lambda each: each.amount)
         found[candidate.quota_scope].setdefault(PER_MINUTE, None)
     return found
 
@@ -74,10 +74,7 @@ def target(scopes: Iterable[str], limits: Limits, sha: bytes, candidate: Candida
     names = tuple(scopes)
     about: dict[str, object] = {
         "limits": [
-            [
-                [unit, _period(period_s), *([amount] if amount else [])]
-                for (unit, period_s), amount in limits[name].items()
-            ]
+            [[unit, _period(period_s), *_terms(limit)] for (unit, period_s), limit in limits[name].items()]
             for name in names
         ]
     }
@@ -122,9 +119,12 @@ def scope_index(candidate: Candidate, name: str) -> int:
     return [scope.name for scope in candidate.scopes].index(name) + 1
 
 
-def _limit(window: WindowKey, ceiling: int | None) -> list[object]:
-    unit, period_s = window
-    return [unit, _period(period_s), *([] if ceiling is None else [ceiling])]
+def _terms(limit: Limit | None) -> list[object]:
+    """Return what the settings say of a window; a window that slides needs no words."""
+    if limit is None:
+        return []
+    slides = limit.algorithm in {None, Algorithm.SLIDING_WINDOW}
+    return [limit.amount, *([] if slides else [limit.algorithm, limit.offset.total_seconds()])]
 
 
 def _stated(stated: StatedQuota, now: datetime) -> Asked:

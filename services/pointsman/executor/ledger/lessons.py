@@ -33,7 +33,11 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def used_by(estimate: Estimate, settlement: Settlement) -> Estimate:
-    """Return what the call really used. One that broke may have run to its end over there, and counts as estimated."""
+    """Return what the call really used. One that broke may have run to its end over there, and counts as estimated.
+
+    Of tokens together, the output that was asked for counts, however little was made: OpenAI and Moonshot charge it
+    when a call arrives, and give nothing back (provider docs and SDKs, 2026-11).
+    """
     usage = settlement.usage
     if usage is None and settlement.outcome in MAYBE_RUN:
         return estimate
@@ -42,7 +46,7 @@ def used_by(estimate: Estimate, settlement: Settlement) -> Estimate:
     return Estimate(
         input_tokens=max(0, usage.input_tokens - usage.cached_input_tokens),
         output_tokens=usage.output_tokens,
-        admitted_tokens=usage.input_tokens + usage.output_tokens,
+        admitted_tokens=usage.input_tokens + max(usage.output_tokens, estimate.admitted_tokens - estimate.input_tokens),
     )
 
 

@@ -11,10 +11,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from pointsman.domain.clock import Clock
-from pointsman.domain.pool import Candidate, Limit, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Limit, Unit
 from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.attempt import RULES, Effect
+from pointsman.executor.bucket import Bucket
 from pointsman.executor.cooldown import Cooldown, State, wait_s
 from pointsman.executor.ledger.lessons import how_to_run, longer, scope_of, stated_period_s, used_by
 from pointsman.executor.ledger.port import Reservation, Settlement, WindowState
@@ -67,6 +68,7 @@ class MemoryLedger:
         self._in_flight: Counter[str] = Counter()
         self._open: dict[int, tuple[Reservation, tuple[int, ...]]] = {}
         self._last_left_at = -math.inf
+        self._offsets: dict[tuple[str, Unit], float] = {}
         self._watchers: list[Callable[[str], None]] = []
         for candidate in candidates:
             if not candidate.local:  # counted before a limit is known, so that a refusal can be understood
@@ -76,6 +78,10 @@ class MemoryLedger:
                     window = self._window(scope.name, limit.unit, _period_s(limit))
                     # Two candidates of one model may each name a limit for it.
                     window.ceiling = min(limit.amount, window.ceiling or limit.amount)
+                    if limit.algorithm is Algorithm.TOKEN_BUCKET and limit.period:
+                        window.bucket = Bucket(window.ceiling / window.period_s, margin_s)
+                    elif limit.algorithm is Algorithm.FIXED_WINDOW and limit.period:
+                        self._offsets[scope.name, limit.unit] = limit.offset.total_seconds()
 
     def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         """Return why the candidate could not be called now, None when it could."""
@@ -111,8 +117,6 @@ class MemoryLedger:
         used = used_by(reservation.estimate, settlement)
         for _, window in self._windows_of(candidate):
             amount = used.amount(window.unit)
-            if window.counts_asked and amount:
-                amount = max(amount, reservation.estimate.admitted_tokens)
             if window.ceiling is None and not settlement.stated and RULES[settlement.outcome].wasted:
                 amount = 0  # counted to guess a limit, and what is refused is not part of it
             window.settle(reservation.id, amount, now)
@@ -262,15 +266,11 @@ class MemoryLedger:
                 pass
 
     def _guess(self, reservation: Reservation, settlement: Settlement, *, is_first: bool) -> None:
-        """Learn from a refusal that says nothing: the provider counts the output asked for, or so many a minute."""
+        """Learn from a refusal that says nothing: so many calls a minute, as far as we know."""
         if settlement.outcome is not Outcome.RATE_LIMITED or settlement.stated:
             return
         windows = self._windows[reservation.candidate.quota_scope]
         if any(window.statement for window in windows.values() if window.period_s == MINUTE_S):
-            return
-        tokens = windows.get((Unit.TOKENS, MINUTE_S))
-        if tokens and tokens.ceiling is not None and not tokens.counts_asked:
-            tokens.counts_asked = True
             return
         window, guess = windows[PER_MINUTE], windows[PER_MINUTE].let_in_before(reservation.left_at)
         if guess < GUESSABLE:
@@ -337,19 +337,24 @@ class MemoryLedger:
     def _windows_of(self, candidate: Candidate) -> Iterator[tuple[str, Window]]:
         for scope in candidate.scopes:
             for window in self._windows[scope.name].values():
-                if window.period_s == DAY_S:
-                    self._renew(window)
+                if window.period_s == DAY_S or (scope.name, window.unit) in self._offsets:
+                    self._renew(scope.name, window)
                 yield scope.name, window
 
     def _cooldowns_of(self, candidate: Candidate) -> Iterator[Cooldown]:
         return (self._cooldowns[scope.name] for scope in candidate.scopes)
 
-    def _renew(self, window: Window) -> None:
-        """Start the next day of a window that counts days, when the last one is over."""
+    def _renew(self, scope: str, window: Window) -> None:
+        """Begin the next fixed window when the last one is over."""
         now = self._clock.monotonic()
-        if window.day_ends_at == FOREVER or now >= window.day_ends_at:
-            here = self._clock.now()
-            window.renew_day(now + (next_midnight(here, DAY_ZONE) - here).total_seconds())
+        if not window.is_over(now):
+            return
+        here = self._clock.now()
+        if window.period_s == DAY_S:
+            lasts_s = (next_midnight(here, DAY_ZONE) - here).total_seconds()
+        else:
+            lasts_s = window.period_s - (here.timestamp() - self._offsets[scope, window.unit]) % window.period_s
+        window.renew(now + lasts_s)
 
     def _instant(self, at: float) -> datetime | None:
         if at == math.inf:

@@ -85,10 +85,11 @@ def _take_in_window(window: Window, view: View, at: float) -> None:
     )
     refilling, sliding = view["manner"]
     window.manner = Manner(refilling=int(refilling), sliding=int(sliding))
-    window.counts_asked = view.get("counts_asked", False)
     window.forgotten_amount = int(view["forgotten"])
-    ends_in_s = view.get("day_ends_in_s")
-    window.day_ends_at = FOREVER if ends_in_s is None else at + ends_in_s
+    if window.bucket and (level := view.get("level")):
+        window.bucket.level, window.bucket.seen_at = float(level[0]), at + level[1]
+    ends_in_s = view.get("ends_in_s")
+    window.ends_at = FOREVER if ends_in_s is None else at + ends_in_s
     window.past.clear()
     window.past.extend((at + past[index], int(past[index + 1])) for index in range(0, len(past), 2))
     window.past_amount = sum(amount for _, amount in window.past)

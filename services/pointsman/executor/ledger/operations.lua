@@ -105,7 +105,7 @@ local function state(scope, since, ended_at)
   end
 end
 
--- Learn from a refusal that says nothing: the provider counts the output asked for, or so many a minute.
+-- Learn from a refusal that says nothing: so many calls a minute, as far as we know.
 local function guess(scope, since, is_first)
   if asked.cause ~= "rate_limited" or not asked.is_refused then
     return
@@ -114,11 +114,6 @@ local function guess(scope, since, is_first)
     if window.statement and window.period == MINUTE_S then
       return
     end
-  end
-  local tokens = scope.windows["w:tokens|60"]
-  if tokens and tokens.ceiling and not tokens.counts_asked then
-    tokens.counts_asked = true
-    return
   end
   local window = window_of(scope, "requests", MINUTE_S)
   local guessed = let_in_before(window, since)

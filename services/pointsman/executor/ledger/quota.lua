@@ -1,8 +1,9 @@
 -- The arithmetic of quota.py inside Redis: what fits now. When it will fit is worked out by who asks, from the reply.
 -- A window is kept packed in its scope's hash; nil stands for what quota.py calls None, and for an end that never comes.
 
-local BINS, DAY_S, MINUTE_S, UNSEEN_KEPT = 60, 86400, 60, 1024
+local BINS, DAY_S, MINUTE_S, UNSEEN_KEPT = 120, 86400, 60, 1024
 local TELLING, MOVED_S, NEVER = 3, 3, -1
+local SLACK = 1e-6
 local KEPT_S = 26 * 3600 -- longer than the longest day: what nobody has touched for as long is of no use to anybody
 local ARRIVING = { requests = true, input_tokens = true }
 
@@ -33,6 +34,25 @@ local function limit_of(window)
   return window.ceiling and math.min(known, window.ceiling) or known
 end
 
+-- The used part of a token bucket, as in bucket.py.
+local function level_at(window, now)
+  if now <= window.seen_at or window.level == 0 then
+    return window.level
+  end
+  return math.max(0, window.level - (now - window.seen_at) * window.drains_per_s)
+end
+
+local function pour(window, amount, now)
+  local level = level_at(window, now)
+  local begins_at = level == 0 and now + window.margin or now
+  window.level, window.seen_at = math.max(0, level + amount), math.max(window.seen_at, begins_at)
+end
+
+-- A bucket that is charged at the door, with what was asked for.
+local function pours_at_once(window)
+  return window.drains_per_s and window.unit ~= "output_tokens"
+end
+
 local function bin_end(window, at)
   local width = window.period / BINS
   return (math.floor(at / width) + 1) * width
@@ -40,7 +60,7 @@ end
 
 local function forget(window, now)
   local past, first = window.past, 1
-  if not past[1] or window.day_ends_at then
+  if not past[1] or window.ends_at then
     return
   end
   while past[first] and past[first] + window.period + window.margin <= now do
@@ -69,6 +89,10 @@ local function gone_already(window, now)
 end
 
 local function used(window, now)
+  if window.drains_per_s then
+    local held = pours_at_once(window) and 0 or window.held_amount
+    return math.ceil(level_at(window, now) - SLACK) + held
+  end
   forget(window, now)
   return window.past_amount + window.held_amount
 end
@@ -203,7 +227,7 @@ local function fits(window, amount, now)
     return true
   end
   local excess = used(window, now) + amount - limit
-  local own_fits = excess <= 0 or not window.day_ends_at and has_left(window, excess, now)
+  local own_fits = excess <= 0 or not window.ends_at and not window.drains_per_s and has_left(window, excess, now)
   if not window.statement then
     return own_fits
   end
@@ -231,6 +255,9 @@ end
 
 local function hold(window, id, amount, since)
   window.held_amount = window.held_amount + amount
+  if pours_at_once(window) then
+    pour(window, amount, since)
+  end
   if window.statement and window.unit ~= "output_tokens" then
     note(window, id, since, amount)
   end
@@ -241,13 +268,14 @@ local function settle_window(window, id, call, sizes, ended_at, is_refused)
   local held, amount = amount_of(call.sizes, window.unit), amount_of(sizes, window.unit)
   if window.unit == "concurrency" then
     amount = 0
-  elseif window.counts_asked and amount > 0 then
-    amount = math.max(amount, call.sizes.tokens)
   end
   if is_refused and not window.ceiling then
     amount = 0 -- counted to guess a limit, and what is refused is not part of it
   end
   window.held_amount = window.held_amount - held
+  if pours_at_once(window) then
+    pour(window, amount - held, ended_at)
+  end
   if redis.call("HEXISTS", window.name .. ":amounts", id) == 1 then
     window.unseen_amount = window.unseen_amount + amount - held
     redis.call("HSET", window.name .. ":amounts", id, amount)
@@ -257,6 +285,12 @@ local function settle_window(window, id, call, sizes, ended_at, is_refused)
   end
   if window.unit == "output_tokens" and window.statement and call.since ~= window.statement.sent_at then
     note(window, id, ended_at, amount)
+  end
+  if window.drains_per_s then
+    if not pours_at_once(window) then
+      pour(window, amount, ended_at)
+    end
+    return
   end
   remember(window, ARRIVING[window.unit] and call.since or ended_at, amount)
 end

@@ -12,16 +12,45 @@ local RENEWED_EVERY = 32 -- changes of a scope: a key lives on while anything ha
 local function kept(window)
   return {
     learned = window.learned,
-    day_ends_at = window.day_ends_at,
+    ends_at = window.ends_at,
+    level = window.level,
+    seen_at = window.seen_at,
     statement = window.statement,
     past = window.past,
     past_amount = window.past_amount,
     held_amount = window.held_amount,
     unseen_amount = window.unseen_amount,
     forgotten_amount = window.forgotten_amount,
-    counts_asked = window.counts_asked,
     manner = window.manner,
   }
+end
+
+-- Begin the next fixed window when the last one is over for sure; what left just before its end may have arrived after.
+local function renew(window, now, lasts_s)
+  if window.ends_at and now < window.ends_at + window.margin then
+    return
+  end
+  local past, first = window.past, 1
+  while window.ends_at and past[first] and past[first] <= window.ends_at - window.margin do
+    window.past_amount = window.past_amount - past[first + 1]
+    first = first + 2
+  end
+  window.past, window.ends_at = { unpack(past, first) }, now + lasts_s
+end
+
+-- Count as the settings say that the provider does: the ceiling, then how, then where a fixed window begins.
+local function count_as(window, limit, scope)
+  window.ceiling = limit[3]
+  if limit[4] == "token_bucket" then
+    window.drains_per_s = window.ceiling / window.period
+    if not window.level then
+      window.level, window.seen_at = 0, -math.huge
+      pour(window, window.past_amount + (pours_at_once(window) and window.held_amount or 0), scope.now)
+      window.past, window.past_amount = {}, 0
+    end
+  elseif limit[4] == "fixed_window" then
+    renew(window, scope.now, window.period - (scope.wall_s - limit[5]) % window.period)
+  end
 end
 
 local function adopt_window(scope, field, window)
@@ -31,8 +60,8 @@ local function adopt_window(scope, field, window)
   if window.period < 0 then
     window.period = math.huge
   end
-  if window.period == DAY_S and (not window.day_ends_at or scope.now >= window.day_ends_at) then
-    window.past, window.past_amount, window.day_ends_at = {}, 0, scope.now + scope.day_s
+  if window.period == DAY_S then
+    renew(window, scope.now, scope.day_s)
   end
   scope.windows[field] = window
   return window
@@ -101,7 +130,7 @@ local function return_leases(scope, lease_s)
 end
 
 local function open_scope(key, limits, asked, now)
-  local scope = { key = key, now = now, margin = asked.margin_s, day_s = asked.day_s, windows = {} }
+  local scope = { key = key, now = now, margin = asked.margin_s, day_s = asked.day_s, wall_s = asked.wall_s, windows = {} }
   local fields = redis.call("HGETALL", key)
   local state
   for index = 1, #fields, 2 do
@@ -115,7 +144,7 @@ local function open_scope(key, limits, asked, now)
   scope.cooldown, scope.last_left, scope.version = state.cooldown, state.last_left, state.version
   scope.too_large, scope.calm, scope.guess = state.too_large, state.calm, state.guess
   for _, limit in ipairs(limits) do
-    window_of(scope, limit[1], limit[2]).ceiling = limit[3]
+    count_as(window_of(scope, limit[1], limit[2]), limit, scope)
   end
   return_leases(scope, asked.lease_s)
   return scope
@@ -157,9 +186,9 @@ local function window_view(window, now, oldest)
     held_since_s = oldest and oldest - now,
     unseen = window.unseen_amount,
     forgotten = window.forgotten_amount,
-    counts_asked = window.counts_asked,
     manner = { window.manner.refilling, window.manner.sliding },
-    day_ends_in_s = window.day_ends_at and window.day_ends_at - now,
+    level = window.level and { window.level, math.max(window.seen_at, now - KEPT_S) - now },
+    ends_in_s = window.ends_at and window.ends_at - now,
   }
   if statement then
     view.statement = {

@@ -100,7 +100,10 @@ class Share(MemoryLedger):
         """Take over a part of a window. What is under way here counts whole, what is under way elsewhere in part."""
         now, own = self._clock.monotonic(), window.held_amount
         window.learned = known.learned and max(1, known.learned // self._replicas)
-        window.day_ends_at, window.counts_asked = known.day_ends_at, known.counts_asked
+        window.ends_at = known.ends_at
+        if window.bucket and known.bucket:
+            window.bucket.level = max(window.bucket.level, known.bucket.level / self._replicas)
+            window.bucket.seen_at = max(window.bucket.seen_at, known.bucket.seen_at)
         total = 0
         for end, amount in known.past:
             total += amount

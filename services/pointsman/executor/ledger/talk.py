@@ -103,6 +103,7 @@ class Talk:
             self._day_ends_at = next_midnight(here, DAY_ZONE)
         asked = asked | {
             "day_s": (self._day_ends_at - here).total_seconds(),
+            "wall_s": here.timestamp(),
             "margin_s": self._margin_s,
             "lease_s": self._lease_s,
         }
