@@ -22,7 +22,7 @@ FIRST_WAIT_S = {Outcome.DAILY_QUOTA: 900.0, Outcome.OVERLOADED: 2.0}
 LONGEST_WAIT_S = {Outcome.DAILY_QUOTA: 3600.0}
 """First and longest wait in seconds where nothing better is known, doubled from one to the other; else 1 s and 30 s."""
 
-RATE_LIMITED_WAITS_S = (5.0, 60.0, 600.0, 1_800.0, 3_600.0)
+RATE_LIMITED_WAITS_S = (5.0, 60.0, 1_800.0, 3_600.0)
 """Waits after rate limits in a row. Every minute's limit lets somebody in within a minute; after that it is a day's."""
 
 

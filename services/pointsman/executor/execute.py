@@ -6,7 +6,7 @@ Nothing else retries.
 import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pointsman.domain.answer import Answer
@@ -19,6 +19,7 @@ from pointsman.executor.adapters.base import Reply
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget
 from pointsman.executor.call import Caller
+from pointsman.executor.experience import Experience
 from pointsman.executor.failure import failure
 from pointsman.executor.journal import Journal, row_of
 from pointsman.executor.ledger.port import Ledger, Settlement
@@ -69,6 +70,7 @@ class Execute:
     caller: Caller
     journal: Journal
     bounds: Bounds
+    experience: Experience = field(default_factory=Experience)
     clock: Clock
 
     async def execute(self, request: Request, category: str, *, deadline: float) -> Execution:
@@ -154,7 +156,14 @@ class Execute:
             has_credentials=candidate.provider in self.credentials,
             cost_usd=self.caller.prices.estimate(candidate, estimate, self.clock.now()),
             latency_s=self.caller.estimator.latency_s(candidate),
+            risk=self.risk(candidate),
         )
+
+    def risk(self, candidate: Candidate) -> int:
+        """Return how much more than was ever let in a call would be, where nobody says what the provider allows."""
+        if self.ledger.is_told(candidate):
+            return 0
+        return self.experience.risk(candidate.quota_scope, self.clock.monotonic())
 
     def _budget(self, request: Request, deadline: float) -> Budget:
         left_s = deadline - self.clock.monotonic()
@@ -183,6 +192,7 @@ class Execute:
         if isinstance(reservation, Skip):
             trail.add(reservation)
             return None
+        self.experience.leave(candidate.quota_scope)
         settlement, started_at = Settlement(outcome=Outcome.CANCELLED), self.clock.now()
         try:
             time_limit_s = budget.time_limit_s(self.clock.monotonic())
@@ -200,7 +210,10 @@ class Execute:
             trail.add(self._given_up(candidate, started_at))
             raise
         finally:
-            await self.ledger.settle(reservation, settlement)
+            was_familiar = self.experience.end(
+                candidate.quota_scope, settlement.outcome, left_at=reservation.left_at, now=self.clock.monotonic()
+            )
+            await self.ledger.settle(reservation, replace(settlement, was_familiar=was_familiar))
         budget.spend(attempt)
         trail.add(attempt)
         return attempt, reply

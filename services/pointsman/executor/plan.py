@@ -16,7 +16,7 @@ class Prospect:
     """What is known of a candidate for one request.
 
     `blocked` is what the ledger has against a call now. `cost_usd` is None when the price is unknown. `latency_s` is
-    0 when unknown.
+    0 when unknown. `risk` grows with what a provider that names no limit has never let in before; 0 is none.
     """
 
     estimate: Estimate
@@ -24,6 +24,7 @@ class Prospect:
     has_credentials: bool = True
     cost_usd: Decimal | None = None
     latency_s: float = 0.0
+    risk: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +126,18 @@ def _worth_waiting_s(pool: Pool, skip: Skip | None, now: datetime) -> float | No
 
 
 def _order(policy: Policy, prospects: Mapping[str, Prospect]) -> Callable[[Planned], tuple[float, ...]]:
-    """Return the sort key of a policy; equal keys keep the order of the settings."""
+    """Return the sort key of a policy; equal keys keep the order of the settings, and who is risky comes last."""
+
+    def risk(planned: Planned) -> int:
+        return prospects[planned.candidate.id].risk
+
     match policy:
         case Policy.ORDERED:
-            return lambda _: ()
+            return lambda planned: (risk(planned),)
         case Policy.CHEAPEST:
-            return lambda planned: (float("inf") if planned.cost_usd is None else float(planned.cost_usd),)
+            return lambda planned: (
+                risk(planned),
+                float("inf") if planned.cost_usd is None else float(planned.cost_usd),
+            )
         case Policy.FASTEST:
-            return lambda planned: (prospects[planned.candidate.id].latency_s + planned.wait_s,)
+            return lambda planned: (risk(planned), prospects[planned.candidate.id].latency_s + planned.wait_s)

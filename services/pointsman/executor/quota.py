@@ -24,6 +24,9 @@ BINS = 120
 ARRIVING = frozenset({Unit.REQUESTS, Unit.INPUT_TOKENS})
 """What providers count when a call arrives; the rest is known when it ends."""
 
+STATED_FOR_S = 3_600.0
+"""How long a statement is believed once all is back that it knew of; every answer brings a new one."""
+
 UNSEEN_KEPT = 1024
 """Calls that are told apart while no answer states the window anew."""
 
@@ -184,6 +187,15 @@ class Window:
             seen = self.since_statement.popleft()
             seen.unseen = False
             self.unseen_amount -= seen.amount
+
+    def expire(self, now: float) -> None:
+        """Forget a statement that no answer has renewed for long, so that a limit too low for any call is tried again."""
+        if self.statement and now >= max(self.statement.full_at, self.statement.seen_at) + STATED_FOR_S:
+            self.statement = None
+            self.since_statement.clear()
+            self.unseen_amount = 0
+            for held in self.held.values():
+                held.unseen = False
 
     def used(self, now: float) -> int:
         """Return what is occupied by the past of the window and by calls under way."""

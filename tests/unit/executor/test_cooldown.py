@@ -262,7 +262,7 @@ def test_ends_are_never_counted_below_zero() -> None:
 @pytest.mark.parametrize(
     "outcome, waits",
     [
-        pytest.param(Outcome.RATE_LIMITED, (5, 60, 600, 3600, 3600, 3600), id="rate-limited"),
+        pytest.param(Outcome.RATE_LIMITED, (5, 60, 1800, 3600, 3600, 3600), id="rate-limited"),
         pytest.param(Outcome.OVERLOADED, (2, 4, 8, 30, 30, 30), id="overloaded"),
         pytest.param(Outcome.SERVER_ERROR, (1, 2, 4, 30, 30, 30), id="server-error"),
         pytest.param(Outcome.DAILY_QUOTA, (900, 1800, 3600, 3600, 3600, 3600), id="daily-quota"),

@@ -14,6 +14,7 @@ from pointsman.domain.verdict import DegradedReason
 from pointsman.executor.adapters.base import Call, Reply
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.execute import Bounds, Execute, Execution
+from pointsman.executor.experience import FEW
 from pointsman.executor.plan import Planned
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import ANSWER, ANSWERED, FakeAdapter, Turn, ended
@@ -629,3 +630,34 @@ def test_what_was_tried_or_too_small_before_is_not_called_when_the_wait_is_over(
         "d/m: answered",
     ]
     assert [len(met[provider].calls) for provider in "abcd"] == [1, 1, 0, 1]
+
+
+# --- Limits that nobody tells
+
+
+async def test_a_first_burst_is_not_all_sent_where_nobody_says_what_is_allowed(clock: FakeClock) -> None:
+    let_go = asyncio.Event()
+
+    async def slow(_: Call) -> Reply:
+        await let_go.wait()
+        return ANSWERED
+
+    silent, told = candidate("a/m"), candidate("b/m", limits=(limit(1_000),))
+    met = {"a": FakeAdapter(otherwise=slow), "b": FakeAdapter(otherwise=slow)}
+    made = engine(silent, told, clock=clock, adapters=met)
+
+    burst = [asyncio.create_task(run(made)) for _ in range(20)]
+    await yields()
+    let_go.set()
+    await asyncio.gather(*burst)
+
+    assert (len(met["a"].calls), len(met["b"].calls)) == (FEW, 20 - FEW)
+
+
+async def test_where_there_is_nobody_else_a_risk_is_taken(clock: FakeClock) -> None:
+    met = {"a": FakeAdapter()}
+    made = engine(candidate("a/m"), clock=clock, adapters=met)
+
+    await asyncio.gather(*(run(made) for _ in range(20)))
+
+    assert len(met["a"].calls) == 20

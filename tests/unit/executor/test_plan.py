@@ -232,3 +232,16 @@ def test_a_plan_carries_what_was_estimated() -> None:
     planned = plan(pool(A), request(), {A.id: prospect()}, START).ready[0]
 
     assert (planned.estimate, planned.cost_usd) == (estimate(), Decimal("0.01"))
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+def test_who_is_risky_comes_last_whatever_the_policy(policy: Policy) -> None:
+    planned = plan(pool(A, B, policy=policy), request(), {A.id: prospect(risk=1), B.id: prospect()}, START)
+
+    assert [each.candidate for each in planned.ready] == [B, A]
+
+
+def test_of_several_risky_ones_the_least_risky_comes_first() -> None:
+    planned = plan(pool(A, B), request(), {A.id: prospect(risk=3), B.id: prospect(risk=2)}, START)
+
+    assert [each.candidate for each in planned.ready] == [B, A]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pointsman.domain.pool import Unit
 from pointsman.executor.adapters.quota_headers import openai_quota
-from pointsman.executor.quota import MINUTE_S, Window
-from pointsman.executor.statement import NEVER, Manner, Statement
+from pointsman.executor.quota import MINUTE_S, STATED_FOR_S, Window
+from pointsman.executor.statement import FOREVER, NEVER, Manner, Statement
 from pointsman.simulator.openai_errors import duration
 from pointsman.simulator.scenario import Algorithm, LimitProfile
 from pointsman.simulator.windows import Window as Limiter
@@ -163,3 +163,27 @@ def test_a_window_slides_when_its_end_moves_with_every_call() -> None:
 
 def test_a_full_window_betrays_nothing() -> None:
     assert look(said(10, sent_at=0.0, full_at=0.0, refills=False)) == Manner()
+
+
+def test_a_statement_that_nothing_renews_is_forgotten_in_the_end() -> None:
+    window = Window(unit=Unit.TOKENS, period_s=MINUTE_S)
+    window.state(Statement(limit=1, remaining=1, sent_at=0.0, seen_at=0.0, full_at=MINUTE_S, refills=False))
+    assert window.ready_at(10, 1.0) == FOREVER
+
+    window.expire(MINUTE_S + STATED_FOR_S - 1.0)
+    assert window.ready_at(10, MINUTE_S + STATED_FOR_S - 1.0) == FOREVER
+
+    window.expire(MINUTE_S + STATED_FOR_S + 1.0)
+    assert window.ready_at(10, MINUTE_S + STATED_FOR_S + 1.0) == MINUTE_S + STATED_FOR_S + 1.0
+
+
+def test_calls_under_way_are_counted_once_when_a_statement_is_forgotten() -> None:
+    window = Window(unit=Unit.REQUESTS, period_s=MINUTE_S, ceiling=5)
+    window.state(Statement(limit=5, remaining=5, sent_at=0.0, seen_at=0.0, full_at=MINUTE_S, refills=False))
+    now = 2 * STATED_FOR_S
+    window.hold(1, 1, now)
+
+    window.expire(now)
+    window.settle(1, 1, now + 1.0)
+
+    assert (window.remaining(now + 1.0), window.unseen_amount) == (4, 0)

@@ -95,7 +95,7 @@ def settling(
 ) -> Asked:
     """Return the question that settles a call which has just ended; `spread` from 0 to 1 lengthens derived waits."""
     outcome = settlement.outcome
-    wait: Asked = {"derived": _waits_s(outcome, spread), "most": LONGEST_COOLDOWN_S}
+    wait: Asked = {"derived": _waits_s(outcome, spread)[settlement.was_familiar :], "most": LONGEST_COOLDOWN_S}
     asked_s = settlement.retry_after_s
     if settlement.out_until is not None:
         asked_s = (settlement.out_until - now).total_seconds()

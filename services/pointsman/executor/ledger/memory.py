@@ -141,6 +141,14 @@ class MemoryLedger:
         """Return why the candidate is out until a person acts or a free probe passes."""
         return next((cooldown.cause for cooldown in self._cooldowns_of(candidate) if cooldown.state is State.OUT), None)
 
+    def is_told(self, candidate: Candidate) -> bool:
+        """Return whether settings or the provider itself say how much it allows."""
+        return candidate.local or any(
+            window.ceiling is not None or window.statement
+            for scope in candidate.scopes
+            for window in self._windows[scope.name].values()
+        )
+
     def windows(self, candidate: Candidate) -> tuple[WindowState, ...]:
         """Return the windows that hold for the candidate and have a limit."""
         now = self._clock.monotonic()
@@ -314,7 +322,7 @@ class MemoryLedger:
 
     def _until(self, cooldown: Cooldown, settlement: Settlement, left_in: int, now: float) -> float:
         outcome = settlement.outcome
-        streak = cooldown.streak + (left_in == cooldown.round)
+        streak = cooldown.streak + (left_in == cooldown.round) + settlement.was_familiar
         asked_s = settlement.retry_after_s
         if settlement.out_until is not None:
             asked_s = (settlement.out_until - self._clock.now()).total_seconds()
@@ -339,6 +347,8 @@ class MemoryLedger:
             for window in self._windows[scope.name].values():
                 if window.period_s == DAY_S or (scope.name, window.unit) in self._offsets:
                     self._renew(scope.name, window)
+                if window.statement:
+                    window.expire(self._clock.monotonic())
                 yield scope.name, window
 
     def _cooldowns_of(self, candidate: Candidate) -> Iterator[Cooldown]:

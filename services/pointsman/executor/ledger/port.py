@@ -30,6 +30,8 @@ class Settlement:
     usage: Usage | None = None
     stated: tuple[StatedQuota, ...] = ()
     retry_after_s: float | None = None
+    was_familiar: bool = False
+    """True for a refusal although as many calls had been let in before: then it is no limit of a minute."""
     out_until: datetime | None = None
 
 
@@ -73,6 +75,9 @@ class Ledger(Protocol):
 
     def is_out(self, candidate: Candidate) -> Outcome | None:
         """Return why the candidate is out until a person acts or a free probe passes, None when it is not."""
+
+    def is_told(self, candidate: Candidate) -> bool:
+        """Return whether settings or the provider itself say how much it allows; else limits are found by trying."""
 
     def windows(self, candidate: Candidate) -> tuple[WindowState, ...]:
         """Return the windows that hold for the candidate and have a limit."""

@@ -3,7 +3,7 @@
 
 local BINS, DAY_S, MINUTE_S, UNSEEN_KEPT = 120, 86400, 60, 1024
 local TELLING, MOVED_S, NEVER = 3, 3, -1
-local SLACK = 1e-6
+local SLACK, STATED_FOR_S = 1e-6, 3600
 local KEPT_S = 26 * 3600 -- longer than the longest day: what nobody has touched for as long is of no use to anybody
 local ARRIVING = { requests = true, input_tokens = true }
 

@@ -201,6 +201,10 @@ class RedisLedger:
         """Return why the candidate is out until a person acts or a free probe passes."""
         return self._known(candidate).is_out(candidate)
 
+    def is_told(self, candidate: Candidate) -> bool:
+        """Return whether settings or the provider itself say how much it allows."""
+        return self._known(candidate).is_told(candidate)
+
     def windows(self, candidate: Candidate) -> tuple[WindowState, ...]:
         """Return the windows that hold for the candidate and have a limit; while Redis is away, this replica's part."""
         return self._known(candidate).windows(candidate)

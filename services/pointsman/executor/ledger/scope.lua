@@ -60,6 +60,11 @@ local function adopt_window(scope, field, window)
   if window.period < 0 then
     window.period = math.huge
   end
+  local statement = window.statement
+  if statement and scope.now >= math.max(statement.full_at, statement.seen_at) + STATED_FOR_S then
+    window.statement, window.unseen_amount = nil, 0
+    redis.call("DEL", window.name .. ":order", window.name .. ":amounts")
+  end
   if window.period == DAY_S then
     renew(window, scope.now, scope.day_s)
   end
