@@ -189,7 +189,7 @@ class Window:
             self.unseen_amount -= seen.amount
 
     def expire(self, now: float) -> None:
-        """Forget a statement that no answer has renewed for long, so that a limit too low for any call is tried again."""
+        """Forget a statement that no answer has renewed for long: a limit too low for any call is then tried again."""
         if self.statement and now >= max(self.statement.full_at, self.statement.seen_at) + STATED_FOR_S:
             self.statement = None
             self.since_statement.clear()
