@@ -1,5 +1,5 @@
 #!/bin/sh
-# List every candidate: ready or not, why, until when, and what is left of its quota.
+# List every candidate: ready or not, why, until when, what is left of its quota, and what was wasted today.
 set -eu
-exec grpcurl -plaintext \
+exec grpcurl -plaintext -emit-defaults \
   "${ADDRESS:-127.0.0.1:50053}" pointsman.v1.ExecutorService/ListCandidates

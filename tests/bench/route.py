@@ -1,22 +1,20 @@
-"""`make bench`: what one Route costs over three processes, next to a bare grpc.aio echo, in the same run.
+"""The section `route`: what one Route costs over three processes, next to a bare grpc.aio echo, in the same run.
 
 The rounds are interleaved, so that whatever else the machine does hits all variants alike. CPU is that of the services'
 processes alone.
 """
 
-import argparse
 import asyncio
-import json
 import statistics
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import grpc
-from rich.console import Console
 from rich.table import Table
 
 from pointsman.v1 import router_pb2, router_pb2_grpc
+from tests.bench.findings import Effort, Findings, spin_s
 from tests.bench.processes import SERVICES, Stack, running
 
 Ask = Callable[[str], Awaitable[object]]
@@ -45,36 +43,27 @@ class Meter:
         return self.cpu_s / self.calls * 1e6
 
 
-async def _measure(
-    meter: Meter, stack: Stack, processes: tuple[str, ...], ask: Ask, *, callers: int, calls: int
-) -> None:
-    numbers = iter(range(calls))
-
-    async def caller() -> None:
-        for number in numbers:
-            # No two prompts are alike, so that no cache flatters anyone.
-            text = f"Round {meter.calls}, question {number}: what is the capital of country number {number}?"
-            began = time.perf_counter()
-            await ask(text)
-            meter.durations_s.append(time.perf_counter() - began)
-
-    cpu_before, began = stack.cpu_s(*processes), time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    meter.wall_s += time.perf_counter() - began
-    meter.cpu_s += stack.cpu_s(*processes) - cpu_before
-
-
-def _spin() -> float:
-    """Return the seconds that a fixed loop takes: the calibration of this machine at this moment."""
-    began = time.perf_counter()
-    total = 0
-    for number in range(200_000):
-        total += number
-    return time.perf_counter() - began
+def measure(effort: Effort) -> Findings:
+    """Return what one run came to. It has no bound: nothing is promised of the hops on a shared machine."""
+    figures = asyncio.run(_figures(effort))
+    table = Table("", "p50", "CPU a call", title="Route over three processes, simulated providers that answer at once")
+    for name, variant in (
+        ("bare grpc.aio echo, 1 caller", "echo"),
+        ("Route, 1 caller", "route"),
+        ("Route, 16 callers", "route_16_callers"),
+    ):
+        table.add_row(name, f"{figures[f'{variant}_p50_ms']:.2f} ms", f"{figures[f'{variant}_cpu_us']:.0f} µs")
+    return Findings(
+        tables=(table,),
+        figures=figures,
+        remark=f"Route / echo: {figures['route_to_echo_p50']:.1f} × the time, "
+        f"{figures['route_to_echo_cpu']:.1f} × the CPU; "
+        f"{figures['route_requests_per_core_second']:.0f} requests a core-second. "
+        "The HTTP exchange with the simulated provider is in the time, its CPU is not.",
+    )
 
 
-async def measure(rounds: int, calls: int) -> dict[str, float]:
-    """Return the figures of one run."""
+async def _figures(effort: Effort) -> dict[str, float]:
     with running() as stack:
         async with (
             grpc.aio.insecure_channel(stack.router) as to_router,
@@ -90,13 +79,13 @@ async def measure(rounds: int, calls: int) -> dict[str, float]:
                 return await echo.Route(router_pb2.RouteRequest(text=text), timeout=30, wait_for_ready=True)
 
             one, many, bare_one, spins = Meter(), Meter(), Meter(), []
-            await _measure(Meter(), stack, SERVICES, route, callers=4, calls=200)
-            await _measure(Meter(), stack, ("echo",), bare, callers=4, calls=200)
-            for _ in range(rounds):
-                spins.append(_spin())
-                await _measure(one, stack, SERVICES, route, callers=1, calls=calls)
-                await _measure(bare_one, stack, ("echo",), bare, callers=1, calls=calls)
-                await _measure(many, stack, SERVICES, route, callers=16, calls=calls)
+            await _ask_all(Meter(), stack, SERVICES, route, callers=4, calls=200)
+            await _ask_all(Meter(), stack, ("echo",), bare, callers=4, calls=200)
+            for _ in range(effort.rounds):
+                spins.append(spin_s())
+                await _ask_all(one, stack, SERVICES, route, callers=1, calls=effort.calls)
+                await _ask_all(bare_one, stack, ("echo",), bare, callers=1, calls=effort.calls)
+                await _ask_all(many, stack, SERVICES, route, callers=16, calls=effort.calls)
     spin_us = statistics.median(spins) * 1e6
     return {
         "route_p50_ms": one.quantile_ms(50),
@@ -115,35 +104,20 @@ async def measure(rounds: int, calls: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Run, print the table, and with --json the figures on the last line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=8, help="interleaved rounds")
-    parser.add_argument("--calls", type=int, default=250, help="calls a variant and round")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
-    arguments = parser.parse_args()
-    figures = asyncio.run(measure(arguments.rounds, arguments.calls))
-    table = Table("", "p50", "CPU a call", title="Route over three processes, simulated providers that answer at once")
-    table.add_row(
-        "bare grpc.aio echo, 1 caller", f"{figures['echo_p50_ms']:.2f} ms", f"{figures['echo_cpu_us']:.0f} µs"
-    )
-    table.add_row("Route, 1 caller", f"{figures['route_p50_ms']:.2f} ms", f"{figures['route_cpu_us']:.0f} µs")
-    table.add_row(
-        "Route, 16 callers",
-        f"{figures['route_16_callers_p50_ms']:.2f} ms",
-        f"{figures['route_16_callers_cpu_us']:.0f} µs",
-    )
-    console = Console()
-    console.print(table)
-    console.print(
-        f"Route / echo: {figures['route_to_echo_p50']:.1f} × the time, {figures['route_to_echo_cpu']:.1f} × the CPU; "
-        f"{figures['route_requests_per_core_second']:.0f} requests a core-second. "
-        "The HTTP exchange with the simulated provider is in the time, its CPU is not."
-    )
-    if arguments.json:
-        rounded = {name: round(value, 3) for name, value in figures.items()}
-        print(json.dumps({"ok": True, "figures": rounded, "falls_short": []}))
+async def _ask_all(
+    meter: Meter, stack: Stack, processes: tuple[str, ...], ask: Ask, *, callers: int, calls: int
+) -> None:
+    numbers = iter(range(calls))
 
+    async def caller() -> None:
+        for number in numbers:
+            # No two prompts are alike, so that no cache flatters anyone.
+            text = f"Round {meter.calls}, question {number}: what is the capital of country number {number}?"
+            began = time.perf_counter()
+            await ask(text)
+            meter.durations_s.append(time.perf_counter() - began)
 
-if __name__ == "__main__":
-    main()
+    cpu_before, began = stack.cpu_s(*processes), time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    meter.wall_s += time.perf_counter() - began
+    meter.cpu_s += stack.cpu_s(*processes) - cpu_before

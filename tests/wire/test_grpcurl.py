@@ -35,7 +35,7 @@ SAYS = {
     "explain": ("verdict", "plan", "ready"),
     "health": ("SERVING",),
     "list": ("pointsman.v1.RouterService", "grpc.health.v1.Health"),
-    "list_candidates": ("candidates", "AVAILABILITY_READY", "local/qwen2.5-14b"),
+    "list_candidates": ("candidates", "AVAILABILITY_READY", "wasted_today", "local/qwen2.5-14b"),
     "plan": ("plan", "ready", "gemini/gemini-flash"),
     "report": ("total", "journal"),
     "route": ("answer", "2+2는?", "cost_usd", "request_id"),

@@ -102,7 +102,7 @@ def left(book: RedisLedger, one: Candidate) -> int:
 # --- Exact and cheap
 
 
-async def test_ten_thousand_reservations_of_four_replicas_get_exactly_the_limit(server: RedisServer) -> None:
+async def test_ten_thousand_reservations_of_four_replicas_get_and_use_exactly_the_limit(server: RedisServer) -> None:
     one = candidate("a/m", limits=[limit(2_500), limit(10**9, Unit.TOKENS)])
     async with (
         kept(one, url=server.url, seed=1, timeout_s=30.0) as book,
@@ -110,13 +110,23 @@ async def test_ten_thousand_reservations_of_four_replicas_get_exactly_the_limit(
         kept(one, url=server.url, seed=3, timeout_s=30.0) as third,
         kept(one, url=server.url, seed=4, timeout_s=30.0) as fourth,
     ):
-        asked = [each.reserve(one, SMALL) for _ in range(2_500) for each in (book, second, third, fourth)]
+        books = [each for _ in range(2_500) for each in (book, second, third, fourth)]
 
-        taken = Counter(type(answer) for answer in await asyncio.gather(*asked))
+        answers = await asyncio.gather(*(each.reserve(one, estimate(50)) for each in books))
+        await book.refresh()
+        held = book.in_flight(one), left(book, one)
+        taken = [
+            end(each, answer) for each, answer in zip(books, answers, strict=True) if isinstance(answer, Reservation)
+        ]
+        await asyncio.gather(*taken)
 
         await book.refresh()
-        assert taken == {Reservation: 2_500, Skip: 7_500}
-        assert (book.in_flight(one), left(book, one)) == (2_500, 0)
+        assert Counter(map(type, answers)) == {Reservation: 2_500, Skip: 7_500}
+        assert held == (2_500, 0)
+        assert (book.in_flight(one), left(book, one)) == (0, 0)
+        used = 2_500 * 20  # ten tokens in and ten out, fewer than were set aside
+        (tokens,) = (each for each in book.windows(one) if each.unit is Unit.TOKENS)
+        assert (tokens.remaining, tokens.reserved) == (10**9 - used, 0)
 
 
 async def test_a_storm_of_cancels_leaves_nothing_held(server: RedisServer) -> None:

@@ -19,7 +19,7 @@ PERIODS: Final = {60.0: "/min", 3_600.0: "/h", 86_400.0: "/day"}
 SHORT_UNITS: Final = {"requests": "req", "tokens": "tok", "input_tokens": "in", "output_tokens": "out"}
 
 _A_MINUTE_S: Final = 60.0
-_LEAST_QUOTA: Final = 30  # screen columns; two windows side by side
+_LEAST_QUOTA: Final = 27  # screen columns; two windows side by side
 _WIDE: Final = 120
 _LEAST_QUOTA_IF_WIDE: Final = 50  # three of them
 
@@ -30,14 +30,20 @@ def table(candidates: Sequence[CandidateLine], now: datetime, *, width: int) -> 
         Column(heading="candidate", cells=tuple(printable(line.id) for line in candidates)),
         Column(heading="state", cells=tuple(line.availability for line in candidates)),
         Column(
-            heading="in flight", cells=tuple(str(line.in_flight or "") for line in candidates), rank=2, justify="right"
+            heading="in flight", cells=tuple(str(line.in_flight or "") for line in candidates), rank=1, justify="right"
+        ),
+        Column(
+            heading="wasted today" if width >= _WIDE else "wasted",
+            cells=tuple(count(line.wasted_today) for line in candidates),
+            rank=1,
+            justify="right",
         ),
         Column(
             heading="quota left per minute",
             cells=tuple(printable(_standing(line, now)) for line in candidates),
             least=_LEAST_QUOTA if width < _WIDE else _LEAST_QUOTA_IF_WIDE,
         ),
-        Column(heading="for", cells=tuple(printable(_purpose(line)) for line in candidates), rank=1),
+        Column(heading="for", cells=tuple(printable(_purpose(line)) for line in candidates), rank=2),
         Column(heading="key", cells=tuple(_key(line) for line in candidates), rank=3),
         Column(heading="$/Mtok in/out", cells=tuple(_prices(line) for line in candidates), rank=4),
     )
@@ -51,6 +57,7 @@ def plain(line: CandidateLine, now: datetime) -> str:
         JOINT.join(filter(None, (line.availability, _reason(line, now)))),
         "; ".join(map(headroom, line.windows)) or "no limits known",
         f"{line.in_flight} in flight",
+        f"{count(line.wasted_today)} wasted today",
         f"for {_purpose(line)}",
         f"price {_prices(line)}",
         f"key {_key(line)}",

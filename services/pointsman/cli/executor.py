@@ -3,7 +3,7 @@
 The only file of the command line that knows the stubs.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,6 +74,7 @@ class CandidateLine:
     detail: str
     windows: tuple[Window, ...]
     in_flight: int
+    wasted_today: int
     prices_usd: tuple[float, float] | None
     api_key_env: str
 
@@ -137,7 +138,7 @@ class ExecutorCalls:
         )
         return _listing(answer.candidates, answer)
 
-    async def watch_candidates(self, category: str) -> AsyncIterator[Listing]:
+    async def watch_candidates(self, category: str) -> AsyncGenerator[Listing, None]:
         """Yield all candidates, then those that changed, until cancelled."""
         answers = channel.stream(
             self._stub.WatchCandidates,
@@ -211,6 +212,7 @@ def _candidate_line(state: pb.CandidateState) -> CandidateLine:
         detail=state.detail,
         windows=tuple(map(_window, state.windows)),
         in_flight=state.in_flight,
+        wasted_today=state.wasted_today,
         prices_usd=(prices.input_usd_per_mtok, prices.output_usd_per_mtok) if state.HasField("prices") else None,
         api_key_env=state.api_key_env,
     )

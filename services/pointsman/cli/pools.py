@@ -3,6 +3,8 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import date
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -113,11 +115,13 @@ class Watched:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lines = dict[str, CandidateLine]()
+        self._day = clock.now().date()
         self._today: ReportLine | None = None
         self._summed_s = float("-inf")
 
     def take(self, listing: Listing) -> None:
         """Put the states that came in the place of older ones."""
+        self._turn(self._clock.now().date())
         self._lines |= {line.id: line for line in listing.candidates}
 
     async def sum_up(self, executor: ExecutorCalls) -> None:
@@ -132,8 +136,15 @@ class Watched:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the table for the width that there is."""
         now = self._clock.now()
+        self._turn(now.date())
         yield Text(f"{now:%H:%M:%S} UTC · {self.summary()} · Ctrl-C ends", style="dim")
         yield table([aged(line, now) for line in self._lines.values()], now, width=options.max_width)
+
+    def _turn(self, today: date) -> None:
+        """Begin another day with nothing wasted; nobody sends the states anew at midnight."""
+        if today != self._day:
+            self._day = today
+            self._lines = {name: replace(line, wasted_today=0) for name, line in self._lines.items()}
 
     def summary(self) -> str:
         """Return what all candidates together do and did today."""

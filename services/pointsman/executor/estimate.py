@@ -86,6 +86,8 @@ def output_limit(candidate: Candidate, request: Request) -> int:
 def _text_bytes(request: Request) -> int:
     """Return the UTF-8 bytes that the model reads: the prompt, and the tools and the schema beside it."""
     options = request.options
+    if not options.tools and not options.json_schema:
+        return request.prompt.text_bytes
     texts = [options.json_schema]
     for tool in options.tools:
         texts += (tool.name, tool.description, tool.parameters_json_schema)

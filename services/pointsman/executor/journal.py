@@ -4,10 +4,10 @@ Kept in memory, without any text of prompts or answers, and summed up on demand.
 """
 
 import math
-from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -93,6 +93,24 @@ class Sums:
         return ranked[math.ceil(0.95 * len(ranked)) - 1] if ranked else 0.0
 
 
+@dataclass(slots=True)
+class WastedToday:
+    """Wasted calls by candidate on the latest day (UTC) of a request: at hand for whoever watches, without a sum."""
+
+    day: date = date.min
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: Row) -> list[str]:
+        """Count one request; return the candidates of which another call was wasted."""
+        day, wasted = row.at.date(), [attempt.candidate for attempt in row.attempts if attempt.wasted]
+        if day < self.day:
+            return []
+        if day > self.day:
+            self.day, self.calls = day, Counter()
+        self.calls.update(wasted)
+        return wasted
+
+
 @dataclass(slots=True, kw_only=True)
 class Journal:
     """The rows since `since`, at most ROWS of them; `dropped` counts those that had to go."""
@@ -101,11 +119,25 @@ class Journal:
     name: str = "memory"
     dropped: int = 0
     rows: deque[Row] = field(default_factory=lambda: deque(maxlen=ROWS))
+    today: WastedToday = field(default_factory=WastedToday)
+    watchers: list[Callable[[str], None]] = field(default_factory=list)
 
     def write(self, row: Row) -> None:
         """Keep one request that ended."""
         self.dropped += len(self.rows) == ROWS
         self.rows.append(row)
+        for candidate_id in self.today.add(row):
+            for changed in tuple(self.watchers):
+                changed(candidate_id)
+
+    def wasted_on(self, day: date, candidate_id: str) -> int:
+        """Return how many calls of a candidate were wasted on a day (UTC), if it is the latest one; else 0."""
+        return self.today.calls[candidate_id] if day == self.today.day else 0
+
+    def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
+        """Call `changed` with the id of a candidate whenever more of its calls were wasted; return what ends this."""
+        self.watchers.append(changed)
+        return lambda: self.watchers.remove(changed)
 
     def report(self, group_by: ReportBy, since: datetime | None = None) -> tuple[Sums, Sequence[Sums]]:
         """Return the sums of all requests from `since` on, and of each group, the largest first."""

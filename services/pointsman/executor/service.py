@@ -126,7 +126,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
             changed.add(candidate_id)
             news.set()
 
-        unwatch = self.engine.ledger.watch(note)
+        unwatch, unread = self.engine.ledger.watch(note), self.engine.journal.watch(note)
         try:
             yield pb.WatchCandidatesResponse(candidates=self._states_pb(chosen))
             while await news.wait():
@@ -140,6 +140,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
                     yield pb.WatchCandidatesResponse(candidates=self._states_pb(affected))
         finally:
             unwatch()
+            unread()
 
     async def Report(self, request: pb.ReportRequest, _context: Context) -> pb.ReportResponse:
         """Sum up what was asked, tried and paid."""
@@ -177,15 +178,16 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         return pool.candidates
 
     def _states_pb(self, chosen: Iterable[Candidate]) -> list[pb.CandidateState]:
-        fallback = self.engine.fallback
+        fallback, now = self.engine.fallback, self.engine.clock.now()
         found = states(
             chosen,
             self.engine.pools,
             fallback_id=fallback.candidate.id if fallback else "",
             credentials=self.engine.credentials,
             ledger=self.engine.ledger,
+            journal=self.engine.journal,
+            today=now.date(),
         )
-        now = self.engine.clock.now()
         return [_state_to_pb(state, self.engine.caller.prices, now) for state in found]
 
 
@@ -234,6 +236,7 @@ def _state_to_pb(state: CandidateState, prices: PriceTable, now: datetime) -> pb
         takes_tools=candidate.model.takes_tools,
         follows_json_schema=candidate.model.follows_json_schema,
         api_key_env=candidate.api_key_env,
+        wasted_today=state.wasted_today,
     )
     if blocked:
         state_pb.reason = convert.SKIP_REASONS.to_pb(blocked.reason)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.trail import Skip, SkipReason
+from pointsman.executor.journal import Journal
 from pointsman.executor.ledger.port import Ledger, WindowState
 from pointsman.executor.quota import Estimate
 
@@ -22,6 +24,7 @@ class CandidateState:
     blocked: Skip | None
     windows: tuple[WindowState, ...]
     in_flight: int
+    wasted_today: int
 
 
 def states(
@@ -31,8 +34,10 @@ def states(
     fallback_id: str,
     credentials: frozenset[str],
     ledger: Ledger,
+    journal: Journal,
+    today: date,
 ) -> list[CandidateState]:
-    """Return the state of each candidate, in the given order."""
+    """Return the state of each candidate, in the given order; `today` is a day of UTC."""
     return [
         CandidateState(
             candidate=candidate,
@@ -41,6 +46,7 @@ def states(
             blocked=_blocked(candidate, credentials, ledger),
             windows=ledger.windows(candidate),
             in_flight=ledger.in_flight(candidate),
+            wasted_today=journal.wasted_on(today, candidate.id),
         )
         for candidate in candidates
     ]

@@ -29,6 +29,28 @@ class Admission:
     input_tokens: int
 
 
+@dataclass(slots=True, kw_only=True)
+class Used:
+    """The tokens that a model was paid for, those from its cache apart. Priced when somebody asks, which is seldom."""
+
+    model: ModelProfile
+    plain_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+    def add(self, input_tokens: int, output_tokens: int) -> None:
+        """Count a request."""
+        cached = self.model.cached_tokens(input_tokens)
+        self.plain_tokens += input_tokens - cached
+        self.cached_tokens += cached
+        self.output_tokens += output_tokens
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """Their price."""
+        return _price_usd(self.model, self.plain_tokens, self.cached_tokens, self.output_tokens)
+
+
 class Account:
     """The windows, the slots and the money of one account.
 
@@ -51,7 +73,7 @@ class Account:
         }
         self._scopes_of = {model.id: ("account", model.limit_scope) for model in profile.models}
         self._in_flight = dict.fromkeys(scopes, 0)
-        self.spent_usd = Decimal(0)
+        self._used = {model.id: Used(model=model) for model in profile.models}
 
     def admit(
         self, model: ModelProfile, *, input_tokens: int, requested_tokens: int, now: float
@@ -64,14 +86,16 @@ class Account:
             if slots and self._in_flight[scope] >= slots.amount:
                 return Problem(Outcome.CONCURRENCY_LIMITED, model=model.id, limit=slots)
         windows = self._windows_of(model)
-        costs = [self._cost(limit, input_tokens, requested_tokens) for limit, _ in windows]
-        for (limit, counted), cost in zip(windows, costs, strict=True):
+        charged = list[tuple[Window, float]]()
+        for limit, counted in windows:
+            cost = self._cost(limit, input_tokens, requested_tokens)
             wait_s = counted.wait_s(max(cost, 1.0), now)
             if wait_s > 0:
                 if wait_s < float("inf"):  # "too large" leaves the budget whole (provider docs and SDKs, 2026-11)
                     self._charge_refused(windows, now)
                 return _limited(model, limit, counted, cost, wait_s, now)
-        for (_, counted), cost in zip(windows, costs, strict=True):
+            charged.append((counted, cost))
+        for counted, cost in charged:
             if cost:
                 counted.take(cost, now)
         for scope in self._scopes_of[model.id]:
@@ -86,7 +110,7 @@ class Account:
         for limit, counted in self._windows_of(model):
             if limit.unit is Unit.OUTPUT_TOKENS and output_tokens:
                 counted.take(output_tokens, now)
-        self.spent_usd += cost_usd(model, admission.input_tokens, output_tokens)
+        self._used[model.id].add(admission.input_tokens, output_tokens)
 
     def gauges(self, model: ModelProfile, now: float) -> list[Gauge]:
         """Return the state of every window that holds for the model, widest scope first."""
@@ -94,6 +118,11 @@ class Account:
             Gauge(limit=limit, left=counted.left(now), full_in_s=counted.full_in_s(now))
             for limit, counted in self._windows_of(model)
         ]
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """What all requests so far cost."""
+        return sum((used.cost_usd for used in self._used.values()), Decimal(0))
 
     @property
     def balance_is_spent(self) -> bool:
@@ -127,8 +156,12 @@ class Account:
 def cost_usd(model: ModelProfile, input_tokens: int, output_tokens: int) -> Decimal:
     """Return the price of a call."""
     cached = model.cached_tokens(input_tokens)
-    paid = (input_tokens - cached) * model.usd_per_mtok_input + cached * model.usd_per_mtok_cached_input
-    return (paid + output_tokens * model.usd_per_mtok_output) / _MTOK
+    return _price_usd(model, input_tokens - cached, cached, output_tokens)
+
+
+def _price_usd(model: ModelProfile, plain: int, cached: int, output: int) -> Decimal:
+    paid = plain * model.usd_per_mtok_input + cached * model.usd_per_mtok_cached_input
+    return (paid + output * model.usd_per_mtok_output) / _MTOK
 
 
 def _limited(

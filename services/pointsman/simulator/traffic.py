@@ -1,5 +1,6 @@
 """Invented traffic: when requests come, what they ask, and how long they are. Drawn from a given source of chance."""
 
+import heapq
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -95,9 +96,10 @@ def instants(profile: TrafficProfile, *, seconds: float, chance: Random) -> Iter
     pending = next(events, None)
     while pending is not None or waiting:
         while pending is not None and (not waiting or pending[0] <= waiting[0]):
-            waiting = sorted(waiting + _times(profile, pending, chance))
+            for at_s in _times(profile, pending, chance):
+                heapq.heappush(waiting, at_s)
             pending = next(events, None)
-        at_s = waiting.pop(0)
+        at_s = heapq.heappop(waiting)
         if at_s < seconds:
             yield at_s
 

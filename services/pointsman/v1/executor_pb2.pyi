@@ -713,6 +713,7 @@ class CandidateState(_message.Message):
     FOLLOWS_JSON_SCHEMA_FIELD_NUMBER: _builtins.int
     PRICES_FIELD_NUMBER: _builtins.int
     API_KEY_ENV_FIELD_NUMBER: _builtins.int
+    WASTED_TODAY_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """Candidate id, such as "anthropic/claude-sonnet"."""
     provider: _builtins.str
@@ -743,6 +744,10 @@ class CandidateState(_message.Message):
     """True when it promises JSON schemas."""
     api_key_env: _builtins.str
     """Name of the environment variable that holds the key; empty when none is needed. Never the key."""
+    wasted_today: _builtins.int
+    """Calls of requests of this day (UTC) that ended rate-limited, as this Executor's journal knows them.
+    Those of a request are counted when it ends. Not sent anew at midnight.
+    """
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Categories whose pools hold the candidate."""
@@ -781,10 +786,11 @@ class CandidateState(_message.Message):
         follows_json_schema: _builtins.bool = ...,
         prices: Global___Prices | None = ...,
         api_key_env: _builtins.str = ...,
+        wasted_today: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prices", b"prices", "ready_time", b"ready_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_env", b"api_key_env", "availability", b"availability", "candidate", b"candidate", "categories", b"categories", "context_tokens", b"context_tokens", "detail", b"detail", "fallback", b"fallback", "follows_json_schema", b"follows_json_schema", "in_flight", b"in_flight", "local", b"local", "max_output_tokens", b"max_output_tokens", "model", b"model", "prices", b"prices", "provider", b"provider", "ready_time", b"ready_time", "reason", b"reason", "sees_images", b"sees_images", "takes_tools", b"takes_tools", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_env", b"api_key_env", "availability", b"availability", "candidate", b"candidate", "categories", b"categories", "context_tokens", b"context_tokens", "detail", b"detail", "fallback", b"fallback", "follows_json_schema", b"follows_json_schema", "in_flight", b"in_flight", "local", b"local", "max_output_tokens", b"max_output_tokens", "model", b"model", "prices", b"prices", "provider", b"provider", "ready_time", b"ready_time", "reason", b"reason", "sees_images", b"sees_images", "takes_tools", b"takes_tools", "wasted_today", b"wasted_today", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

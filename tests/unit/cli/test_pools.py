@@ -7,8 +7,10 @@ import pytest
 from rich.console import Console
 
 from pointsman.cli.candidate_table import aged, headroom, plain, short_headroom, table
-from pointsman.cli.executor import CandidateLine, Window
+from pointsman.cli.executor import CandidateLine, Listing, Window
+from pointsman.cli.pools import Watched
 from pointsman.domain.trail import SkipReason
+from tests.fakes.clock import FakeClock
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
@@ -24,9 +26,13 @@ READY = CandidateLine(
     detail="",
     windows=(),
     in_flight=0,
+    wasted_today=0,
     prices_usd=(0.75, 3.75),
     api_key_env="GEMINI_API_KEY",
 )
+
+
+ALWAYS = ("candidate", "state", "in flight")
 
 
 def window(unit: str, period_s: float | None) -> Window:
@@ -41,6 +47,7 @@ CROWDED = replace(
     categories=("reasoning", "coding", "review"),
     windows=(window("requests", 60.0), window("input_tokens", 60.0), window("output_tokens", 60.0)),
     in_flight=3,
+    wasted_today=1_200,
     api_key_env="ANTHROPIC_API_KEY",
 )
 
@@ -48,6 +55,12 @@ CROWDED = replace(
 def shown(*lines: CandidateLine, width: int = 200) -> str:
     out = io.StringIO()
     Console(file=out, width=width).print(table(lines, NOW, width=width))
+    return out.getvalue()
+
+
+def drawn(view: Watched) -> str:
+    out = io.StringIO()
+    Console(file=out, width=200).print(view)
     return out.getvalue()
 
 
@@ -131,10 +144,10 @@ def test_no_width_breaks_a_candidate_or_a_window(width: int) -> None:
 @pytest.mark.parametrize(
     "width, headings",
     [
-        (80, ["candidate", "state", "in flight", "quota left per minute"]),
-        (100, ["candidate", "state", "in flight", "quota left per minute", "for"]),
-        (140, ["candidate", "state", "in flight", "quota left per minute", "for", "$/Mtok in/out"]),
-        (200, ["candidate", "state", "in flight", "quota left per minute", "for", "key", "$/Mtok in/out"]),
+        (80, [*ALWAYS, "wasted", "quota left per minute"]),
+        (110, [*ALWAYS, "wasted", "quota left per minute", "for"]),
+        (150, [*ALWAYS, "wasted today", "quota left per minute", "for", "$/Mtok in/out"]),
+        (200, [*ALWAYS, "wasted today", "quota left per minute", "for", "key", "$/Mtok in/out"]),
     ],
 )
 def test_what_matters_less_is_left_out_where_there_is_no_room(width: int, headings: list[str]) -> None:
@@ -151,6 +164,7 @@ def test_a_pipe_gets_one_line_a_candidate_with_nothing_left_out_and_no_padding()
         "waiting · cooling: two lines",
         "37 of 1,000 requests/min, stated; 37 of 1,000 input tokens/min, stated; 37 of 1,000 output tokens/min, stated",
         "3 in flight",
+        "1,200 wasted today",
         "for reasoning, coding, review",
         "price 0.75/3.75",
         "key ANTHROPIC_API_KEY set",
@@ -169,6 +183,26 @@ def test_time_alone_refills_windows_and_ends_waits() -> None:
     assert [each.remaining for each in now_ready.windows] == [1_000, 37]
     assert (now_ready.availability, now_ready.reason, now_ready.detail) == ("ready", None, "")
     assert still_waiting.availability == "waiting"
+
+
+def test_what_was_wasted_today_has_a_column() -> None:
+    row = shown(CROWDED).splitlines()[1]
+
+    assert re.split(r"\s{2,}", row)[2:4] == ["3", "1,200"]
+
+
+def test_a_watched_table_begins_each_day_with_nothing_wasted() -> None:
+    clock = FakeClock(NOW + timedelta(hours=13, minutes=59))
+    view = Watched(clock)
+    view.take(Listing(candidates=(CROWDED,), message={}))
+
+    before = drawn(view)
+    clock.advance(60.0)
+    after = drawn(view)
+    view.take(Listing(candidates=(replace(CROWDED, wasted_today=7),), message={}))
+
+    assert ["1,200" in before, "1,200" in after] == [True, False]
+    assert re.split(r"\s{2,}", drawn(view).splitlines()[2])[3] == "7"
 
 
 def test_a_candidate_out_of_quota_lets_its_windows_speak() -> None:

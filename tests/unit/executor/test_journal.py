@@ -120,3 +120,39 @@ def test_the_oldest_row_goes_when_it_is_full_and_is_counted() -> None:
     full.write(row(ANSWERED))
 
     assert (full.dropped, len(full.rows), full.rows[-1].answered_by) == (1, ROWS, ANSWERED)
+
+
+def test_wasted_calls_are_counted_by_candidate_as_they_are_written() -> None:
+    written = journal(row(LIMITED, ANSWERED), row(LIMITED, BROKEN, LIMITED), row(ANSWERED))
+
+    assert {name: written.wasted_on(START.date(), name) for name in ("a/m", "b/m")} == {"a/m": 0, "b/m": 3}
+
+
+def test_another_day_begins_with_nothing_wasted() -> None:
+    written = journal(row(LIMITED), row(ANSWERED, day=1))
+
+    tomorrow = (START + timedelta(days=1)).date()
+    assert (written.wasted_on(START.date(), "b/m"), written.wasted_on(tomorrow, "b/m")) == (0, 0)
+
+
+def test_what_a_request_of_yesterday_wasted_is_not_of_today() -> None:
+    written = journal(row(LIMITED, day=1), row(LIMITED, day=0))
+
+    assert written.wasted_on((START + timedelta(days=1)).date(), "b/m") == 1
+
+
+def test_on_a_day_without_requests_nothing_was_wasted() -> None:
+    written = journal(row(LIMITED))
+
+    assert written.wasted_on((START + timedelta(days=1)).date(), "b/m") == 0
+
+
+def test_who_watches_hears_of_each_wasted_call_until_it_leaves() -> None:
+    written, heard = journal(), list[str]()
+    leave = written.watch(heard.append)
+
+    written.write(row(LIMITED, ANSWERED))
+    leave()
+    written.write(row(LIMITED))
+
+    assert heard == ["b/m"]

@@ -1,19 +1,42 @@
 """What is shown of each candidate."""
 
-from pointsman.domain.pool import Pool
-from pointsman.domain.trail import Outcome, SkipReason
-from pointsman.executor.states import states
-from tests.fakes.clock import FakeClock
-from tests.unit.executor.making import candidate, ledger, limit
+from datetime import timedelta
+
+from pointsman.domain.pool import Candidate, Pool
+from pointsman.domain.trail import Outcome, SkipReason, Trail
+from pointsman.executor.journal import Journal, row_of
+from pointsman.executor.ledger.port import Ledger
+from pointsman.executor.states import CandidateState, states
+from tests.fakes.clock import START, FakeClock
+from tests.unit.executor.making import attempt, candidate, ledger, limit
 
 A, B, LOCAL = candidate("a/m", limits=[limit(5)]), candidate("b/m"), candidate("local/m", local=True)
 POOLS = {"quick": Pool(category="quick", candidates=(A, B)), "coding": Pool(category="coding", candidates=(A,))}
+EVERY_KEY = frozenset({"a", "b", "local"})
+
+
+def shown_of(
+    *candidates: Candidate,
+    ledger: Ledger,
+    journal: Journal | None = None,
+    fallback_id: str = "",
+    credentials: frozenset[str] = EVERY_KEY,
+) -> list[CandidateState]:
+    return states(
+        candidates,
+        POOLS,
+        fallback_id=fallback_id,
+        credentials=credentials,
+        ledger=ledger,
+        journal=journal or Journal(since=START),
+        today=START.date(),
+    )
 
 
 def test_each_candidate_is_shown_with_its_place_and_its_windows(clock: FakeClock) -> None:
     book = ledger(A, B, LOCAL, clock=clock)
 
-    shown = states((A, B, LOCAL), POOLS, fallback_id=LOCAL.id, credentials=frozenset({"a", "b", "local"}), ledger=book)
+    shown = shown_of(A, B, LOCAL, fallback_id=LOCAL.id, ledger=book)
 
     assert [state.candidate for state in shown] == [A, B, LOCAL]
     assert [state.categories for state in shown] == [("quick", "coding"), ("quick",), ()]
@@ -27,7 +50,7 @@ def test_a_missing_key_is_shown_before_anything_else(clock: FakeClock) -> None:
     book = ledger(A, clock=clock)
     book.take_out(A, Outcome.BILLING)
 
-    (shown,) = states((A,), POOLS, fallback_id="", credentials=frozenset(), ledger=book)
+    (shown,) = shown_of(A, ledger=book, credentials=frozenset())
 
     assert shown.blocked
     assert (shown.blocked.reason, shown.blocked.detail) == (SkipReason.NO_CREDENTIALS, "set A_KEY")
@@ -37,7 +60,18 @@ def test_what_the_ledger_has_against_a_small_call_is_shown(clock: FakeClock) -> 
     book = ledger(A, clock=clock)
     book.take_out(A, Outcome.BILLING)
 
-    (shown,) = states((A,), POOLS, fallback_id="", credentials=frozenset({"a"}), ledger=book)
+    (shown,) = shown_of(A, ledger=book)
 
     assert shown.blocked
     assert shown.blocked.reason is SkipReason.OUT_OF_SERVICE
+
+
+def test_what_was_wasted_today_is_shown(clock: FakeClock) -> None:
+    journal = Journal(since=START)
+    for at in (START - timedelta(days=1), START):
+        trail = Trail(steps=[attempt(A.id, Outcome.RATE_LIMITED, wasted=True), attempt(B.id)])
+        journal.write(row_of(trail, None, at=at, category="quick", labels=(), duration=timedelta(seconds=1)))
+
+    shown = shown_of(A, B, ledger=ledger(A, B, clock=clock), journal=journal)
+
+    assert [state.wasted_today for state in shown] == [1, 0]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 
 from pointsman.domain.clock import SystemClock
@@ -24,7 +25,7 @@ from pointsman.simulator.traffic import Arrival
 from tests.waste.oracle import allowance
 from tests.waste.peers.arms import PEER_PYTHON, ArmProcess
 from tests.waste.peers.cells import ANSWER_S, CELLS, PER_MINUTE, PREFERRED, QUICK_CELLS, SECOND, Cell
-from tests.waste.peers.figures import ARMS, Results, falls_short, figures_of, table_of, totals
+from tests.waste.peers.figures import ARMS, MOST_BUSY, Results, falls_short, figures_of, table_of, totals
 from tests.waste.peers.work import End, Job, Ready, Run
 
 RESULTS = Path(__file__).parents[1] / "results" / "waste-peers.json"
@@ -36,7 +37,7 @@ LEGEND = """\
 wasted: refused at the provider's door, of all calls. lost: not answered within {deadline_s:.0f} s.
 +s: mean time of an answered request beyond the {answer_s} s that an answer takes.
 preferred: what the preferred model answered, of what its limit had room for when requests came (who waits can pass it).
-Machine: {cores} cores, load {load_before} before and {load_after} after; on a busy one, latencies are worth little."""
+Machine: {cores} cores, {busy_share:.0%} busy; above {most_busy:.0%}, arms wait for each other: no latencies then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,8 @@ class Course:
     ends: dict[tuple[int, str], list[End]] = field(default_factory=lambda: defaultdict(list))
     about: dict[str, Ready] = field(default_factory=dict)
     started_at: float = 0.0
-    load: list[float] = field(default_factory=list)
+    busy_share: float = 0.0
+    """How much of the machine was busy while the requests came, whoever it was busy for."""
 
     def job(self, arm_title: str, arm_name: str) -> Job:
         """Return what one arm has to do."""
@@ -118,7 +120,7 @@ class Course:
 
 async def measure(extent: Extent, *, seed: int) -> Course:
     """Run every arm in every cell of the extent, each with an account of its own."""
-    course, clock = Course(extent=extent, seed=seed, load=[os.getloadavg()[0]]), SystemClock()
+    course, clock = Course(extent=extent, seed=seed), SystemClock()
     course.traffic = [cell.arrivals(extent.seconds, seed=seed, load=extent.load) for cell in extent.cells]
     async with AsyncExitStack() as stack:
         for number, cell in enumerate(extent.cells):
@@ -134,8 +136,9 @@ async def measure(extent: Extent, *, seed: int) -> Course:
         for title, process in processes.items():
             course.about[title] = await process.ready()
             print(f"{title}: {course.about[title].version}, {course.about[title].settings}", flush=True)
+        psutil.cpu_percent()  # what the next one counts from
         await _work(course, processes)
-    course.load.append(os.getloadavg()[0])
+        course.busy_share = psutil.cpu_percent() / 100
     return course
 
 
@@ -178,7 +181,7 @@ def _report(course: Course, out: Path, *, as_json: bool) -> list[str]:
     """Print the table and write the results to `out`; return a sentence for each promise that does not hold."""
     results, extent = course.results(), course.extent
     short = [sentence for cell in extent.cells for sentence in falls_short(cell, results[cell.name])]
-    machine = {"cores": os.cpu_count(), "load_before": round(course.load[0], 1), "load_after": round(course.load[1], 1)}
+    machine = {"cores": os.cpu_count(), "busy_share": course.busy_share}
     figures = {
         "versions": {title: {"version": it.version, "settings": it.settings} for title, it in course.about.items()},
         "machine": machine,
@@ -189,8 +192,8 @@ def _report(course: Course, out: Path, *, as_json: bool) -> list[str]:
     document = json.dumps({"ok": not short, "figures": figures, "falls_short": short})
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(document + "\n")
-    Console(width=WIDTH).print(table_of(results))
-    print(LEGEND.format(deadline_s=extent.deadline_s, answer_s=ANSWER_S, **machine))
+    Console(width=WIDTH).print(table_of(results, busy_share=course.busy_share))
+    print(LEGEND.format(deadline_s=extent.deadline_s, answer_s=ANSWER_S, most_busy=MOST_BUSY, **machine))
     print(f"figures: {out}")
     for sentence in short:
         print(f"falls short: {sentence}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rich.table import Table
 
@@ -16,6 +17,13 @@ Results = dict[str, dict[str, Figures]]
 
 KNOWN_BOUND, LEARNED_BOUND = 0.001, 0.01
 """The share of its calls that Pointsman may waste where it is told the limit, and where it must find it out."""
+
+
+TO_LEARN = 1
+"""Calls that find out a limit which nobody tells; of fewer than a hundred, one is more than the bound."""
+
+MOST_BUSY = 0.5
+"""Where more of the machine was busy, arms waited for each other, and latencies are left out of the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +84,7 @@ def falls_short(cell: Cell, by_arm: Mapping[str, Figures]) -> Iterator[str]:
     for title in (NOT_CONFIGURED, CONFIGURED):
         figures, is_known = by_arm[title], title == CONFIGURED or cell.is_stated
         bound = KNOWN_BOUND if is_known else LEARNED_BOUND
-        if figures["wasted_share"] > bound:
+        if figures["wasted_share"] > bound and (is_known or figures["wasted"] > TO_LEARN):
             yield (
                 f"{title}: {cell.name}: wasted {figures['wasted_share']:.2%} of its calls "
                 f"({figures['wasted']:.0f} of {figures['calls']:.0f}), promised {bound:.1%}"
@@ -85,13 +93,17 @@ def falls_short(cell: Cell, by_arm: Mapping[str, Figures]) -> Iterator[str]:
             yield f"{title}: {cell.name}: lost {figures['lost']:.0f} requests"
 
 
-def table_of(results: Results) -> Table:
-    """Return the arms side by side: a row for each cell, and one for all together."""
+def table_of(results: Results, *, busy_share: float) -> Table:
+    """Return the arms side by side: a row for each cell, and one for all together.
+
+    `busy_share` is how much of the machine was busy meanwhile.
+    """
+    entry = partial(_entry, is_timed=busy_share <= MOST_BUSY)
     table = Table("", *(arm.title for arm in ARMS), show_lines=True)
     for cell in CELLS:
         if cell.name in results:
-            table.add_row(cell.name, *(_entry(results[cell.name][arm.title]) for arm in ARMS))
-    table.add_row("all cells", *(_entry(figures) for figures in totals(results).values()))
+            table.add_row(cell.name, *(entry(results[cell.name][arm.title]) for arm in ARMS))
+    table.add_row("all cells", *(entry(figures) for figures in totals(results).values()))
     return table
 
 
@@ -100,13 +112,13 @@ def totals(results: Results) -> dict[str, Figures]:
     return {arm.title: together([by_arm[arm.title] for by_arm in results.values()]) for arm in ARMS}
 
 
-def _entry(figures: Figures) -> str:
+def _entry(figures: Figures, *, is_timed: bool) -> str:
     return "\n".join(
         (
             f"{figures['wasted_share']:.1%} wasted",
             f"{figures['calls_per_request']:.2f} calls",
             f"{figures['lost']:.0f} lost",
-            f"+{figures['added_mean_s']:.2f} s",
+            f"+{figures['added_mean_s']:.2f} s" if is_timed else "(not timed)",
             f"{figures['preferred_share']:.0%} preferred",
         )
     )

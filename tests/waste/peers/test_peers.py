@@ -6,7 +6,16 @@ from pointsman.domain.trail import Outcome
 from pointsman.simulator.scenario import Algorithm
 from pointsman.simulator.tally import Tallies
 from tests.waste.peers.cells import ANSWER_S, CELLS, PREFERRED, SECOND, Cell, Says
-from tests.waste.peers.figures import ARMS, CONFIGURED, NOT_CONFIGURED, Figures, falls_short, figures_of, together
+from tests.waste.peers.figures import (
+    ARMS,
+    CONFIGURED,
+    NOT_CONFIGURED,
+    Figures,
+    falls_short,
+    figures_of,
+    table_of,
+    together,
+)
 from tests.waste.peers.litellm_arm import SETTINGS
 from tests.waste.peers.pointsman_arm import settings
 from tests.waste.peers.work import End, Job, Run
@@ -111,6 +120,8 @@ def test_cells_together_are_weighed_by_their_calls() -> None:
         pytest.param(LEARNED, CONFIGURED, some_figures(wasted=2), True, id="configured, beyond it"),
         pytest.param(LEARNED, NOT_CONFIGURED, some_figures(wasted=10), False, id="learned, at the bound"),
         pytest.param(LEARNED, NOT_CONFIGURED, some_figures(wasted=11), True, id="learned, beyond it"),
+        pytest.param(LEARNED, NOT_CONFIGURED, some_figures(wasted=1, calls=50), False, id="learned with few calls"),
+        pytest.param(LEARNED, NOT_CONFIGURED, some_figures(wasted=2, calls=50), True, id="learned twice"),
         pytest.param(LEARNED, CONFIGURED, some_figures(lost=1), True, id="a request is lost"),
     ],
 )
@@ -120,3 +131,13 @@ def test_a_promise_that_does_not_hold_is_named(cell: Cell, arm: str, figures: Fi
     sentences = [*falls_short(cell, by_arm)]
 
     assert [cell.name in sentence and arm in sentence for sentence in sentences] == [True] * is_short
+
+
+@pytest.mark.parametrize("busy_share, is_timed", [(0.5, True), (0.51, False)])
+def test_latencies_of_a_busy_machine_are_left_out(busy_share: float, is_timed: bool) -> None:  # noqa: FBT001 - a column
+    timed = figures_of([End(run=0, took_s=ANSWER_S + 0.03, answered=True)], Tallies(), requests=1, allowed=1)
+    results = {STATED.name: {arm.title: timed for arm in ARMS}}
+
+    (first, *_) = table_of(results, busy_share=busy_share).columns[1].cells
+
+    assert ("+0.03 s" in str(first)) is is_timed

@@ -1,0 +1,85 @@
+import json
+
+import pytest
+from rich.table import Table
+
+from tests.bench import __main__ as bench
+from tests.bench import ledger
+from tests.bench.findings import Effort, Findings, verdict
+
+HELD = {
+    "ledger_cpu_us_worst": 29.9,
+    "ledger_redis_round_trips_a_reserve": 1.0,
+    "ledger_redis_round_trips_a_settle": 1.0,
+}
+
+
+def found(*short: str, skipped: tuple[str, ...] = ()) -> Findings:
+    return Findings(tables=(Table("what"),), figures={"figure": 1.23456}, falls_short=short, skipped=skipped)
+
+
+@pytest.mark.needs_redis
+def test_the_ledger_is_measured_in_memory_and_on_the_wire() -> None:
+    measured = ledger.measure(Effort(rounds=1, calls=16))
+
+    assert measured.skipped == ()
+    assert measured.figures["ledger_redis_calls"] == 16
+    assert measured.figures["ledger_redis_round_trips_a_reserve"] == 1
+    assert measured.figures["ledger_redis_round_trips_a_settle"] == 1
+    assert min(measured.figures.values()) > 0
+
+
+def test_without_a_redis_server_its_part_is_left_out_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    measured = ledger.measure(Effort(rounds=1, calls=16))
+
+    assert "redis-server is not on PATH" in measured.skipped[0]
+    assert not any("redis" in name for name in measured.figures)
+
+
+def test_figures_within_their_bounds_fall_short_of_nothing() -> None:
+    assert ledger.falls_short(HELD) == []
+
+
+@pytest.mark.parametrize(
+    "figure, value, sentence",
+    [
+        ("ledger_cpu_us_worst", 30.2, "a reserve and its settle in memory take 30.2 µs of CPU, promised 30"),
+        (
+            "ledger_redis_round_trips_a_reserve",
+            1.004,
+            "a reserve takes 1.004 round trips with Redis, promised exactly one",
+        ),
+        (
+            "ledger_redis_round_trips_a_settle",
+            0.5,
+            "a settle takes 0.500 round trips with Redis, promised exactly one",
+        ),
+    ],
+)
+def test_a_bound_that_does_not_hold_is_named(figure: str, value: float, sentence: str) -> None:
+    assert ledger.falls_short(HELD | {figure: value}) == [sentence]
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    assert ledger.falls_short({"ledger_cpu_us_worst": 10.0}) == []
+
+
+def test_the_verdict_is_that_of_all_sections() -> None:
+    said = verdict([found(), found("a bound", skipped=("a part",))])
+
+    assert said == {"ok": False, "figures": {"figure": 1.235}, "falls_short": ["a bound"], "skipped": ["a part"]}
+
+
+@pytest.mark.parametrize("short, code", [((), 0), (("a bound",), 1)])
+def test_the_command_runs_the_chosen_sections_and_fails_when_a_bound_does(
+    short: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "SECTIONS", {"one": lambda effort: found(*short), "other": lambda effort: found("b")})
+
+    assert bench.main(["--only", "one", "--json"]) == code
+
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == verdict([found(*short)])
+    assert "what" in printed.err
