@@ -7,7 +7,7 @@ for the order of things; tests hold both to the same figures.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Final
@@ -24,6 +24,7 @@ from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget
 from pointsman.executor.estimate import Estimator, output_limit
 from pointsman.executor.execute import LOOK_AGAIN_S
+from pointsman.executor.experience import Experience
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.plan import Plan, Prospect, ineligible, plan
@@ -70,6 +71,7 @@ class Rehearsal:
             known.values(), clock=self.clock, random=Random(seed), margin_s=settings.executor.window_margin_s
         )
         self._estimator = Estimator()
+        self._experience = Experience()
         self._prices = load_prices({name: provider.wire for name, provider in settings.providers.items()})
         self._hosts = hosts
         # The first of several attempts has all its time, whether some is kept for the fallback or not.
@@ -113,6 +115,9 @@ class Rehearsal:
         else:
             skips = []
             for candidate in visit.pool.candidates:
+                if self._risk(candidate):  # then somebody else may be the better choice
+                    skips, budget.reserve_s = None, self._reserve_s(asked)
+                    break
                 found = self._set_aside(visit, candidate)
                 if isinstance(found, Skip):
                     skips.append(found)
@@ -180,15 +185,25 @@ class Rehearsal:
             blocked=self._ledger.skip(candidate, estimate),
             cost_usd=self._prices.estimate(candidate, estimate, self.clock.now()),
             latency_s=self._estimator.latency_s(candidate),
+            risk=self._risk(candidate),
         )
+
+    def _risk(self, candidate: Candidate) -> int:
+        if self._ledger.is_told(candidate):
+            return 0
+        return self._experience.risk(candidate.quota_scope, self.clock.at_s)
 
     def _attempt(self, visit: Visit, candidate: Candidate, reservation: Reservation) -> Waits[bool]:
         """Call, settle, and count; return whether the request has ended."""
         limit_s = visit.budget.time_limit_s(self.clock.at_s)
         call, share = self._begin(visit, candidate, limit_s)
-        began_at = self.clock.at_s
+        began_at, scope = self.clock.at_s, candidate.quota_scope
+        self._experience.leave(scope)
         yield began_at + call.duration_s * share
         settlement, cost_usd = self._end(visit, candidate, call, share, began_at)
+        outcome, now = settlement.outcome, self.clock.at_s
+        if self._experience.end(scope, outcome, left_at=reservation.left_at, now=now):
+            settlement = replace(settlement, was_familiar=True)
         at_once(self._ledger.settle(reservation, settlement))
         visit.budget.attempts -= 1
         return self._counted(visit, candidate, settlement, cost_usd)
