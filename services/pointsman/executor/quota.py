@@ -82,6 +82,8 @@ class Window:
     learned: int | None = None
     margin_s: float = 0.0
     ends_at: float = FOREVER
+    offset_s: float | None = None
+    """Where the fixed windows of the settings begin, in seconds after the full minute of UTC; else None."""
     bucket: Bucket | None = None
     statement: Statement | None = None
     manner: Manner = field(default_factory=Manner)

@@ -68,7 +68,6 @@ class MemoryLedger:
         self._in_flight: Counter[str] = Counter()
         self._open: dict[int, tuple[Reservation, tuple[int, ...]]] = {}
         self._last_left_at = -math.inf
-        self._offsets: dict[tuple[str, Unit], float] = {}
         self._watchers: list[Callable[[str], None]] = []
         for candidate in candidates:
             if not candidate.local:  # counted before a limit is known, so that a refusal can be understood
@@ -81,7 +80,7 @@ class MemoryLedger:
                     if limit.algorithm is Algorithm.TOKEN_BUCKET and limit.period:
                         window.bucket = Bucket(window.ceiling / window.period_s, margin_s)
                     elif limit.algorithm is Algorithm.FIXED_WINDOW and limit.period:
-                        self._offsets[scope.name, limit.unit] = limit.offset.total_seconds()
+                        window.offset_s = limit.offset.total_seconds()
 
     def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         """Return why the candidate could not be called now, None when it could."""
@@ -345,8 +344,8 @@ class MemoryLedger:
     def _windows_of(self, candidate: Candidate) -> Iterator[tuple[str, Window]]:
         for scope in candidate.scopes:
             for window in self._windows[scope.name].values():
-                if window.period_s == DAY_S or (scope.name, window.unit) in self._offsets:
-                    self._renew(scope.name, window)
+                if window.offset_s is not None or window.period_s == DAY_S:
+                    self._renew(window)
                 if window.statement:
                     window.expire(self._clock.monotonic())
                 yield scope.name, window
@@ -354,16 +353,16 @@ class MemoryLedger:
     def _cooldowns_of(self, candidate: Candidate) -> Iterator[Cooldown]:
         return (self._cooldowns[scope.name] for scope in candidate.scopes)
 
-    def _renew(self, scope: str, window: Window) -> None:
+    def _renew(self, window: Window) -> None:
         """Begin the next fixed window when the last one is over."""
         now = self._clock.monotonic()
         if not window.is_over(now):
             return
         here = self._clock.now()
-        if window.period_s == DAY_S:
+        if window.offset_s is None:
             lasts_s = (next_midnight(here, DAY_ZONE) - here).total_seconds()
         else:
-            lasts_s = window.period_s - (here.timestamp() - self._offsets[scope, window.unit]) % window.period_s
+            lasts_s = window.period_s - (here.timestamp() - window.offset_s) % window.period_s
         window.renew(now + lasts_s)
 
     def _instant(self, at: float) -> datetime | None:
