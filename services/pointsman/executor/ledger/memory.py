@@ -68,20 +68,14 @@ class MemoryLedger:
         self._in_flight: Counter[str] = Counter()
         self._open: dict[int, tuple[Reservation, tuple[int, ...]]] = {}
         self._last_left_at = -math.inf
-        self._offsets: dict[tuple[str, Unit], float] = {}
+        self._offsets: dict[tuple[str, WindowKey], float] = {}
         self._watchers: list[Callable[[str], None]] = []
         for candidate in candidates:
             if not candidate.local:  # counted before a limit is known, so that a refusal can be understood
                 self._window(candidate.quota_scope, *PER_MINUTE)
             for scope in candidate.scopes:
                 for limit in scope.limits:
-                    window = self._window(scope.name, limit.unit, _period_s(limit))
-                    # Two candidates of one model may each name a limit for it.
-                    window.ceiling = min(limit.amount, window.ceiling or limit.amount)
-                    if limit.algorithm is Algorithm.TOKEN_BUCKET and limit.period:
-                        window.bucket = Bucket(window.ceiling / window.period_s, margin_s)
-                    elif limit.algorithm is Algorithm.FIXED_WINDOW and limit.period:
-                        self._offsets[scope.name, limit.unit] = limit.offset.total_seconds()
+                    self._heed(scope.name, limit)
 
     def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         """Return why the candidate could not be called now, None when it could."""
@@ -324,6 +318,18 @@ class MemoryLedger:
         least_s = wait_s(outcome, streak - 1, self._random.random()) if streak > 1 else 0.0
         return now + min(max(least_s, asked_s), LONGEST_COOLDOWN_S)
 
+    def _heed(self, scope: str, limit: Limit) -> None:
+        """Count as the settings say. Two candidates of one model may each name a limit for it; the stricter holds."""
+        window = self._window(scope, limit.unit, _period_s(limit))
+        if window.ceiling is not None and window.ceiling <= limit.amount:
+            return
+        window.ceiling, window.bucket = limit.amount, None
+        self._offsets.pop((scope, (window.unit, window.period_s)), None)
+        if limit.algorithm is Algorithm.TOKEN_BUCKET:
+            window.bucket = Bucket(limit.amount / window.period_s, self._margin_s)
+        elif limit.algorithm is Algorithm.FIXED_WINDOW:
+            self._offsets[scope, (window.unit, window.period_s)] = limit.offset.total_seconds()
+
     def _window(self, scope: str, unit: Unit, period_s: float) -> Window:
         windows = self._windows[scope]
         window = windows.get((unit, period_s))
@@ -337,7 +343,7 @@ class MemoryLedger:
     def _windows_of(self, candidate: Candidate) -> Iterator[tuple[str, Window]]:
         for scope in candidate.scopes:
             for window in self._windows[scope.name].values():
-                if window.period_s == DAY_S or (scope.name, window.unit) in self._offsets:
+                if window.period_s == DAY_S or (scope.name, (window.unit, window.period_s)) in self._offsets:
                     self._renew(scope.name, window)
                 yield scope.name, window
 
@@ -353,7 +359,10 @@ class MemoryLedger:
         if window.period_s == DAY_S:
             lasts_s = (next_midnight(here, DAY_ZONE) - here).total_seconds()
         else:
-            lasts_s = window.period_s - (here.timestamp() - self._offsets[scope, window.unit]) % window.period_s
+            lasts_s = (
+                window.period_s
+                - (here.timestamp() - self._offsets[scope, (window.unit, window.period_s)]) % window.period_s
+            )
         window.renew(now + lasts_s)
 
     def _instant(self, at: float) -> datetime | None:
