@@ -55,6 +55,10 @@ class Shelf:
     def ledger(self, *candidates: Candidate, clock: Clock, margin_s: float = 0.0) -> MovedLedger:
         """Return a ledger as `making.ledger` does, over an empty keyspace."""
         self.monkeypatch.setattr(asking, "PREFIX", f"test-{next(KEYSPACES)}:{{ledger}}:")
+        return self.another(*candidates, clock=clock, margin_s=margin_s)
+
+    def another(self, *candidates: Candidate, clock: Clock, margin_s: float = 0.0) -> MovedLedger:
+        """Return a ledger over the keyspace of the last one."""
         # A look that is answered after the test has moved time on would be of another time.
         self.monkeypatch.setattr(redis, "REFRESH_S", math.inf)
         terms = Terms(margin_s=margin_s, lease_s=1e9, timeout_s=5.0, replicas=1)

@@ -85,7 +85,7 @@ def rehearsed(
 @pytest.mark.parametrize(
     "profile, seconds, requests_off",
     [
-        pytest.param(BUSY, HOUR_S / 2, 0, id="a busy half hour, where limits bind and nobody is lost"),
+        pytest.param(BUSY, HOUR_S, 0, id="a busy hour, where limits bind and nobody is lost"),
         pytest.param(TOO_MUCH, HOUR_S / 8, 6, id="far more than the limits allow, where the local model is queued for"),
     ],
 )

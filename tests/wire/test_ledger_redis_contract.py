@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pointsman.domain.pool import Candidate, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Unit
 from pointsman.domain.trail import Outcome, Skip
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.ledger.memory import MemoryLedger
@@ -62,7 +62,73 @@ ONE = candidate(
 )
 TWIN = candidate("a/twin", group="g")
 BARE = candidate("b/bare")
-ALL = (ONE, TWIN, BARE)
+POURED = candidate(
+    "c/poured",
+    limits=[
+        limit(6, algorithm=Algorithm.TOKEN_BUCKET),
+        limit(200, Unit.TOKENS, algorithm=Algorithm.TOKEN_BUCKET),
+        limit(60, Unit.OUTPUT_TOKENS, algorithm=Algorithm.TOKEN_BUCKET),
+    ],
+)
+FIXED = candidate(
+    "d/fixed",
+    limits=[
+        limit(6, algorithm=Algorithm.FIXED_WINDOW, offset_s=17.3),
+        limit(200, Unit.TOKENS, algorithm=Algorithm.FIXED_WINDOW),
+        limit(150, Unit.INPUT_TOKENS, algorithm=Algorithm.SLIDING_WINDOW),
+    ],
+)
+ALL = (ONE, TWIN, BARE, POURED, FIXED)
+
+WAYS = [None, Algorithm.SLIDING_WINDOW, Algorithm.FIXED_WINDOW, Algorithm.TOKEN_BUCKET]
+
+
+@pytest.mark.parametrize("unit, used", [(Unit.REQUESTS, 1), (Unit.OUTPUT_TOKENS, 5), (Unit.TOKENS, 10)])
+@pytest.mark.parametrize("after", WAYS)
+@pytest.mark.parametrize("before", WAYS)
+async def test_other_settings_forget_nothing_and_remember_nothing_for_ever(
+    shelf: Shelf, before: Algorithm | None, after: Algorithm | None, unit: Unit, used: int
+) -> None:
+    clock = FakeClock()
+    old, new = (candidate(limits=[limit(6 * used, unit, algorithm=way)]) for way in (before, after))
+    one, size = (
+        shelf.ledger(old, clock=clock, margin_s=1.0),
+        Estimate(input_tokens=5, output_tokens=5, admitted_tokens=10),
+    )
+    for _ in range(3):
+        reservation = await one.reserve(old, size)
+        assert isinstance(reservation, Reservation)
+        await one.settle(reservation, Settlement(outcome=Outcome.ANSWERED, usage=usage(5, 5)))
+    held = [await one.reserve(old, size) for _ in range(3)]
+    other = shelf.another(new, clock=clock, margin_s=1.0)
+
+    at_first = await other.reserve(new, size)
+    for reservation in held:
+        assert isinstance(reservation, Reservation)
+        await one.settle(reservation, Settlement(outcome=Outcome.ANSWERED, usage=usage(5, 5)))
+    at_the_end = await other.reserve(new, size)
+    clock.advance(2 * MINUTE.total_seconds() + 3.0)
+    later = [await other.reserve(new, size) for _ in range(6)]
+
+    assert isinstance(at_first, Skip)
+    assert isinstance(at_the_end, Skip)
+    assert all(isinstance(each, Reservation) for each in later)
+
+
+async def test_a_bucket_has_one_level_for_all_replicas(shelf: Shelf) -> None:
+    clock, one = FakeClock(), candidate(limits=[limit(6, algorithm=Algorithm.TOKEN_BUCKET)])
+    first = shelf.ledger(one, clock=clock)
+    second = shelf.another(one, clock=clock)
+    for book in (first, second) * 3:
+        assert isinstance(await book.reserve(one, estimate()), Reservation)
+
+    full = await first.reserve(one, estimate())
+    clock.advance(10.0)
+    left = [await book.reserve(one, estimate()) for book in (second, first)]
+
+    assert isinstance(full, Skip)
+    assert [isinstance(each, Reservation) for each in left] == [True, False]
+
 
 KINDS = ["reserve"] * 4 + ["end"] * 3 + ["late", "wait", "out", "revive"]
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2**32)), max_size=60)

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pointsman.config.parse import Table, parse, quoted
-from pointsman.config.settings import Settings
+from pointsman.config.settings import QuotaSettings, Settings
 from pointsman.domain.errors import SettingsError
 
 DEFAULT_PATH = Path("deploy/pointsman.toml")
@@ -132,10 +132,14 @@ def _literal(raw: str) -> object:
 def _check(settings: Settings) -> None:
     for name, provider in settings.providers.items():
         _url(f"providers.{quoted(name)}.base_url", provider.base_url)
+        _check_quota(f"providers.{quoted(name)}.quota", provider.quota)
+    for name, group in settings.groups.items():
+        _check_quota(f"groups.{quoted(name)}", group)
     for name, candidate in settings.candidates.items():
         path = f"candidates.{quoted(name)}"
         _filled(f"{path}.model", candidate.model)
         _known(f"{path}.provider", candidate.provider, settings.providers)
+        _check_quota(f"{path}.quota", candidate.quota)
         if candidate.group:
             _known(f"{path}.group", candidate.group, settings.groups)
     for name, pool in settings.pools.items():
@@ -154,6 +158,18 @@ def _check(settings: Settings) -> None:
         _url("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint)
     _check_fallback(settings)
     _check_addresses(settings)
+
+
+def _check_quota(path: str, quota: QuotaSettings) -> None:
+    """Refuse words on how minutes are counted that would do nothing."""
+    requests, tokens = quota.requests_per_minute, quota.tokens_per_minute
+    has_minute = requests or tokens or quota.input_tokens_per_minute or quota.output_tokens_per_minute
+    if quota.algorithm and not has_minute:
+        _fail(
+            f"{path}.algorithm", quota.algorithm, "it says how minutes are counted; name a limit per minute beside it"
+        )
+    if quota.offset_s and quota.algorithm != "fixed_window":
+        _fail(f"{path}.offset_s", quota.offset_s, 'only a fixed window has a beginning; set algorithm = "fixed_window"')
 
 
 def _check_fallback(settings: Settings) -> None:

@@ -113,7 +113,7 @@ def _limits(quota: QuotaSettings) -> tuple[Limit, ...]:
             amount=amount,
             period=period,
             algorithm=Algorithm(quota.algorithm) if quota.algorithm and period == MINUTE else None,
-            offset=timedelta(seconds=quota.offset_s),
+            offset=timedelta(seconds=quota.offset_s if period == MINUTE else 0.0),
         )
         for key, (unit, period) in LIMITS.items()
         if (amount := getattr(quota, key)) is not None

@@ -64,6 +64,8 @@ class Held:
     ended: bool = False
     unseen: bool = False
     """Whether it is counted in `Window.unseen_amount`."""
+    poured: float = 0.0
+    """What had been poured into the bucket when it left, this call included."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,6 +116,11 @@ class Window:
             return "stated"
         return "learned" if self.learned == limit else "configured"
 
+    @property
+    def pours_at_once(self) -> bool:
+        """True for a bucket that is charged at the door, with what was asked for."""
+        return self.bucket is not None and self.unit is not Unit.OUTPUT_TOKENS
+
     def let_in_before(self, left_at: float) -> int:
         """Return what it held when a call left that was refused: by this guess, all that it may hold, at least 1.
 
@@ -129,9 +136,10 @@ class Window:
     def renew(self, ends_at: float) -> None:
         """Forget the past of a fixed window that is over; the new one ends at `ends_at`.
 
-        A call that left just before the end may have arrived after it, and stays.
+        A call that left just before the end may have arrived after it, and stays, unless a whole window has passed.
         """
-        while self.past and self.past[0][0] <= self.ends_at - self.margin_s:
+        follows = ends_at - self.ends_at < 1.5 * self.period_s  # a day may last 25 hours
+        while self.ends_at != FOREVER and self.past and (self.past[0][0] <= self._border or not follows):
             self.past_amount -= self.past.popleft()[1]
         self.ends_at = ends_at
 
@@ -140,8 +148,9 @@ class Window:
         held = Held(since=now, amount=amount)
         self.held[reservation] = held
         self.held_amount += amount
-        if self._pours_at_once:
-            self._pour(amount, now)
+        if self.bucket and self.pours_at_once:
+            self.bucket.pour(amount, now)
+            held.poured = self.bucket.poured
         if self.statement and self.unit is not Unit.OUTPUT_TOKENS:
             self._note(held)
 
@@ -155,16 +164,14 @@ class Window:
         if held.unseen:
             self.unseen_amount += used - held.amount
         before, held.amount, held.ended = held.amount, used, True
-        if self._pours_at_once:
-            self._pour(used - before, now)
+        if self.bucket:
+            self._settle_bucket(self.bucket, held, before, now)
         if not used:
             return
         # Output is counted when it was made, so the answer that states a window knows of its own and of no later one.
         if self.unit is Unit.OUTPUT_TOKENS and self.statement and held.since != self.statement.sent_at:
             self._note(Held(since=now, amount=used, ended=True))
         if self.bucket:
-            if not self._pours_at_once:
-                self._pour(used, now)
             return
         # Requests and input are counted by providers when a call arrives; generated tokens when it ends.
         self._remember(held.since if self.unit in ARRIVING else now, used)
@@ -202,7 +209,7 @@ class Window:
     def used(self, now: float) -> int:
         """Return what is occupied by the past of the window and by calls under way."""
         if self.bucket:
-            return self.bucket.used(now) + (0 if self._pours_at_once else self.held_amount)
+            return self.bucket.used(now) + (0 if self.pours_at_once else self.held_amount)
         self._forget(now)
         return self.past_amount + self.held_amount
 
@@ -243,10 +250,19 @@ class Window:
         if self.unit is Unit.CONCURRENCY:
             return FOREVER
         if self.bucket:
-            return self.bucket.freed_at(excess, now)
+            under_way = 0 if self.pours_at_once else self.held_amount
+            return self.bucket.lowered_at(self.used(now) - excess, now, under_way=under_way)
         if self.ends_at != FOREVER:
-            return max(now, self.ends_at + self.margin_s)
+            return self._renewed_at(excess, now)
         return next(at for at, freed in self._leaving(now) if (excess := excess - freed) <= 0)
+
+    def _renewed_at(self, excess: int, now: float) -> float:
+        """Return at which end of a fixed window so much is free, if calls under way end at once."""
+        arrived = ((held.since if self.unit in ARRIVING else now, held.amount) for held in self.held.values())
+        freed = sum(amount for end, amount in self.past if end <= self._border)
+        freed += sum(amount for at, amount in arrived if at < self._border)
+        over_at = self.ends_at + self.margin_s
+        return max(now, over_at if freed >= excess else over_at + self.period_s)
 
     def _leaving(self, now: float) -> Iterator[tuple[float, int]]:
         """Yield when what is used leaves the window, if calls under way end at once and use what they hold."""
@@ -287,14 +303,12 @@ class Window:
             at = min(at, back if self.manner.refills else max(own, back))
         return at
 
-    @property
-    def _pours_at_once(self) -> bool:
-        """True for a bucket that is charged at the door, with what was asked for."""
-        return self.bucket is not None and self.unit is not Unit.OUTPUT_TOKENS
-
-    def _pour(self, amount: int, now: float) -> None:
-        if self.bucket:
-            self.bucket.pour(amount, now)
+    def _settle_bucket(self, bucket: Bucket, held: Held, before: int, now: float) -> None:
+        more = held.amount - before if self.pours_at_once else held.amount
+        if more > 0:
+            bucket.pour(more, now)
+        elif more < 0:
+            bucket.take_back(-more, held.poured, now)
 
     def _unseen(self) -> int:
         """Return what the last statement cannot have known: calls that left after the one that brought it."""
@@ -310,9 +324,15 @@ class Window:
             oldest = noted.popleft()
             noted[0].amount += oldest.amount
 
+    @property
+    def _border(self) -> float:
+        """Until when a call must have left to arrive for sure before a fixed window ends."""
+        return self.ends_at - self.margin_s
+
     def _bin_end(self, at: float) -> float:
         width = self.period_s / BINS
-        return (math.floor(at / width) + 1) * width
+        end = (math.floor(at / width) + 1) * width
+        return min(end, self._border) if at < self._border else end
 
     def _remember(self, at: float, amount: int) -> None:
         end = self._bin_end(at)

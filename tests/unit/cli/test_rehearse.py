@@ -32,7 +32,8 @@ def rehearsed(settings: Settings, coming: list[Coming], *, lazily: bool = True) 
 
 
 def with_flash_limit(settings: Settings, **quota: int) -> Settings:
-    return replace(settings, groups=settings.groups | {"gemini-flash": QuotaSettings(**quota)})
+    limited = QuotaSettings(**quota)  # type: ignore[arg-type]  # limits only
+    return replace(settings, groups=settings.groups | {"gemini-flash": limited})
 
 
 def quick(at_s: float, *, output_tokens: int = 20, has_image: bool = False) -> Coming:

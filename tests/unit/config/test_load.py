@@ -170,6 +170,26 @@ def test_the_environment_is_the_processs_own_unless_one_is_given(monkeypatch: py
         pytest.param(
             '[candidates.x]\nprovider = "p"\nmodel = " "', "candidates.x.model", "must not be empty", id="no-model"
         ),
+        pytest.param(
+            '[groups.g]\nrequests_per_day = 9\nalgorithm = "token_bucket"', "groups.g.algorithm", "a limit per minute",
+            id="counting-of-no-minute",
+        ),
+        pytest.param(
+            "[groups.g]\nrequests_per_minute = 9\noffset_s = 1", "groups.g.offset_s", 'algorithm = "fixed_window"',
+            id="beginning-of-what-slides",
+        ),
+        pytest.param(
+            '[groups.g]\ntokens_per_minute = 9\nalgorithm = "token_bucket"\noffset_s = 1', "groups.g.offset_s",
+            "fixed window", id="beginning-of-a-bucket",
+        ),
+        pytest.param(
+            '[candidates.x]\nprovider = "p"\nmodel = "m"\nquota = { algorithm = "token_bucket" }',
+            "candidates.x.quota.algorithm", "a limit per minute", id="counting-of-nothing-at-a-candidate",
+        ),
+        pytest.param(
+            '[providers.q]\nwire = "openai"\nbase_url = "http://q"\nquota = { offset_s = 1 }',
+            "providers.q.quota.offset_s", "fixed window", id="beginning-of-nothing-at-a-provider",
+        ),
         pytest.param('[fallback]\ncandidate = "typo"', "fallback.candidate", "not defined", id="unknown-fallback"),
         pytest.param(
             '[fallback]\ncandidate = "p/m-1.5"', "fallback.candidate", "local = true", id="fallback-that-is-not-local"
@@ -190,6 +210,13 @@ def test_what_does_not_fit_is_refused_by_its_path(file: Path, more: str, path: s
 
     assert error.metadata["path"] == path
     assert says in error.message
+
+
+@pytest.mark.parametrize("key", ["requests", "tokens", "input_tokens", "output_tokens"])
+def test_a_fixed_minute_may_begin_within_the_minute(file: Path, key: str) -> None:
+    quota = f'[groups.g]\n{key}_per_minute = 9\nalgorithm = "fixed_window"\noffset_s = 17'
+
+    assert loaded(file, quota).groups["g"].offset_s == 17.0
 
 
 def test_the_default_category_needs_a_pool(file: Path) -> None:

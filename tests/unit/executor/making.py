@@ -9,7 +9,7 @@ from random import Random
 
 from pointsman.domain.answer import Usage
 from pointsman.domain.clock import Clock
-from pointsman.domain.pool import Candidate, Limit, Model, Policy, Pool, Scope, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Limit, Model, Policy, Pool, Scope, Unit
 from pointsman.domain.prompt import Image, ImageUrl, Message, Options, Part, Prompt, Request, Role, Text
 from pointsman.domain.trail import Attempt, Outcome
 from pointsman.executor.adapters.base import Adapter
@@ -41,8 +41,14 @@ MODEL = Model(
 TARIFF = Tariff(base=Prices(input=Decimal(1), cached_input=Decimal(1), cache_write=Decimal(1), output=Decimal(1)))
 
 
-def limit(amount: int, unit: Unit = Unit.REQUESTS, period: timedelta | None = MINUTE) -> Limit:
-    return Limit(unit=unit, amount=amount, period=period)
+def limit(
+    amount: int,
+    unit: Unit = Unit.REQUESTS,
+    period: timedelta | None = MINUTE,
+    algorithm: Algorithm | None = None,
+    offset_s: float = 0.0,
+) -> Limit:
+    return Limit(unit=unit, amount=amount, period=period, algorithm=algorithm, offset=timedelta(seconds=offset_s))
 
 
 def candidate(

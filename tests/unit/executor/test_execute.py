@@ -16,6 +16,7 @@ from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.execute import Bounds, Execute, Execution
 from pointsman.executor.experience import FEW
 from pointsman.executor.plan import Planned
+from pointsman.executor.quota import BINS, MINUTE_S
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import ANSWER, ANSWERED, FakeAdapter, Turn, ended
 from tests.fakes.clock import START, FakeClock, LeapingClock
@@ -295,7 +296,7 @@ async def test_a_preferred_candidate_is_waited_for_within_patience() -> None:
     execution = await run(made)
 
     assert story(execution.trail) == ["a/m: answered"]
-    assert clock.monotonic() == 61.0
+    assert clock.monotonic() == MINUTE_S + MINUTE_S / BINS
 
 
 async def test_what_a_call_used_and_stated_goes_into_the_ledger(clock: FakeClock) -> None:
@@ -318,7 +319,7 @@ async def test_an_exhausted_pool_without_a_fallback_says_when_to_come_back(clock
     with pytest.raises(PoolExhausted) as caught:
         await run(made)
 
-    assert caught.value.ready_at == clock.now() + timedelta(seconds=61)
+    assert caught.value.ready_at == clock.now() + timedelta(seconds=MINUTE_S + MINUTE_S / BINS)
 
 
 async def test_without_keys_the_error_says_what_to_set(clock: FakeClock) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from pointsman.domain.errors import PoolExhausted
 from pointsman.executor.execute import Execution
+from pointsman.executor.quota import BINS, MINUTE_S
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import FakeAdapter
 from tests.unit.executor.making import candidate, engine, limit, request
@@ -50,4 +51,4 @@ def test_nobody_free_before_the_deadline_says_when_somebody_will_be() -> None:
     with pytest.raises(PoolExhausted) as caught:
         second_request(seconds=30.0, local_busy_s=1_000.0)
 
-    assert caught.value.ready_at == START + timedelta(seconds=61)
+    assert caught.value.ready_at == START + timedelta(seconds=MINUTE_S + MINUTE_S / BINS)

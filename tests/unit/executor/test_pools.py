@@ -16,7 +16,7 @@ from pointsman.config.settings import (
     QuotaSettings,
 )
 from pointsman.domain.errors import SettingsError
-from pointsman.domain.pool import Candidate, Limit, Policy, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Limit, Policy, Unit
 from pointsman.executor.pools import candidates, pools
 
 REFERENCE = Path(__file__).parents[3] / "deploy/pointsman.toml"
@@ -110,6 +110,40 @@ def test_whose_quota_a_provider_speaks_of(wire: str, group: str, scope: str) -> 
     assert only(settings(provider, candidate, groups={"g": QuotaSettings()})).quota_scope == scope
 
 
+def test_how_minutes_are_counted_goes_to_minutes_only() -> None:
+    quota = QuotaSettings(
+        requests_per_minute=5,
+        tokens_per_minute=50,
+        requests_per_day=500,
+        concurrency=2,
+        algorithm="fixed_window",
+        offset_s=17.0,
+    )
+
+    limits = [
+        limit
+        for _, limit in only(
+            settings(candidate=CandidateSettings(provider="p", model="gpt-6.2-sol", quota=quota))
+        ).limits
+    ]
+
+    assert {(limit.unit, limit.period): (limit.algorithm, limit.offset) for limit in limits} == {
+        (Unit.REQUESTS, timedelta(minutes=1)): (Algorithm.FIXED_WINDOW, timedelta(seconds=17)),
+        (Unit.TOKENS, timedelta(minutes=1)): (Algorithm.FIXED_WINDOW, timedelta(seconds=17)),
+        (Unit.REQUESTS, timedelta(days=1)): (None, timedelta()),
+        (Unit.CONCURRENCY, None): (None, timedelta()),
+    }
+
+
+def test_who_says_nothing_of_how_minutes_are_counted_leaves_it_unknown() -> None:
+    quota = QuotaSettings(tokens_per_minute=5)
+    candidate = CandidateSettings(provider="p", model="gpt-6.2-sol", quota=quota)
+
+    ((_, limit),) = only(settings(candidate=candidate)).limits
+
+    assert limit.algorithm is None
+
+
 @pytest.mark.parametrize(
     "key, unit, period",
     [
@@ -123,7 +157,7 @@ def test_whose_quota_a_provider_speaks_of(wire: str, group: str, scope: str) -> 
     ],
 )
 def test_what_each_key_of_a_quota_limits(key: str, unit: Unit, period: timedelta | None) -> None:
-    candidate = CandidateSettings(provider="p", model="gpt-6.2-sol", quota=QuotaSettings(**{key: 5}))
+    candidate = CandidateSettings(provider="p", model="gpt-6.2-sol", quota=QuotaSettings(**{key: 5}))  # type: ignore[arg-type]  # a column of the table
 
     assert [limit for _, limit in only(settings(candidate=candidate)).limits] == [
         Limit(unit=unit, amount=5, period=period)

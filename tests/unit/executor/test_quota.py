@@ -15,6 +15,7 @@ from pointsman.executor.quota import BINS, MINUTE_S, UNSEEN_KEPT, Estimate, Wind
 from pointsman.executor.statement import FOREVER, Statement
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
+BIN_S = MINUTE_S / BINS
 COUNTED = [Unit.REQUESTS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.TOKENS]
 
 histories = st.lists(
@@ -120,7 +121,7 @@ def test_ready_at_is_true(unit: Unit, amount: int, history: list[tuple[str, int,
     if ready_at == FOREVER:
         assert unit is Unit.CONCURRENCY
         return
-    before = ready_at - 2.0  # a bin is a second wide
+    before = ready_at - 2 * BIN_S
     if before > now:
         assert window.ready_at(amount, before) > before
     for id_, held in list(window.held.items()):  # calls under way end and use what they hold
@@ -204,14 +205,14 @@ def test_the_margin_lengthens_the_memory() -> None:
     window.hold(1, 10, 0.0)
     window.settle(1, 10, 0.0)
 
-    assert window.ready_at(1, 0.0) == 1.0 + 60.0 + 1.5
+    assert window.ready_at(1, 0.0) == BIN_S + MINUTE_S + 1.5
 
 
 def test_a_call_under_way_says_when_it_can_be_forgotten_at_the_earliest() -> None:
     window = minute()
     window.hold(1, 10, 5.2)
 
-    assert window.ready_at(1, 6.0) == 66.0
+    assert window.ready_at(1, 6.0) == 5.5 + MINUTE_S
 
 
 def test_a_call_under_way_is_forgotten_no_earlier_than_what_came_before_it() -> None:
@@ -220,8 +221,8 @@ def test_a_call_under_way_is_forgotten_no_earlier_than_what_came_before_it() -> 
     window.hold(2, 5, 20.0)
     window.settle(2, 5, 21.0)
 
-    assert window.ready_at(5, 22.0) == 81.0
-    assert window.ready_at(10, 22.0) == 81.0
+    assert window.ready_at(5, 22.0) == 20.0 + BIN_S + MINUTE_S
+    assert window.ready_at(10, 22.0) == 20.0 + BIN_S + MINUTE_S
 
 
 def test_concurrency_is_ready_only_when_a_call_ends() -> None:
@@ -414,7 +415,7 @@ def test_when_calls_since_fill_a_stated_window_it_is_ready_when_full_and_not_nev
         window.hold(id_, 1, 1.0)
         window.settle(id_, 1, 1.0)
 
-    assert window.ready_at(9, 2.0) == 62.0  # ten of its own in a minute
+    assert window.ready_at(9, 2.0) == 1.0 + BIN_S + MINUTE_S  # ten of its own in a minute
     assert window.ready_at(8, 2.0) == 30.0
 
 
@@ -459,6 +460,62 @@ def test_a_day_is_forgotten_at_its_end_and_not_before() -> None:
     assert window.ready_at(1, 100.0) == 100.0
 
 
+def fixed(ceiling: int = 3) -> Window:
+    return Window(unit=Unit.REQUESTS, period_s=MINUTE_S, ceiling=ceiling, margin_s=1.0, ends_at=100.0)
+
+
+def used_up(window: Window, *left_at: float) -> Window:
+    for id_, at in enumerate(left_at):
+        window.hold(id_, 1, at)
+        window.settle(id_, 1, at)
+    return window
+
+
+def test_a_fixed_window_is_over_a_margin_after_its_end() -> None:
+    window = fixed()
+
+    assert [window.is_over(at) for at in (99.0, 100.0, 100.9, 101.0)] == [False, False, False, True]
+
+
+def test_what_left_less_than_a_margin_before_the_end_counts_in_the_next_window_too() -> None:
+    window = used_up(fixed(), 98.9, 99.0, 100.5)
+
+    window.renew(160.0)
+
+    assert window.used(101.0) == 2
+    window.renew(220.0)
+    assert window.used(161.0) == 0
+
+
+def test_what_left_before_the_end_is_forgotten_when_a_whole_window_has_passed() -> None:
+    window = used_up(fixed(), 99.5, 99.5)
+
+    window.renew(220.0)
+
+    assert window.used(165.0) == 0
+
+
+@pytest.mark.parametrize(
+    "left_at, ready_at",
+    [
+        pytest.param((50.0, 60.0, 99.5), 101.0, id="enough-is-forgotten-at-the-end"),
+        pytest.param((50.0, 99.5, 99.5), 101.0, id="just-enough"),
+        pytest.param((99.5, 99.5, 99.5), 161.0, id="all-left-just-before-the-end"),
+    ],
+)
+def test_a_fixed_window_names_the_end_at_which_it_fits(left_at: tuple[float, ...], ready_at: float) -> None:
+    window = used_up(fixed(), *left_at)
+
+    assert window.ready_at(1, 99.9) == ready_at
+
+
+def test_a_call_under_way_frees_nothing_at_the_end_when_it_left_just_before() -> None:
+    window = fixed(ceiling=1)
+    window.hold(1, 1, 99.5)
+
+    assert window.ready_at(1, 99.9) == 161.0
+
+
 def test_calls_under_way_when_a_day_ends_still_count() -> None:
     window = Window(unit=Unit.REQUESTS, period_s=86_400.0, ceiling=2, ends_at=100.0)
     window.hold(1, 1, 99.0)
@@ -497,7 +554,7 @@ def test_a_day_remembers_no_more_than_its_bins() -> None:
         window.hold(id_, 1, id_ * 18.0)
         window.settle(id_, 1, id_ * 18.0)
 
-    assert len(window.past) <= BINS + 3
+    assert len(window.past) <= BINS * 25 / 24 + 1  # this day has 25 hours
 
 
 def test_late_settlements_are_sorted_into_the_past() -> None:
@@ -508,7 +565,7 @@ def test_late_settlements_are_sorted_into_the_past() -> None:
     for id_ in range(5):
         window.settle(id_, 1, 10.0)
 
-    assert list(window.past) == [(1.0, 1), (2.0, 1), (3.0, 2), (4.0, 1)]
+    assert list(window.past) == [(1.0, 1), (1.5, 1), (2.5, 1), (3.0, 1), (3.5, 1)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pointsman.domain.pool import Unit
 from pointsman.executor.adapters.quota_headers import openai_quota
-from pointsman.executor.quota import MINUTE_S, STATED_FOR_S, Window
+from pointsman.executor.quota import BINS, MINUTE_S, STATED_FOR_S, Window
 from pointsman.executor.statement import FOREVER, NEVER, Manner, Statement
 from pointsman.simulator.openai_errors import duration
 from pointsman.simulator.scenario import Algorithm, LimitProfile
@@ -121,7 +121,7 @@ def test_a_ceiling_below_what_is_stated_stays_our_own_count() -> None:
 
     window.state(Statement(limit=10, remaining=8, sent_at=0.0, seen_at=1.0, full_at=5.0, refills=False))
 
-    assert (window.remaining(6.0), window.ready_at(1, 6.0)) == (0, 61.0)
+    assert (window.remaining(6.0), window.ready_at(1, 6.0)) == (0, MINUTE_S + MINUTE_S / BINS)
 
 
 def said(remaining: int, *, sent_at: float, full_at: float, refills: bool) -> Statement:

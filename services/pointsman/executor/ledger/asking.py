@@ -64,7 +64,7 @@ def ceilings(candidates: Iterable[Candidate]) -> Limits:
             known = found.setdefault(scope.name, {})
             for limit in scope.limits:
                 key = limit.unit, limit.period.total_seconds() if limit.period else FOREVER
-                known[key] = min(limit, known.get(key) or limit, key=lambda each: each.amount)
+                known[key] = min(known.get(key) or limit, limit, key=lambda each: each.amount)
         found[candidate.quota_scope].setdefault(PER_MINUTE, None)
     return found
 

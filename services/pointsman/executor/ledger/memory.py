@@ -74,13 +74,7 @@ class MemoryLedger:
                 self._window(candidate.quota_scope, *PER_MINUTE)
             for scope in candidate.scopes:
                 for limit in scope.limits:
-                    window = self._window(scope.name, limit.unit, _period_s(limit))
-                    # Two candidates of one model may each name a limit for it.
-                    window.ceiling = min(limit.amount, window.ceiling or limit.amount)
-                    if limit.algorithm is Algorithm.TOKEN_BUCKET and limit.period:
-                        window.bucket = Bucket(window.ceiling / window.period_s, margin_s)
-                    elif limit.algorithm is Algorithm.FIXED_WINDOW and limit.period:
-                        window.offset_s = limit.offset.total_seconds()
+                    self._heed(scope.name, limit)
 
     def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         """Return why the candidate could not be called now, None when it could."""
@@ -330,6 +324,17 @@ class MemoryLedger:
         # Where what was asked for did not help before, it is not enough.
         least_s = wait_s(outcome, streak - 1, self._random.random()) if streak > 1 else 0.0
         return now + min(max(least_s, asked_s), LONGEST_COOLDOWN_S)
+
+    def _heed(self, scope: str, limit: Limit) -> None:
+        """Count as the settings say. Two candidates of one model may each name a limit for it; the stricter holds."""
+        window = self._window(scope, limit.unit, _period_s(limit))
+        if window.ceiling is not None and window.ceiling <= limit.amount:
+            return
+        window.ceiling, window.bucket, window.offset_s = limit.amount, None, None
+        if limit.algorithm is Algorithm.TOKEN_BUCKET:
+            window.bucket = Bucket(limit.amount / window.period_s, self._margin_s)
+        elif limit.algorithm is Algorithm.FIXED_WINDOW:
+            window.offset_s = limit.offset.total_seconds()
 
     def _window(self, scope: str, unit: Unit, period_s: float) -> Window:
         windows = self._windows[scope]

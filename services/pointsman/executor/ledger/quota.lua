@@ -43,9 +43,22 @@ local function level_at(window, now)
 end
 
 local function pour(window, amount, now)
+  if amount == 0 then
+    return
+  end
   local level = level_at(window, now)
-  local begins_at = level == 0 and now + window.margin or now
-  window.level, window.seen_at = math.max(0, level + amount), math.max(window.seen_at, begins_at)
+  local late = math.max(0, window.margin - level / window.drains_per_s)
+  window.level, window.seen_at = level + amount, math.max(window.seen_at, now + late)
+  window.poured = window.poured + amount
+end
+
+-- `poured` is how much had been when the call left. What has drained cannot be taken back.
+local function take_back(window, amount, poured, now)
+  local level = level_at(window, now)
+  local late = window.margin - math.max(0, window.seen_at - now)
+  local there = poured - window.poured + level - late * window.drains_per_s
+  window.level = math.max(0, level - math.max(0, math.min(amount, there)))
+  window.seen_at = math.max(window.seen_at, now)
 end
 
 -- A bucket that is charged at the door, with what was asked for.
@@ -55,7 +68,9 @@ end
 
 local function bin_end(window, at)
   local width = window.period / BINS
-  return (math.floor(at / width) + 1) * width
+  local ends_at = (math.floor(at / width) + 1) * width
+  local border = window.ends_at and window.ends_at - window.margin
+  return border and at < border and math.min(ends_at, border) or ends_at
 end
 
 local function forget(window, now)
@@ -253,13 +268,25 @@ local function note(window, id, since, amount)
   redis.call("EXPIRE", amounts, KEPT_S)
 end
 
-local function hold(window, id, amount, since)
+local function hold(window, id, call)
+  local amount = amount_of(call.sizes, window.unit)
   window.held_amount = window.held_amount + amount
   if pours_at_once(window) then
-    pour(window, amount, since)
+    pour(window, amount, call.since)
+    call.poured[window.name] = window.poured
   end
   if window.statement and window.unit ~= "output_tokens" then
-    note(window, id, since, amount)
+    note(window, id, call.since, amount)
+  end
+end
+
+-- A call that left before this was a bucket has nothing to take back.
+local function settle_bucket(window, call, held, amount, ended_at)
+  local more = pours_at_once(window) and amount - held or amount
+  if more > 0 then
+    pour(window, more, ended_at)
+  elseif more < 0 and call.poured[window.name] then
+    take_back(window, -more, call.poured[window.name], ended_at)
   end
 end
 
@@ -273,8 +300,8 @@ local function settle_window(window, id, call, sizes, ended_at, is_refused)
     amount = 0 -- counted to guess a limit, and what is refused is not part of it
   end
   window.held_amount = window.held_amount - held
-  if pours_at_once(window) then
-    pour(window, amount - held, ended_at)
+  if window.drains_per_s then
+    settle_bucket(window, call, held, amount, ended_at)
   end
   if redis.call("HEXISTS", window.name .. ":amounts", id) == 1 then
     window.unseen_amount = window.unseen_amount + amount - held
@@ -286,13 +313,9 @@ local function settle_window(window, id, call, sizes, ended_at, is_refused)
   if window.unit == "output_tokens" and window.statement and call.since ~= window.statement.sent_at then
     note(window, id, ended_at, amount)
   end
-  if window.drains_per_s then
-    if not pours_at_once(window) then
-      pour(window, amount, ended_at)
-    end
-    return
+  if not window.drains_per_s then
+    remember(window, ARRIVING[window.unit] and call.since or ended_at, amount)
   end
-  remember(window, ARRIVING[window.unit] and call.since or ended_at, amount)
 end
 
 -- The stricter of what one answer said twice, as OpenAI does of an account and of a project.

@@ -15,6 +15,8 @@ local function kept(window)
     ends_at = window.ends_at,
     level = window.level,
     seen_at = window.seen_at,
+    poured = window.poured,
+    drains_per_s = window.drains_per_s,
     statement = window.statement,
     past = window.past,
     past_amount = window.past_amount,
@@ -30,26 +32,47 @@ local function renew(window, now, lasts_s)
   if window.ends_at and now < window.ends_at + window.margin then
     return
   end
-  local past, first = window.past, 1
-  while window.ends_at and past[first] and past[first] <= window.ends_at - window.margin do
+  local past, first, ends_at = window.past, 1, now + lasts_s
+  local follows = window.ends_at and ends_at - window.ends_at < 1.5 * window.period
+  while window.ends_at and past[first] and (past[first] <= window.ends_at - window.margin or not follows) do
     window.past_amount = window.past_amount - past[first + 1]
     first = first + 2
   end
-  window.past, window.ends_at = { unpack(past, first) }, now + lasts_s
+  window.past, window.ends_at = { unpack(past, first) }, ends_at
+end
+
+-- Count as a bucket from now on, or as a window again: with a restart other settings may have come.
+local function become_bucket(window, now)
+  forget(window, now)
+  window.level, window.seen_at, window.poured = 0, -math.huge, window.poured or 0
+  pour(window, window.past_amount + (pours_at_once(window) and window.held_amount or 0), now)
+  window.past, window.past_amount = {}, 0
+end
+
+local function become_window(window, now)
+  local held = pours_at_once(window) and window.held_amount or 0
+  remember(window, now, math.max(0, math.ceil(level_at(window, now)) - held))
+  window.level, window.seen_at, window.drains_per_s = nil, nil, nil
 end
 
 -- Count as the settings say that the provider does: the ceiling, then how, then where a fixed window begins.
 local function count_as(window, limit, scope)
+  local now, algorithm = scope.now, limit[4]
   window.ceiling = limit[3]
-  if limit[4] == "token_bucket" then
+  if window.level and algorithm ~= "token_bucket" then
+    become_window(window, now)
+  end
+  if algorithm == "fixed_window" then
+    forget(window, now)
+    renew(window, now, window.period - (scope.wall_s - limit[5]) % window.period)
+  elseif window.period ~= DAY_S then
+    window.ends_at = nil
+  end
+  if algorithm == "token_bucket" then
     window.drains_per_s = window.ceiling / window.period
     if not window.level then
-      window.level, window.seen_at = 0, -math.huge
-      pour(window, window.past_amount + (pours_at_once(window) and window.held_amount or 0), scope.now)
-      window.past, window.past_amount = {}, 0
+      become_bucket(window, now)
     end
-  elseif limit[4] == "fixed_window" then
-    renew(window, scope.now, window.period - (scope.wall_s - limit[5]) % window.period)
   end
 end
 
@@ -113,9 +136,9 @@ local function end_call(scope, id, sizes, ended_at, is_refused)
 end
 
 local function begin_call(scope, id, sizes, since, round, candidate)
-  local call = { sizes = sizes, since = since, round = round, candidate = candidate }
+  local call = { sizes = sizes, since = since, round = round, candidate = candidate, poured = {} }
   for _, window in pairs(scope.windows) do
-    hold(window, id, amount_of(sizes, window.unit), since)
+    hold(window, id, call)
   end
   redis.call("HSET", scope.key .. ":calls", id, cmsgpack.pack(call))
   redis.call("ZADD", scope.key .. ":since", exact(since), id)

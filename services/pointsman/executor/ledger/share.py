@@ -102,15 +102,15 @@ class Share(MemoryLedger):
         window.learned = known.learned and max(1, known.learned // self._replicas)
         window.ends_at = known.ends_at
         if window.bucket and known.bucket:
-            window.bucket.level = max(window.bucket.level, known.bucket.level / self._replicas)
-            window.bucket.seen_at = max(window.bucket.seen_at, known.bucket.seen_at)
+            window.bucket.inherit(known.bucket, self._replicas, now)
         total = 0
         for end, amount in known.past:
             total += amount
             part = self._up(total) - window.past_amount  # rounded up once, not once a bin
             window.past_amount += part
             window.past.append((end, part))
-        if elsewhere := self._up(known.held_amount - own):
+        elsewhere = 0 if window.pours_at_once else self._up(known.held_amount - own)
+        if elsewhere:
             window.hold(ELSEWHERE, elsewhere, now)
             if window.unit is Unit.CONCURRENCY:
                 self._elsewhere.append(window)

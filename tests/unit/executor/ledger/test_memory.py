@@ -10,17 +10,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pointsman.domain.answer import Usage
-from pointsman.domain.pool import Candidate, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Unit
 from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.ledger.memory import CALM_CALLS, LONGEST_COOLDOWN_S, MemoryLedger
 from pointsman.executor.ledger.port import Reservation, Settlement
-from pointsman.executor.quota import Estimate
-from tests.fakes.clock import FakeClock
+from pointsman.executor.quota import BINS, MINUTE_S, Estimate
+from tests.fakes.clock import START, FakeClock
 from tests.unit.executor.making import DAY, MINUTE, candidate, estimate, ledger, limit, usage
 
 A = candidate("a/m")
 SMALL = estimate()
+FORGOTTEN_S = MINUTE_S + MINUTE_S / BINS
+"""When a minute that does not say how it is counted has forgotten a call that left at 0."""
 
 
 async def reserve(book: MemoryLedger, one: Candidate = A, of: Estimate = SMALL) -> Reservation:
@@ -110,16 +112,16 @@ async def test_two_limits_for_one_model_count_as_the_stricter(clock: FakeClock) 
 @pytest.mark.parametrize(
     "outcome, used, input_left, total_left",
     [
-        pytest.param(Outcome.ANSWERED, usage(20, 5), 80, 175, id="answered-as-used"),
+        pytest.param(Outcome.ANSWERED, usage(20, 5), 80, 150, id="answered-as-used"),
         pytest.param(
             Outcome.ANSWERED,
             Usage(input_tokens=20, cached_input_tokens=15, output_tokens=5),
             95,
-            175,
+            150,
             id="cached-input-is-free-of-the-input-limit",
         ),
         pytest.param(
-            Outcome.ANSWERED, Usage(input_tokens=5, cached_input_tokens=500), 100, 195, id="more-cached-than-sent"
+            Outcome.ANSWERED, Usage(input_tokens=5, cached_input_tokens=500), 100, 165, id="more-cached-than-sent"
         ),
         pytest.param(Outcome.ANSWERED, None, 70, 140, id="answered-and-not-counted"),
         pytest.param(Outcome.CANCELLED, None, 70, 140, id="cancelled-may-have-run"),
@@ -149,11 +151,11 @@ async def test_what_a_call_leaves_behind(
     "limits, of, reason, detail, ready_in_s",
     [
         pytest.param(
-            [limit(1)], SMALL, SkipReason.OUT_OF_QUOTA, "model:a/m has 0 of 1 requests in 60 s left; 1 needed", 61.0,
-            id="requests",
+            [limit(1)], SMALL, SkipReason.OUT_OF_QUOTA, "model:a/m has 0 of 1 requests in 60 s left; 1 needed",
+            FORGOTTEN_S, id="requests",
         ),
         pytest.param(
-            [limit(15, Unit.INPUT_TOKENS)], SMALL, SkipReason.OUT_OF_QUOTA, "has 5 of 15 input_tokens", 61.0,
+            [limit(15, Unit.INPUT_TOKENS)], SMALL, SkipReason.OUT_OF_QUOTA, "has 5 of 15 input_tokens", FORGOTTEN_S,
             id="tokens",
         ),
         pytest.param(
@@ -196,7 +198,7 @@ async def test_the_wait_that_is_named_is_the_longer_of_cooldown_and_quota(clock:
 
     skip = await denied(book, one)
 
-    assert (skip.reason, skip.ready_at) == (SkipReason.OUT_OF_QUOTA, clock.now() + timedelta(seconds=61))
+    assert (skip.reason, skip.ready_at) == (SkipReason.OUT_OF_QUOTA, clock.now() + timedelta(seconds=FORGOTTEN_S))
 
 
 async def test_what_is_ready_at_an_instant_is_ready_then(clock: FakeClock) -> None:
@@ -209,6 +211,108 @@ async def test_what_is_ready_at_an_instant_is_ready_then(clock: FakeClock) -> No
     assert skip.ready_at
     clock.advance((skip.ready_at - clock.now()).total_seconds())
 
+    assert book.skip(one, SMALL) is None
+
+
+# --- Ways of counting
+
+
+@pytest.mark.parametrize(
+    "algorithm, ready_in_s",
+    [
+        pytest.param(None, FORGOTTEN_S, id="unknown"),
+        pytest.param(Algorithm.SLIDING_WINDOW, FORGOTTEN_S, id="a-sliding-window"),
+        pytest.param(Algorithm.FIXED_WINDOW, 17.0, id="a-fixed-window-ends-17-s-after-the-full-minute"),
+        pytest.param(Algorithm.TOKEN_BUCKET, 10.0, id="a-bucket-gives-back-a-sixth-of-a-minute-later"),
+    ],
+)
+async def test_a_minute_is_counted_as_the_settings_say(
+    clock: FakeClock, algorithm: Algorithm | None, ready_in_s: float
+) -> None:
+    one = candidate(limits=[limit(6, algorithm=algorithm, offset_s=17.0)])
+    book = ledger(one, clock=clock)
+    for _ in range(6):
+        await end(book, await reserve(book, one))
+
+    skip = await denied(book, one)
+    assert skip.ready_at
+    waited_s = (skip.ready_at - clock.now()).total_seconds()
+    clock.advance(waited_s)
+
+    assert waited_s == pytest.approx(ready_in_s, abs=2e-6)
+    assert book.skip(one, SMALL) is None
+
+
+@pytest.mark.parametrize("unit", [Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.TOKENS])
+async def test_a_bucket_of_tokens_holds_what_was_asked_and_then_what_was_used(clock: FakeClock, unit: Unit) -> None:
+    one = candidate(limits=[limit(60, unit, algorithm=Algorithm.TOKEN_BUCKET)])
+    book = ledger(one, clock=clock)
+
+    reservation = await reserve(book, one, estimate(20))
+    held = left(book, one)
+    await end(book, reservation, used=usage(5, 5))
+
+    name = f"model:a/m {unit}"
+    asked = Estimate(input_tokens=20, output_tokens=20, admitted_tokens=40).amount(unit)
+    used = {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 5, Unit.TOKENS: 25}[unit]
+    assert (held, left(book, one)) == ({name: 60 - asked}, {name: 60 - used})
+
+
+async def test_a_bucket_keeps_what_a_call_used_that_left_long_ago(clock: FakeClock) -> None:
+    one = candidate(limits=[limit(60, Unit.INPUT_TOKENS, algorithm=Algorithm.TOKEN_BUCKET)])
+    book = ledger(one, clock=clock)
+    long = await reserve(book, one, estimate(50))
+    clock.advance(50.0)
+    await reserve(book, one, estimate(60))
+
+    await end(book, long, used=usage(0, 0))
+
+    assert left(book, one) == {"model:a/m input_tokens": 0}
+
+
+@pytest.mark.parametrize("order", ["the-stricter-first", "the-stricter-last"])
+async def test_of_two_limits_the_stricter_says_how_it_is_counted(clock: FakeClock, order: str) -> None:
+    strict = candidate(limits=[limit(2, algorithm=Algorithm.TOKEN_BUCKET)])
+    loose = candidate(limits=[limit(5, algorithm=Algorithm.FIXED_WINDOW)])
+    both = (strict, loose) if order == "the-stricter-first" else (loose, strict)
+    book = ledger(*both, clock=clock)
+    for _ in range(2):
+        await end(book, await reserve(book, strict))
+
+    skip = await denied(book, loose)
+
+    assert skip.ready_at
+    assert (skip.ready_at - clock.now()).total_seconds() == pytest.approx(30.0, abs=2e-6)
+
+
+@pytest.mark.parametrize("left_at_s, kept", [(59.1, 0), (59.3, 1)])
+async def test_what_left_just_before_a_fixed_window_ended_counts_in_the_next(
+    clock: FakeClock, left_at_s: float, kept: int
+) -> None:
+    one = candidate(limits=[limit(2, algorithm=Algorithm.FIXED_WINDOW, offset_s=0.2)])
+    book = ledger(one, clock=clock, margin_s=1.0)
+    clock.advance(left_at_s)
+    await end(book, await reserve(book, one))
+
+    clock.advance(61.5 - left_at_s)
+    await end(book, await reserve(book, one))
+
+    assert left(book, one) == {"model:a/m requests": 1 - kept}
+
+
+async def test_minutes_without_a_call_are_not_remembered_by_a_fixed_window(clock: FakeClock) -> None:
+    one = candidate(limits=[limit(2, algorithm=Algorithm.FIXED_WINDOW)])
+    book = ledger(one, clock=clock, margin_s=1.0)
+    clock.advance(59.5)
+    for _ in range(2):
+        await end(book, await reserve(book, one))
+
+    clock.advance(5.0)
+    before = book.skip(one, SMALL)
+    clock.advance(60.0)
+
+    assert before
+    assert before.ready_at == START + timedelta(seconds=121)
     assert book.skip(one, SMALL) is None
 
 
@@ -268,7 +372,7 @@ async def test_a_jump_of_the_wall_clock_opens_no_window(jump: timedelta) -> None
     skip = await denied(book, one)
 
     assert skip.reason is SkipReason.OUT_OF_QUOTA
-    assert skip.ready_at == clock.now() + timedelta(seconds=61)
+    assert skip.ready_at == clock.now() + timedelta(seconds=FORGOTTEN_S)
 
 
 # --- What providers state
@@ -427,7 +531,11 @@ async def test_windows_are_shown_as_people_see_them(clock: FakeClock) -> None:
         4,
         "configured",
     )
-    assert (requests.remaining, requests.reserved, requests.renews_at) == (2, 1, clock.now() + timedelta(seconds=61))
+    assert (requests.remaining, requests.reserved, requests.renews_at) == (
+        2,
+        1,
+        clock.now() + timedelta(seconds=FORGOTTEN_S),
+    )
     assert (concurrency.period_s, concurrency.remaining, concurrency.reserved, concurrency.renews_at) == (
         None,
         2,

@@ -113,12 +113,10 @@ async def test_a_guess_grows_after_many_answers_at_it_and_faster_each_time(clock
     assert list(dict.fromkeys(guesses))[:3] == [3, 4, 6]
 
 
-async def test_a_provider_that_counts_the_output_asked_for_is_found_out_once(clock: FakeClock) -> None:
+async def test_of_tokens_together_the_output_asked_for_counts_from_the_first_call_on(clock: FakeClock) -> None:
     one = candidate(limits=[limit(1_000, Unit.TOKENS)])
     book = ledger(one, clock=clock)
     asked = Estimate(input_tokens=10, output_tokens=10, admitted_tokens=300)
-    await book.settle(await reserve(book, one, asked), REFUSED)
-    clock.advance(120.0)
 
     await book.settle(
         await reserve(book, one, asked),

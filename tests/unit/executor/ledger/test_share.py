@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pointsman.domain.pool import Candidate, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Unit
 from pointsman.domain.trail import Outcome, SkipReason
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.ledger.mirror import Mirror
@@ -142,6 +142,48 @@ async def test_use_cooldowns_and_sizes_are_inherited(clock: FakeClock) -> None:
     assert len(await fill(book, one)) == 4  # ten, less a quarter of 22, rounded up
 
 
+@pytest.mark.parametrize("unit", [Unit.REQUESTS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.TOKENS])
+async def test_a_part_of_a_bucket_is_inherited(clock: FakeClock, unit: Unit) -> None:
+    of = SMALL.amount(unit)
+    one = candidate(limits=[limit(40 * of, unit, algorithm=Algorithm.TOKEN_BUCKET)])
+    known, book = mirror(one, clock=clock), share(one, clock=clock)
+    for _ in range(24):
+        await known.reserve(one, SMALL)
+
+    book.inherit(known, [])
+
+    assert len(await fill(book, one)) == 4  # ten, less a quarter of 24 that are under way elsewhere
+
+
+async def test_a_part_of_a_bucket_gives_back_a_part(clock: FakeClock) -> None:
+    one = candidate(limits=[limit(40, algorithm=Algorithm.TOKEN_BUCKET)])
+    known, book = mirror(one, clock=clock), share(one, clock=clock)
+    await fill(known, one)
+    book.inherit(known, [])
+
+    skip = book.skip(one, SMALL)
+    clock.advance(6.0)
+
+    assert skip
+    assert skip.ready_at == clock.now()
+    assert len(await fill(book, one)) == 1
+
+
+async def test_a_fixed_window_goes_on_without_redis(clock: FakeClock) -> None:
+    one = candidate(limits=[limit(8, algorithm=Algorithm.FIXED_WINDOW, offset_s=17.0)])
+    known, book = mirror(one, clock=clock), share(one, clock=clock)
+    for reservation in await fill(known, one):
+        await known.settle(reservation, Settlement(outcome=Outcome.ANSWERED, usage=usage(1, 1)))
+    book.inherit(known, [])
+
+    before = book.skip(one, SMALL)
+    clock.advance(17.0)
+
+    assert before
+    assert before.ready_at == clock.now()
+    assert len(await fill(book, one)) == 2
+
+
 async def test_calls_under_way_elsewhere_are_over_when_their_leases_are(clock: FakeClock) -> None:
     one = candidate(limits=[limit(8, Unit.CONCURRENCY, None)])
     known, book = mirror(one, clock=clock), share(one, clock=clock, replicas=2)
@@ -176,13 +218,21 @@ async def test_a_call_that_left_with_redis_settles_here(clock: FakeClock) -> Non
     held=st.lists(st.integers(0, 4), max_size=30),
     remaining=st.none() | st.integers(0, 60),
     unit=st.sampled_from([Unit.REQUESTS, Unit.CONCURRENCY]),
+    algorithm=st.sampled_from([None, *Algorithm]),
 )
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_all_parts_together_are_never_more_than_was_left(
-    amount: int, replicas: int, ended: int, held: list[int], remaining: int | None, unit: Unit
+    amount: int,
+    replicas: int,
+    ended: int,
+    held: list[int],
+    remaining: int | None,
+    unit: Unit,
+    algorithm: Algorithm | None,
 ) -> None:
     clock = FakeClock()
-    one = candidate(limits=[limit(amount, unit, None if unit is Unit.CONCURRENCY else MINUTE)])
+    period = None if unit is Unit.CONCURRENCY else MINUTE
+    one = candidate(limits=[limit(amount, unit, period, algorithm if period else None)])
     known = mirror(one, clock=clock)
     for _ in range(ended):
         if isinstance(reservation := await known.reserve(one, SMALL), Reservation):
