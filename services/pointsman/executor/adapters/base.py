@@ -77,6 +77,14 @@ class Reply:
     """RATE_LIMITED for the rise of the traffic, not for its height: halve the rate."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What is known of an answer when it begins: `model` as the provider names it, empty when it does not."""
+
+    model: str
+    simulated: bool
+
+
 class Adapter(Protocol):
     """Our code for one wire format at one provider. Made once, shared by all calls."""
 
@@ -86,9 +94,10 @@ class Adapter(Protocol):
         Raises nothing but CancelledError, and then the connection is closed.
         """
 
-    def stream(self, call: Call) -> AsyncGenerator[Delta | Reply, None]:
+    def stream(self, call: Call) -> AsyncGenerator[Opening | Delta | Reply, None]:
         """Make the call and yield the answer as it comes, then exactly one Reply that says what became of it.
 
+        One Opening comes right before the first delta; an answer without deltas has none.
         The Reply is what `call` would have returned, but that the text and the tool calls of its answer are empty: they
         have been handed on. After a break its usage is what the provider had counted by then, None when it had not.
         Raises nothing but CancelledError; then, and when it is closed early, the connection is closed.
@@ -145,8 +154,15 @@ class StreamReader(Protocol):
     def is_done(self) -> bool:
         """True when nothing more is wanted: the terminal marker has come, or an error has."""
 
+    @property
+    def model(self) -> str:
+        """The model as the provider names it; empty until it has."""
+
     def feed(self, chunk: bytes) -> Sequence[Delta]:
         """Return the deltas that have become whole with these bytes. Never raises; nothing follows an error."""
+
+    def flush(self) -> Sequence[Delta]:
+        """Return the deltas in what stands behind the last line end, when the body has ended in order."""
 
     def end(self, now: datetime) -> Reply:
         """Return what became of the call, when the stream is over: without a terminal marker it broke."""
