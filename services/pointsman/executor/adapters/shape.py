@@ -18,6 +18,11 @@ def parse(body: bytes) -> object:
         return None
 
 
+def unwrap(document: object) -> object:
+    """Return the document without the list of one that Gemini sometimes puts around it."""
+    return document[0] if isinstance(document, list) and len(document) == 1 else document
+
+
 def at(value: object, *path: str | int) -> object:
     """Return what stands at `path` (keys of objects, indices of lists); None when the way there breaks off."""
     for step in path:
