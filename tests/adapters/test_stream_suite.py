@@ -17,7 +17,7 @@ from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Adapter, Call, Opening, Reply
 from tests.adapters.streams import BY_NAME, text_of
 from tests.adapters.test_streams import SAID
-from tests.adapters.wires import CASES, KEY, WireCase
+from tests.adapters.wires import BY_KIND, CASES, KEY, Kind, WireCase
 from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply, http_server, json_reply
 
 ALL = pytest.mark.parametrize("case", CASES, ids=[case.kind for case in CASES])
@@ -225,6 +225,34 @@ async def test_a_line_that_is_too_long_closes_the_connection(case: WireCase) -> 
 
     assert isinstance(reply, Reply)
     assert reply.outcome is Outcome.SERVER_ERROR
+
+
+DEEP = b'{"a":' + b"[" * 400 + b"]" * 400 + b"}"
+TOO_DEEP = {
+    "anthropic": b'{"content":[{"type":"tool_use","id":"t","name":"w","input":%b}],"stop_reason":"tool_use"}' % DEEP,
+    "gemini": b'{"candidates":[{"content":{"parts":[{"functionCall":{"name":"w","args":%b}}]}}]}' % DEEP,
+    "ollama": b'{"message":{"tool_calls":[{"function":{"name":"w","arguments":%b}}]},"done":true}' % DEEP,
+}
+
+
+DETAIL = "The provider answered with JSON that is nested too deeply."
+
+
+@pytest.mark.parametrize("kind", list(TOO_DEEP))
+async def test_a_wish_for_a_tool_that_is_nested_too_deeply_is_no_answer(kind: Kind) -> None:
+    async with adapter_of(BY_KIND[kind], ScriptedReply(body=TOO_DEEP[kind])) as (adapter, _):
+        reply = await adapter.call(BY_KIND[kind].call())
+
+    assert (reply.outcome, reply.detail) == (Outcome.SERVER_ERROR, DETAIL)
+
+
+@pytest.mark.parametrize("kind", ["gemini", "ollama"])  # the others stream arguments as text
+async def test_a_streamed_wish_for_a_tool_that_is_nested_too_deeply_is_no_answer(kind: Kind) -> None:
+    event = (b"%b\n" if kind == "ollama" else b"data: %b\n\n") % TOO_DEEP[kind]
+
+    steps, reply = await taken(BY_KIND[kind], streamed(BY_KIND[kind], event))
+
+    assert (steps, reply.outcome, reply.detail) == ([], Outcome.SERVER_ERROR, DETAIL)
 
 
 PHASES = {

@@ -65,5 +65,5 @@ def usage(message: object) -> Usage | None:
 
 
 def _tool_call(block: Json) -> ToolCall:
-    arguments = shape.encode(shape.at(block, "input") or {}).decode()
+    arguments = shape.encode_again(shape.at(block, "input") or {})
     return ToolCall(id=shape.text(block, "id"), name=shape.text(block, "name"), arguments_json=arguments)

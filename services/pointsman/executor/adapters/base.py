@@ -147,6 +147,10 @@ class Unsendable(ValueError):
     """A call that the wire format has no words for; the message says what, for people."""
 
 
+class Unreadable(ValueError):
+    """An answer that cannot be handed on; the message says why, for people."""
+
+
 class StreamReader(Protocol):
     """Reads one stream in whatever pieces it arrives, and folds it into the Reply of the whole. Pure, holds no text."""
 
@@ -175,12 +179,12 @@ class Wire(Protocol):
         """Return the request to send. Raises Unsendable."""
 
     def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
-        """Return what the response means, whatever it is. `now` is the instant of its arrival. Never raises."""
+        """Return what the response means, whatever it is. `now` is the instant of its arrival. Raises Unreadable."""
 
     def stream_request(self, call: Call) -> HttpRequest:
         """Return the request that has the answer streamed. Raises Unsendable."""
 
-    def reader(self, call: Call, response: HttpResponse) -> "StreamReader":
+    def reader(self, call: Call, response: HttpResponse) -> StreamReader:
         """Return what reads the stream that this 2xx begins; its body is empty, because it has not come yet."""
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:

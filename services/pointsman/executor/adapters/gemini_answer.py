@@ -80,7 +80,7 @@ def tool_calls(candidate: Json, response_id: str, *, first: int = 0) -> Iterator
     calls = [part["functionCall"] for part in parts if isinstance(part.get("functionCall"), dict)]
     for index, call in enumerate(calls, start=first):
         id_ = shape.text(call, "id") or f"call_{index}_{response_id}"
-        arguments = shape.encode(shape.at(call, "args") or {}).decode()
+        arguments = shape.encode_again(shape.at(call, "args") or {})
         yield ToolCall(id=id_, name=shape.text(call, "name"), arguments_json=arguments)
 
 

@@ -18,7 +18,16 @@ from pointsman.domain.clock import Clock
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters import replies
 from pointsman.executor.adapters.arrivals import Arrivals, Patience
-from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Opening, Reply, Unsendable, Wire
+from pointsman.executor.adapters.base import (
+    Call,
+    HttpRequest,
+    HttpResponse,
+    Opening,
+    Reply,
+    Unreadable,
+    Unsendable,
+    Wire,
+)
 from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed, until
 
 _PROBE_TIMEOUT_S: Final = 10.0
@@ -56,7 +65,7 @@ class HttpAdapter:
         response = await self._exchange(request, call.timeout_s)
         if isinstance(response, Reply):
             return response
-        return _stamped(self._wire.read(call, response, self._clock.now()), response)
+        return self._read(call, response)
 
     async def stream(self, call: Call) -> AsyncGenerator[Opening | Delta | Reply, None]:
         """Make the call and yield its answer as it comes, then the Reply. Raises nothing but CancelledError.
@@ -118,10 +127,8 @@ class HttpAdapter:
         head, arrivals = _head(response), Arrivals(response, patience)
         if not head.is_success or _is_json(head):
             body = await arrivals.rest()
-            whole = (
-                body if isinstance(body, Reply) else self._wire.read(call, replace(head, body=body), self._clock.now())
-            )
-            for step in _handed_on(_stamped(whole, head)):
+            whole = _stamped(body, head) if isinstance(body, Reply) else self._read(call, replace(head, body=body))
+            for step in _handed_on(whole):
                 yield step
             return
         reader = self._wire.reader(call, head)
@@ -142,6 +149,13 @@ class HttpAdapter:
             await arrivals.close_in_order()
         reply = reader.end(self._clock.now())
         yield _stamped(reply if failure is None else _broken_off(reply, failure), head)
+
+    def _read(self, call: Call, response: HttpResponse) -> Reply:
+        try:
+            reply = self._wire.read(call, response, self._clock.now())
+        except Unreadable as error:
+            reply = replies.no_answer(str(error))
+        return _stamped(reply, response)
 
     def _built(self, request: HttpRequest) -> httpx.Request:
         method = "GET" if request.body is None else "POST"

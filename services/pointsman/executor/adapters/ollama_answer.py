@@ -42,7 +42,7 @@ def tool_calls(document: object, *, first: int = 0) -> Iterator[ToolCall]:
     """Yield the tool calls in a chat or a line of one; those without an id are numbered from `first`."""
     for index, call in enumerate(shape.objects(document, "message", "tool_calls"), start=first):
         id_ = shape.text(call, "id") or f"call_{index}"
-        arguments = shape.encode(shape.at(call, "function", "arguments") or {}).decode()
+        arguments = shape.encode_again(shape.at(call, "function", "arguments") or {})
         yield ToolCall(id=id_, name=shape.text(call, "function", "name"), arguments_json=arguments)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from pointsman.domain.answer import Delta, Usage
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters import replies, shape
-from pointsman.executor.adapters.base import Call, HttpResponse, Reply
+from pointsman.executor.adapters.base import Call, HttpResponse, Reply, Unreadable
 from pointsman.executor.adapters.framing import Event, Framing
 from pointsman.executor.adapters.lines import LINE_BYTES, LineTooLong
 
@@ -36,7 +36,7 @@ class WholeWire(Protocol):
     """The half of a Wire that reads what is not streamed."""
 
     def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
-        """Return what a whole response means."""
+        """Return what a whole response means. Raises Unreadable, but not for an error."""
 
     def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:
         """Return the reply with what the headers and the call add to it."""
@@ -104,6 +104,8 @@ class DocumentReader:
                     yield delta
         except LineTooLong:
             self._damage = f"The provider streamed a line of more than {LINE_BYTES // 1024**2} MiB."
+        except Unreadable as error:
+            self._damage = str(error)
 
     def _take(self, event: Event) -> Delta:
         data = event.data.strip()
