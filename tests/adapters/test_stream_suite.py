@@ -97,6 +97,13 @@ async def test_an_answer_that_comes_byte_by_byte_is_the_same(case: WireCase) -> 
 
 
 @ALL
+async def test_an_answer_whose_last_line_has_no_end_is_the_same(case: WireCase) -> None:
+    trimmed = STREAMS[case.kind].rstrip()
+
+    assert await taken(case, streamed(case, trimmed)) == await taken(case, streamed(case))
+
+
+@ALL
 async def test_a_compressed_stream_is_read(case: WireCase) -> None:
     packed = streamed(case, gzip.compress(STREAMS[case.kind]), headers={"content-encoding": "gzip"})
 
@@ -334,7 +341,9 @@ async def test_an_answer_is_whole_though_its_body_does_not_end(case: WireCase) -
     steps, reply = await taken(case, streamed(case, fate=Fate.STALL), idle_s=SHORT_S)
 
     # Gemini marks the end of its streams with the end of the body alone.
-    assert reply.outcome is (Outcome.TIMED_OUT if case.kind == "gemini" else Outcome.ANSWERED)
+    is_gemini = case.kind == "gemini"
+    assert reply.outcome is (Outcome.TIMED_OUT if is_gemini else Outcome.ANSWERED)
+    assert (reply.answer is None) is is_gemini
     assert text_of(step for step in steps if isinstance(step, Delta)) == "97"
 
 

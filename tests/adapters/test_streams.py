@@ -113,6 +113,14 @@ def test_a_stream_that_breaks_off_is_a_broken_connection_that_keeps_its_facts(ca
     assert reply.model
 
 
+@ALL
+def test_an_event_that_is_cut_off_is_a_broken_connection_and_no_garbage(case: WireCase) -> None:
+    said = SAID[case.kind]
+
+    for end in range(len(said)):
+        assert read_stream(case.kind, said, said[:end])[1].outcome is Outcome.NETWORK
+
+
 def test_what_was_counted_before_a_break_is_kept() -> None:
     _, reply = read_stream("anthropic", named(STARTED))
 
@@ -219,22 +227,22 @@ def test_an_error_behind_content_is_classified_alike(kind: Kind, error: bytes, o
 
 
 @pytest.mark.parametrize(
-    "kind, tag, said, outcome",
+    "kind, tag, said, outcome, id_",
     [
-        ("openai", "openai.stream.error", "Par", Outcome.SERVER_ERROR),
-        ("anthropic", "anthropic.stream.error", "", Outcome.OVERLOADED),
-        ("gemini", "gemini.stream.error.data", "Par", Outcome.OVERLOADED),
-        ("gemini", "gemini.stream.error.bare", "Par", Outcome.OVERLOADED),
+        ("openai", "openai.stream.error", "Par", Outcome.SERVER_ERROR, "chatcmpl-A2"),
+        ("anthropic", "anthropic.stream.error", "", Outcome.OVERLOADED, "msg_A3"),
+        ("gemini", "gemini.stream.error.data", "Par", Outcome.OVERLOADED, "A1bCdG"),
+        ("gemini", "gemini.stream.error.bare", "Par", Outcome.OVERLOADED, "A1bCdG"),
     ],
 )
 def test_the_documented_errors_are_read_wherever_they_are_cut(
-    kind: Kind, tag: str, said: str, outcome: Outcome
+    kind: Kind, tag: str, said: str, outcome: Outcome, id_: str
 ) -> None:
     stream = recorded(tag)
 
     for at in range(len(stream)):
         deltas, reply = read_stream(kind, stream[:at], stream[at:])
-        assert (text_of(deltas), reply.outcome) == (said, outcome)
+        assert (text_of(deltas), reply.outcome, reply.provider_request_id) == (said, outcome, id_)
 
 
 def test_what_the_provider_says_of_itself_is_not_passed_on() -> None:
