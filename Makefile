@@ -114,8 +114,8 @@ lock-peers: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/peers.lock; ARGS=
 	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(subst make lock,make lock-peers,$(LOCK_FLAGS)) $(ARGS) \
 		--output-file $(PEERS_LOCK) --override requirements/peers.override requirements/peers.in
 
-bench: setup ## What Pointsman itself adds to a call
-	@$(PY) -m tests.bench.route $(ARGS)
+bench: setup ## What Pointsman itself adds to a call and to a stream
+	@$(PY) -m tests.bench.run $(ARGS)
 
 lock: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/*.lock; ARGS=--upgrade takes newer versions
 	@echo "lock: requirements/bootstrap.lock"

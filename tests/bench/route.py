@@ -1,12 +1,10 @@
-"""`make bench`: what one Route costs over three processes, next to a bare grpc.aio echo, in the same run.
+"""What one Route costs over three processes, next to a bare grpc.aio echo, in the same run.
 
 The rounds are interleaved, so that whatever else the machine does hits all variants alike. CPU is that of the services'
 processes alone.
 """
 
-import argparse
 import asyncio
-import json
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -115,14 +113,8 @@ async def measure(rounds: int, calls: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Run, print the table, and with --json the figures on the last line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=8, help="interleaved rounds")
-    parser.add_argument("--calls", type=int, default=250, help="calls a variant and round")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
-    arguments = parser.parse_args()
-    figures = asyncio.run(measure(arguments.rounds, arguments.calls))
+def show(figures: dict[str, float], console: Console) -> None:
+    """Print the table."""
     table = Table("", "p50", "CPU a call", title="Route over three processes, simulated providers that answer at once")
     table.add_row(
         "bare grpc.aio echo, 1 caller", f"{figures['echo_p50_ms']:.2f} ms", f"{figures['echo_cpu_us']:.0f} µs"
@@ -133,17 +125,9 @@ def main() -> None:
         f"{figures['route_16_callers_p50_ms']:.2f} ms",
         f"{figures['route_16_callers_cpu_us']:.0f} µs",
     )
-    console = Console()
     console.print(table)
     console.print(
         f"Route / echo: {figures['route_to_echo_p50']:.1f} × the time, {figures['route_to_echo_cpu']:.1f} × the CPU; "
         f"{figures['route_requests_per_core_second']:.0f} requests a core-second. "
         "The HTTP exchange with the simulated provider is in the time, its CPU is not."
     )
-    if arguments.json:
-        rounded = {name: round(value, 3) for name, value in figures.items()}
-        print(json.dumps({"ok": True, "figures": rounded, "falls_short": []}))
-
-
-if __name__ == "__main__":
-    main()
