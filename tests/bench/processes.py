@@ -3,6 +3,7 @@
 Benchmarks time them, outage tests kill them.
 """
 
+import asyncio
 import json
 import os
 import socket
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from pointsman_client import Client, RouteError
 
 HERE = Path(__file__).parent
 SETTINGS = HERE.parent.parent / "deploy" / "pointsman.toml"
@@ -61,6 +64,18 @@ def running(changed: Mapping[str, str] | None = None) -> Iterator[Stack]:
             base_urls=base_urls,
             processes=processes,
         )
+
+
+async def until_it_answers(stack: Stack) -> None:
+    """Return when all three services are there; they start in any order."""
+    async with Client(stack.router) as client:
+        while True:
+            try:
+                await client.route("Are you there?", timeout_s=30.0)
+            except RouteError:
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 def _environment(base_urls: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pointsman.v1 import router_pb2, router_pb2_grpc
-from tests.bench.processes import SERVICES, Stack, running
+from tests.bench.processes import SERVICES, Stack, running, until_it_answers
 
 Ask = Callable[[str], Awaitable[object]]
 
@@ -74,6 +74,7 @@ def _spin() -> float:
 async def measure(rounds: int, calls: int) -> dict[str, float]:
     """Return the figures of one run."""
     with running() as stack:
+        await until_it_answers(stack)
         async with (
             grpc.aio.insecure_channel(stack.router) as to_router,
             grpc.aio.insecure_channel(stack.echo) as to_echo,

@@ -15,8 +15,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from pointsman_client import Client, RouteError
-from tests.bench.processes import HERE, Stack, running, spawn
+from pointsman_client import Client
+from tests.bench.processes import HERE, Stack, running, spawn, until_it_answers
 
 PACED: Final = 16
 """Streams at once whose CPU a token is measured."""
@@ -60,14 +60,8 @@ def paced(*, coalesce_s: float) -> Iterator[tuple[Stack, str]]:
 @asynccontextmanager
 async def client_of(stack: Stack) -> AsyncIterator[Client]:
     """Yield a client once all services answer."""
+    await until_it_answers(stack)
     async with Client(stack.router) as client:
-        while True:
-            try:
-                await listen(client, 1, 0)
-            except RouteError:
-                await asyncio.sleep(0.1)
-            else:
-                break
         yield client
 
 
