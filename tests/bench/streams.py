@@ -114,24 +114,25 @@ async def cpu_us(words: int, *, each_ms: int = EACH_MS, coalesce_s: float = 0.02
 
 
 async def memory(seconds: int) -> Figures:
-    """Return how memory of Executor and Router grows under MANY streams at once, each begun anew when it ends."""
+    """Return how memory of Executor and Router grows while MANY streams are under way.
+
+    Each lasts all the time, so that what the journal keeps of those that ended is not counted.
+    """
     with paced(coalesce_s=0.02) as (stack, _):
         async with client_of(stack) as client:
             sizes: list[tuple[float, float]] = []
-            ends_at = time.perf_counter() + seconds
-
-            async def reader() -> None:
-                while time.perf_counter() < ends_at:
-                    await listen(client, 50, MANY_EACH_MS)
 
             async def watch() -> None:
-                while time.perf_counter() < ends_at:
+                while True:
                     await asyncio.sleep(0.5)
                     size = sum(stack.processes[name].memory_info().rss for name in ON_THE_WAY)
                     sizes.append((time.perf_counter(), size / 1024))
 
-            await asyncio.gather(watch(), *(reader() for _ in range(MANY)))
-    # The first third fills pools and caches.
+            watching = asyncio.create_task(watch())
+            words = seconds * 1_000 // MANY_EACH_MS
+            await asyncio.gather(*(listen(client, words, MANY_EACH_MS) for _ in range(MANY)))
+            watching.cancel()
+    # The first third is for all of them to begin.
     settled = sizes[len(sizes) // 3 :]
     slope, _ = statistics.linear_regression([at for at, _ in settled], [size for _, size in settled])
     return {
