@@ -114,7 +114,7 @@ lock-peers: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/peers.lock; ARGS=
 	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(subst make lock,make lock-peers,$(LOCK_FLAGS)) $(ARGS) \
 		--output-file $(PEERS_LOCK) --override requirements/peers.override requirements/peers.in
 
-bench: setup ## What Pointsman itself adds to a call: route, ledger; ARGS="--only ledger"
+bench: setup ## What Pointsman itself adds to a call and to a stream; ARGS="--only ledger"
 	@$(PY) -m tests.bench $(ARGS)
 
 lock: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/*.lock; ARGS=--upgrade takes newer versions

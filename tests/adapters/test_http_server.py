@@ -68,3 +68,27 @@ async def test_whoever_leaves_a_silent_server_is_noticed(fate: Fate) -> None:
         await server.left.wait()
 
     assert (b"abc" in answer) is (fate is Fate.STALL)
+
+
+async def test_a_dripping_body_comes_in_chunks_of_one_byte_and_ends_in_order() -> None:
+    async with http_server(ScriptedReply(body=b"ab", fate=Fate.DRIP)) as server:
+        answer = await talk(port_of(server.url), GET)
+
+    assert b"transfer-encoding: chunked" in answer
+    assert answer.endswith(b"\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+
+
+async def test_a_cut_body_has_no_last_chunk() -> None:
+    async with http_server(ScriptedReply(body=b"ab", fate=Fate.CUT)) as server:
+        assert (await talk(port_of(server.url), GET)).endswith(b"\r\n\r\n2\r\nab\r\n")
+
+
+async def test_a_flood_ends_when_its_client_leaves() -> None:
+    async with http_server(ScriptedReply(body=b"x" * 1_000, fate=Fate.FLOOD)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server.url))
+        writer.write(GET)
+        await reader.readexactly(1_000_000)
+        writer.close()
+        await server.left.wait()
+
+    assert server.flooded_bytes > 900_000

@@ -12,7 +12,7 @@ from pointsman.domain.answer import Answer, FinishReason
 from pointsman.domain.prompt import Message, Options, Role, Text, Tool
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Adapter, Reply
-from pointsman.executor.adapters.http import BODY_BYTES
+from pointsman.executor.adapters.connection import BODY_BYTES
 from tests.adapters.wires import CASES, KEY, WireCase, say
 from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply, http_server, json_reply
 

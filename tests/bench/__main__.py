@@ -7,17 +7,21 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import ledger, route
+from tests.bench import ledger, route, streams
 from tests.bench.findings import Effort, Findings, verdict
 
-SECTIONS: Final[Mapping[str, Callable[[Effort], Findings]]] = {"route": route.measure, "ledger": ledger.measure}
+SECTIONS: Final[Mapping[str, Callable[[Effort], Findings]]] = {
+    "route": route.measure,
+    "streams": streams.measure,
+    "ledger": ledger.measure,
+}
 """By name, in the order in which they run. A section of its own is a file with a `measure`, and a word here."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, print a table a section, with --json all figures on the last line; return 1 when a bound is missed."""
     arguments = _parser().parse_args(words)
-    effort = Effort(rounds=arguments.rounds, calls=arguments.calls)
+    effort = Effort(rounds=arguments.rounds, calls=arguments.calls, tokens=arguments.tokens, seconds=arguments.seconds)
     console, found = Console(stderr=arguments.json), list[Findings]()
     for name in arguments.only or SECTIONS:
         section = SECTIONS[name](effort)
@@ -39,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=8, help="interleaved rounds")
     parser.add_argument("--calls", type=int, default=250, help="calls a variant and round")
+    parser.add_argument("--tokens", type=int, default=1_000, help="tokens of each paced stream")
+    parser.add_argument("--seconds", type=int, default=60, help=f"how long {streams.MANY} streams run at once")
     parser.add_argument("--only", action="append", choices=SECTIONS, help="a section; may be given again; else all")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
     return parser

@@ -9,10 +9,12 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much to measure: interleaved rounds, and calls a variant in each."""
+    """How much to measure: interleaved rounds, and calls a variant in each; for streams, their tokens and how long."""
 
     rounds: int
     calls: int
+    tokens: int
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

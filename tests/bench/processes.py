@@ -3,6 +3,7 @@
 Benchmarks time them, outage tests kill them.
 """
 
+import asyncio
 import json
 import os
 import socket
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from pointsman_client import Client, RouteError
 
 HERE = Path(__file__).parent
 SETTINGS = HERE.parent.parent / "deploy" / "pointsman.toml"
@@ -42,25 +45,37 @@ class Stack:
 
 
 @contextmanager
-def running() -> Iterator[Stack]:
-    """Start everything, wait for nothing, and end all of it with the block."""
+def running(changed: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Start everything, wait for nothing, and end all of it with the block. `changed` overrides settings, as named."""
     with ExitStack() as stack:
-        upstream, line = _spawn(stack, [str(HERE / "upstream.py")], {})
-        ollama, local_line = _spawn(stack, [str(HERE / "upstream.py")], {})
+        upstream, line = spawn(stack, [str(HERE / "upstream.py")], {})
+        ollama, local_line = spawn(stack, [str(HERE / "upstream.py")], {})
         base_urls: dict[str, str] = json.loads(line) | {"ollama": json.loads(local_line)["ollama"]}
-        echo, port = _spawn(stack, [str(HERE / "echo.py")], {})
+        echo, port = spawn(stack, [str(HERE / "echo.py")], {})
         ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
-        environment = _environment(base_urls, ports)
+        environment = {**_environment(base_urls, ports), **(changed or {})}
         processes = {"upstream": upstream, "ollama": ollama, "echo": echo}
         for name in SERVICES:
             command = ["-m", "pointsman", "serve", name, "--config", str(SETTINGS)]
-            processes[name], _ = _spawn(stack, command, environment, speaks=False)
+            processes[name], _ = spawn(stack, command, environment, speaks=False)
         yield Stack(
             router=f"127.0.0.1:{ports['router']}",
             echo=f"127.0.0.1:{port.strip()}",
             base_urls=base_urls,
             processes=processes,
         )
+
+
+async def until_it_answers(stack: Stack) -> None:
+    """Return when all three services are there; they start in any order."""
+    async with Client(stack.router) as client:
+        while True:
+            try:
+                await client.route("Are you there?", timeout_s=30.0)
+            except RouteError:
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 def _environment(base_urls: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, str]:
@@ -88,7 +103,7 @@ def _environment(base_urls: Mapping[str, str], ports: Mapping[str, int]) -> dict
     return overrides | dict.fromkeys(KEYS, "invented")
 
 
-def _spawn(
+def spawn(
     stack: ExitStack, command: list[str], environment: Mapping[str, str], *, speaks: bool = True
 ) -> tuple[psutil.Process, str]:
     """Start a Python process that ends with the stack; return it and its first line, empty if it does not speak."""

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from pointsman.v1 import router_pb2, router_pb2_grpc
 from tests.bench.findings import Effort, Findings, spin_s
-from tests.bench.processes import SERVICES, Stack, running
+from tests.bench.processes import SERVICES, Stack, running, until_it_answers
 
 Ask = Callable[[str], Awaitable[object]]
 
@@ -65,6 +65,7 @@ def measure(effort: Effort) -> Findings:
 
 async def _figures(effort: Effort) -> dict[str, float]:
     with running() as stack:
+        await until_it_answers(stack)
         async with (
             grpc.aio.insecure_channel(stack.router) as to_router,
             grpc.aio.insecure_channel(stack.echo) as to_echo,

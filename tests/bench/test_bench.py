@@ -20,7 +20,7 @@ def found(*short: str, skipped: tuple[str, ...] = ()) -> Findings:
 
 @pytest.mark.needs_redis
 def test_the_ledger_is_measured_in_memory_and_on_the_wire() -> None:
-    measured = ledger.measure(Effort(rounds=1, calls=16))
+    measured = ledger.measure(Effort(rounds=1, calls=16, tokens=1, seconds=1))
 
     assert measured.skipped == ()
     assert measured.figures["ledger_redis_calls"] == 16
@@ -32,7 +32,7 @@ def test_the_ledger_is_measured_in_memory_and_on_the_wire() -> None:
 def test_without_a_redis_server_its_part_is_left_out_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
 
-    measured = ledger.measure(Effort(rounds=1, calls=16))
+    measured = ledger.measure(Effort(rounds=1, calls=16, tokens=1, seconds=1))
 
     assert "redis-server is not on PATH" in measured.skipped[0]
     assert not any("redis" in name for name in measured.figures)

@@ -27,6 +27,15 @@ class Fate(StrEnum):
     """The head and the beginning of the body come, and nothing follows."""
     GARBAGE = "garbage"
     """Something comes back that is not HTTP."""
+    DRIP = "drip"
+    """The body comes byte by byte."""
+    CUT = "cut"
+    """The body comes in chunks, and the connection closes where the last chunk belongs."""
+    FLOOD = "flood"
+    """The body comes again and again, as fast as it is taken, until the client leaves."""
+
+
+_CHUNKED = frozenset({Fate.DRIP, Fate.CUT, Fate.FLOOD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +51,8 @@ class ScriptedReply:
         """Return status line and headers; a truncated body is announced longer than it is."""
         reason = HTTPStatus(self.status).phrase if self.status in HTTPStatus._value2member_map_ else "Odd"
         size = len(self.body) + (0 if self.fate is Fate.ANSWER else 100)
-        lines = [f"HTTP/1.1 {self.status} {reason}", f"content-length: {size}"]
+        framing = "transfer-encoding: chunked" if self.fate in _CHUNKED else f"content-length: {size}"
+        lines = [f"HTTP/1.1 {self.status} {reason}", framing]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
@@ -75,6 +85,8 @@ class FakeHttpServer:
     def __init__(self) -> None:
         self.requests: list[SeenRequest] = []
         self.connections = 0
+        self.flooded_bytes = 0
+        """How much of a flood has been taken by the client or by the system between."""
         self.asked = asyncio.Event()
         """Set when a request has been read completely."""
         self.left = asyncio.Event()
@@ -129,31 +141,51 @@ class FakeHttpServer:
     async def _perform(self, reply: ScriptedReply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Do what the script says; False ends the connection."""
         match reply.fate:
-            case Fate.ANSWER:
-                writer.write(reply.head() + reply.body)
-                await writer.drain()
-                return True
-            case Fate.TRUNCATE:
-                writer.write(reply.head() + reply.body)
-                await writer.drain()
             case Fate.RESET:
                 linger = struct.pack("ii", 1, 0)  # close with RST
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            case Fate.GARBAGE:
-                writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
-                await writer.drain()
             case Fate.SILENCE:
                 await self._watch(reader)
             case Fate.STALL:
-                writer.write(reply.head() + reply.body)
-                await writer.drain()
+                await self._send(reply, writer)
                 await self._watch(reader)
-        return False
+            case Fate.FLOOD:
+                await self._flood(reply, writer)
+            case _:
+                await self._send(reply, writer)
+        return reply.fate in {Fate.ANSWER, Fate.DRIP}
+
+    async def _send(self, reply: ScriptedReply, writer: asyncio.StreamWriter) -> None:
+        match reply.fate:
+            case Fate.GARBAGE:
+                writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+            case Fate.DRIP:
+                writer.write(reply.head())
+                for byte in reply.body:
+                    writer.write(_chunk(bytes([byte])))
+                    await writer.drain()
+                writer.write(_chunk(b""))
+            case Fate.CUT:
+                writer.write(reply.head() + _chunk(reply.body))
+            case _:
+                writer.write(reply.head() + reply.body)
+        await writer.drain()
+
+    async def _flood(self, reply: ScriptedReply, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply.head())
+        while True:
+            writer.write(_chunk(reply.body))
+            await writer.drain()
+            self.flooded_bytes += len(reply.body)
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
         while await reader.read(65_536):
             pass
         self.left.set()
+
+
+def _chunk(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(body), body)
 
 
 @asynccontextmanager

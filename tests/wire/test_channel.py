@@ -111,6 +111,17 @@ async def test_a_stream_read_to_its_end_ends_well() -> None:
     assert [(span.attributes or {})["rpc.response.status_code"] for span in recorder.named(STREAM)] == ["OK"] * 2
 
 
+async def test_a_stream_that_cannot_even_begin_leaves_no_span_open() -> None:
+    with recorded_spans() as recorder:
+        async with open_channel(NOBODY, message_bytes=MESSAGE_BYTES) as channel:
+            stub = executor_pb2_grpc.ExecutorServiceStub(channel)
+        events = stream(stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=NOBODY, timeout_s=5)
+        with pytest.raises(grpc.aio.UsageError):  # the channel is closed
+            await anext(events)
+
+    assert len(recorder.named(STREAM)) == 1
+
+
 async def test_an_error_in_a_stream_comes_back_as_it_was_raised() -> None:
     async def fail(request: pb.StreamExecuteRequest, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
         yield DELTA

@@ -1,21 +1,25 @@
 """The simulator and the real adapters understand each other: real wire bytes on a virtual clock."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pytest
 
 from pointsman.config.settings import ProviderSettings
+from pointsman.domain.answer import Delta
 from pointsman.domain.pool import Candidate
 from pointsman.domain.prompt import Image, Message, Part, Prompt, Request, Role, Text
 from pointsman.domain.secret import Secret
 from pointsman.domain.trail import Outcome
 from pointsman.executor import catalog
-from pointsman.executor.adapters.base import Call, Reply
+from pointsman.executor.adapters.base import Adapter, Call, Opening, Reply
 from pointsman.executor.adapters.registry import make_adapter
 from pointsman.simulator.faults import Fault
 from pointsman.simulator.prompts import sunrise_png
 from pointsman.simulator.scenario import Scenario
-from pointsman.simulator.scenarios import BUSY_HOUR, INSTANT
+from pointsman.simulator.scenarios import BUSY_HOUR, CALM, INSTANT
 from pointsman.simulator.simulation import Simulation
 from pointsman.simulator.transport import SimulatorTransport
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
@@ -49,6 +53,9 @@ SAME_AT_PROVIDERS = {
 }
 
 
+T = TypeVar("T")
+
+
 def replies(
     kind: str,
     *,
@@ -58,8 +65,24 @@ def replies(
     image: bytes = b"",
 ) -> list[Reply]:
     """Return what the real adapter makes of that many calls."""
+    return _asked(kind, lambda adapter: adapter.call(_call(kind, image)), scenario, faults, calls)
 
-    async def main(clock: VirtualClock) -> list[Reply]:
+
+def streams(
+    kind: str, *, scenario: Scenario = INSTANT, faults: tuple[Fault, ...] = (), calls: int = 1
+) -> list[list[Opening | Delta | Reply]]:
+    """Return what the real adapter makes of that many streams."""
+
+    async def listen(adapter: Adapter) -> list[Opening | Delta | Reply]:
+        return [step async for step in adapter.stream(_call(kind, b""))]
+
+    return _asked(kind, listen, scenario, faults, calls)
+
+
+def _asked(
+    kind: str, ask: Callable[[Adapter], Awaitable[T]], scenario: Scenario, faults: tuple[Fault, ...], calls: int
+) -> list[T]:
+    async def main(clock: VirtualClock) -> list[T]:
         world = Simulation(scenario, clock=clock, seed=1)
         for fault in faults:
             world.script(MODELS[kind], fault)
@@ -72,7 +95,7 @@ def replies(
             connect_timeout_s=1.0,
             transport=SimulatorTransport(world),
         )
-        made = [await adapter.call(_call(kind, image)) for _ in range(calls)]
+        made = [await ask(adapter) for _ in range(calls)]
         await adapter.close()
         return made
 
@@ -164,3 +187,70 @@ def test_the_end_of_geminis_day_is_midnight_in_california() -> None:
 
     assert reply.outcome is Outcome.DAILY_QUOTA
     assert reply.out_until == START + timedelta(hours=23)
+
+
+CACHED = replace(
+    INSTANT,
+    providers=tuple(
+        replace(provider, models=tuple(replace(model, cached_share=0.5) for model in provider.models))
+        for provider in INSTANT.providers
+    ),
+)
+
+
+@pytest.mark.parametrize("scenario", [INSTANT, CALM, CACHED], ids=["at once", "over time", "half of it cached"])
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_a_streamed_answer_is_the_whole_answer_in_pieces(kind: str, scenario: Scenario) -> None:
+    (whole,) = replies(kind, scenario=scenario)
+    ((opening, *deltas, reply),) = streams(kind, scenario=scenario)
+
+    assert opening == Opening(model=MODELS[kind], simulated=True)
+    assert len(deltas) > 1
+    assert whole.answer is not None
+    assert "".join(delta.text for delta in deltas if isinstance(delta, Delta)) == whole.answer.text
+    assert isinstance(reply, Reply)
+    assert _lasting(reply) == _lasting(replace(whole, answer=replace(whole.answer, text="")))
+
+
+def _lasting(reply: Reply) -> Reply:
+    """Return the reply without what depends on how long the answer took."""
+    return replace(reply, durations_s=(), stated=())
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+def test_quotas_that_are_stated_with_a_stream_are_read(kind: str) -> None:
+    ((*_, reply),) = streams(kind, scenario=BUSY_HOUR.without_waiting())
+
+    assert isinstance(reply, Reply)
+    assert reply.outcome is Outcome.ANSWERED
+    assert reply.stated
+
+
+@pytest.mark.parametrize("fault", list(SAME_EVERYWHERE), ids=str)
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_a_fault_of_a_stream_ends_as_what_it_means(kind: str, fault: Fault) -> None:
+    ((*deltas, reply),) = streams(kind, faults=(fault,))
+
+    assert isinstance(reply, Reply)
+    assert (deltas, reply.outcome) == ([], SAME_EVERYWHERE[fault])
+
+
+@pytest.mark.parametrize("fault", list(SAME_AT_PROVIDERS), ids=str)
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_a_fault_of_a_providers_stream_ends_as_what_it_means(kind: str, fault: Fault) -> None:
+    (whole,) = replies(kind, faults=(fault,))
+    ((*deltas, reply),) = streams(kind, faults=(fault,))
+
+    assert isinstance(reply, Reply)
+    assert (deltas, reply.outcome) == ([], SAME_AT_PROVIDERS[fault])
+    assert reply == whole
+
+
+def test_a_stream_over_the_limit_is_limited_as_a_call_is() -> None:
+    *before, last = streams("openai", scenario=BUSY_HOUR.without_waiting(), calls=11)
+
+    assert {steps[-1].outcome for steps in before if isinstance(steps[-1], Reply)} == {Outcome.ANSWERED}
+    (reply,) = last
+    assert isinstance(reply, Reply)
+    assert reply.outcome is Outcome.RATE_LIMITED
+    assert reply.retry_after_s == pytest.approx(6.0, abs=0.5)

@@ -23,6 +23,7 @@ from pointsman.domain.errors import PointsmanError
 from pointsman.domain.prompt import Image, Message, Options, Part, Prompt, Request, Role, Text
 from pointsman.domain.trail import Attempt, Outcome
 from pointsman.executor import app as executor
+from pointsman.executor.budget import Slice
 from pointsman.executor.execute import Execute
 from pointsman.executor.pools import candidates
 from pointsman.simulator.scenario import Scenario
@@ -183,7 +184,7 @@ def sequential(settings: Settings, simulation: Simulation, clock: VirtualClock, 
         for candidate in sequence:
             if request.prompt.has_image and not candidate.model.sees_images:
                 continue
-            attempt, reply = await caller.call(candidate, request, time_limit_s=TIME_LIMIT_S)
+            attempt, reply = await caller.call(candidate, request, within=Slice(total_s=TIME_LIMIT_S))
             attempts.append(attempt)
             if reply.answer is not None:
                 break

@@ -76,11 +76,14 @@ class Rehearsal:
         self._hosts = hosts
         # The first of several attempts has all its time, whether some is kept for the fallback or not.
         bounds = settings.executor
-        is_easy = lazily and bounds.default_deadline_s - bounds.fallback_reserve_s >= bounds.attempt_timeout_s
+        longest_s = max(candidate.time_limits.attempt_s for candidate in known.values())
+        is_easy = lazily and bounds.default_deadline_s - bounds.fallback_reserve_s >= longest_s
         self._plain = frozenset(name for name, pool in self._pools.items() if is_easy and _is_plain(pool))
         self._able: dict[tuple[str, bool, int | None], int] = {}
         self._timeline = Timeline(self.clock)
-        self._places = Places(settings.fallback.concurrency, clock=self.clock, timeline=self._timeline)
+        self._places = Places(
+            settings.fallback.concurrency, queue=settings.fallback.queue, clock=self.clock, timeline=self._timeline
+        )
         self._counted_from = at_s
         self.tally = Tally(days=0.0, lines={name: Line() for name in known})
         self._watch = Watch(self.tally, self._ledger)
@@ -104,7 +107,6 @@ class Rehearsal:
         budget = Budget(
             deadline=arrived_at + bounds.default_deadline_s,
             attempts=bounds.max_attempts,
-            attempt_timeout_s=bounds.attempt_timeout_s,
             floor_s=bounds.attempt_floor_s,
             reserve_s=0.0,
         )
@@ -195,7 +197,7 @@ class Rehearsal:
 
     def _attempt(self, visit: Visit, candidate: Candidate, reservation: Reservation) -> Waits[bool]:
         """Call, settle, and count; return whether the request has ended."""
-        limit_s = visit.budget.time_limit_s(self.clock.at_s)
+        limit_s = visit.budget.slice(candidate, self.clock.at_s).total_s
         call, share = self._begin(visit, candidate, limit_s)
         began_at, scope = self.clock.at_s, candidate.quota_scope
         self._experience.leave(scope)
@@ -265,7 +267,10 @@ class Rehearsal:
             self._note(visit, fallback, estimate, skip)
             return self._lost(visit)
         latest = deadline - self._settings.executor.attempt_floor_s
-        if not (yield from self._places.take(min(latest, until))):
+        if self._places.is_full and until < latest:
+            yield until  # whoever is free then can be waited for without a place in the queue
+            return False
+        if self._places.is_full or not (yield from self._places.take(min(latest, until))):
             return self._lost(visit) if until >= latest else False
         limit_s = min(self._settings.fallback.timeout_s, deadline - self.clock.at_s)
         call, share = self._begin(visit, fallback, limit_s)

@@ -100,14 +100,22 @@ class Timeline:
 
 
 class Places:
-    """So many places, had in the order of asking."""
+    """So many places, had in the order of asking; no more than `queue` wait for one."""
 
-    def __init__(self, places: int, *, clock: ManualClock, timeline: Timeline) -> None:
+    def __init__(self, places: int, *, queue: int, clock: ManualClock, timeline: Timeline) -> None:
         """Begin with all of them free."""
         self._free = places
+        self._most_waiting = queue
         self._clock = clock
         self._timeline = timeline
         self._queue: deque[Ticket] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        """True when all places are taken and as many wait as may."""
+        if self._free:
+            return False
+        return sum(not ticket.is_over for ticket in self._queue) >= self._most_waiting
 
     def take(self, until: float) -> Waits[bool]:
         """Take a place; False when none came free until that instant."""

@@ -83,8 +83,13 @@ class ExecutorSettings:
     default_deadline_s: PositiveSeconds = 120.0
     max_attempts: Annotated[int, Range(1, 20)] = 4
     attempt_timeout_s: PositiveSeconds = 60.0
+    first_token_timeout_s: PositiveSeconds = 60.0
+    idle_timeout_s: PositiveSeconds = 60.0
+    stream_timeout_s: PositiveSeconds = 300.0
     attempt_floor_s: Seconds = 0.25
     fallback_reserve_s: Seconds = 10.0
+    reply_reserve_s: Seconds = 0.05
+    coalesce_s: Annotated[float, Range(0.0, 0.02)] = 0.02
     window_margin_s: Seconds = 1.0
     connections_per_provider: Positive = 100
     connect_timeout_s: PositiveSeconds = 5.0
@@ -158,6 +163,16 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutSettings:
+    """How long one call of a candidate may take. None: as long as the Executor lets any call take."""
+
+    attempt_s: PositiveSeconds | None = None
+    first_token_s: PositiveSeconds | None = None
+    idle_s: PositiveSeconds | None = None
+    stream_s: PositiveSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateSettings:
     """One model at one provider."""
 
@@ -167,6 +182,7 @@ class CandidateSettings:
     effort: str = ""
     default_output_tokens: Positive = 4_096
     quota: QuotaSettings = field(default_factory=QuotaSettings)
+    timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
     facts: ModelSettings = field(default_factory=ModelSettings)
 
 
@@ -185,6 +201,7 @@ class FallbackSettings:
 
     candidate: str = ""
     concurrency: Positive = 1
+    queue: Count = 16
     num_ctx: Positive = 8192
     timeout_s: PositiveSeconds = 110.0
 

@@ -50,3 +50,24 @@ class Answer:
     text: str
     finish_reason: FinishReason
     tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallDelta:
+    """More of one tool call: `id` and `name` come with its first delta, `arguments_json` is appended.
+
+    `index` says which call of the answer it is, from 0.
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments_json: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """More of an answer, as it is produced. It holds content; what holds none, such as a role, is no delta."""
+
+    text: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()

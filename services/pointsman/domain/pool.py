@@ -1,5 +1,6 @@
 """Who can answer: models, the candidates made of them, and the ordered pools of the categories."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -67,6 +68,20 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimeLimits:
+    """How long one call of a candidate may take, in seconds; infinity where there is no limit.
+
+    `attempt_s` is for a whole answer. A stream has `first_token_s` until its first content, `idle_s` between two
+    arrivals of anything, and `stream_s` in all.
+    """
+
+    attempt_s: float = math.inf
+    first_token_s: float = math.inf
+    idle_s: float = math.inf
+    stream_s: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One model at one provider, with the limits that hold for it.
 
@@ -85,6 +100,7 @@ class Candidate:
     quota_scope: str
     default_output_tokens: int
     effort: str = ""
+    time_limits: TimeLimits = field(default_factory=TimeLimits)
     key_advice: str = ""
     """What to do when the key is missing; empty when none is needed."""
 

@@ -16,11 +16,12 @@ from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.adapters.registry import Transport, make_adapter
 from pointsman.executor.call import Caller
 from pointsman.executor.estimate import Estimator
-from pointsman.executor.execute import Bounds, Execute, Fallback
+from pointsman.executor.execute import Bounds, Execute
+from pointsman.executor.fallback import Fallback
 from pointsman.executor.journal import Journal
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger
-from pointsman.executor.pools import candidates, pools
+from pointsman.executor.pools import candidates, longest_call_s, pools
 from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
 from pointsman.executor.service import ExecutorServicer
@@ -47,6 +48,8 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
             limits=settings.limits,
             settings_hash=settings_hash(settings),
             default_deadline_s=settings.executor.default_deadline_s,
+            reply_reserve_s=settings.executor.reply_reserve_s,
+            window_s=settings.executor.coalesce_s,
         )
         options = ServerOptions(
             address=settings.executor.address,
@@ -112,7 +115,6 @@ def build(
         journal=Journal(since=clock.now()),
         bounds=Bounds(
             max_attempts=settings.executor.max_attempts,
-            attempt_timeout_s=settings.executor.attempt_timeout_s,
             attempt_floor_s=settings.executor.attempt_floor_s,
             fallback_reserve_s=settings.executor.fallback_reserve_s,
         ),
@@ -135,7 +137,7 @@ async def _ledger(
         raise SettingsError(message, path="ledger.url") from error
     terms = redis.Terms(
         margin_s=settings.executor.window_margin_s,
-        lease_s=settings.executor.attempt_timeout_s + settings.ledger.lease_margin_s,
+        lease_s=longest_call_s(known.values()) + settings.ledger.lease_margin_s,
         timeout_s=settings.ledger.timeout_s,
         replicas=settings.ledger.replicas,
     )
@@ -149,8 +151,12 @@ async def _ledger(
 def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fallback | None:
     if not settings.candidate:
         return None
-    slots = asyncio.Semaphore(settings.concurrency)
-    return Fallback(candidate=known[settings.candidate], slots=slots, timeout_s=settings.timeout_s)
+    return Fallback(
+        candidate=known[settings.candidate],
+        slots=asyncio.Semaphore(settings.concurrency),
+        queue=settings.queue,
+        timeout_s=settings.timeout_s,
+    )
 
 
 def credentials(settings: Settings) -> frozenset[str]:

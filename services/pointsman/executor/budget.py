@@ -1,10 +1,40 @@
 """The one budget of a request: time, attempts and money. Pure: time is brought along."""
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pointsman.domain.trail import Attempt, Skip, SkipReason
+from pointsman.domain.pool import Candidate
+from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason
 from pointsman.executor.plan import Planned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """How long one call may take, in seconds: in all, until its first content, and between two arrivals.
+
+    `is_cut` and `is_cut_early` say that the caller's deadline made it shorter than the candidate's own limit: the whole
+    of it, and the time until the first content of a stream.
+    """
+
+    total_s: float
+    first_token_s: float = math.inf
+    idle_s: float = math.inf
+    is_cut: bool = False
+    is_cut_early: bool = False
+
+    @property
+    def until_content_s(self) -> float:
+        """How long nothing may come; it may be negative."""
+        return min(self.total_s, self.first_token_s)
+
+    def blames_caller(self, attempt: Attempt) -> bool:
+        """Return whether it was the caller's deadline that the attempt ran into, and no limit of the candidate."""
+        if attempt.outcome is not Outcome.TIMED_OUT:
+            return False
+        if attempt.time_to_first_token_s is not None:
+            return self.is_cut and attempt.duration_s >= self.total_s
+        return self.is_cut_early if self.first_token_s < math.inf else self.is_cut
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,14 +47,27 @@ class Budget:
 
     deadline: float
     attempts: int
-    attempt_timeout_s: float
     floor_s: float
     reserve_s: float
     cost_usd: Decimal | None = None
+    is_streamed: bool = False
 
-    def time_limit_s(self, now: float) -> float:
-        """Return how long an attempt that leaves now may take; it may be negative."""
-        return min(self.attempt_timeout_s, self.deadline - now - self.reserve_s)
+    def slice(self, candidate: Candidate, now: float) -> Slice:
+        """Return how long a call of the candidate may take that leaves now.
+
+        Once a stream has content there is no going on to the fallback, so what was kept for it is the stream's.
+        """
+        limits, left_s = candidate.time_limits, self.deadline - now
+        for_attempt_s = left_s - self.reserve_s
+        if not self.is_streamed:
+            return Slice(total_s=min(limits.attempt_s, for_attempt_s), is_cut=for_attempt_s < limits.attempt_s)
+        return Slice(
+            total_s=min(limits.stream_s, left_s),
+            first_token_s=min(limits.first_token_s, for_attempt_s),
+            idle_s=limits.idle_s,
+            is_cut=left_s < limits.stream_s,
+            is_cut_early=for_attempt_s < limits.first_token_s,
+        )
 
     def refuse(self, planned: Planned, now: float) -> Skip | None:
         """Return why the candidate must not be tried any more, None when it may."""
@@ -33,7 +76,7 @@ class Budget:
             return Skip(
                 candidate=name, reason=SkipReason.ATTEMPTS_SPENT, detail="all attempts that were allowed are made"
             )
-        left_s = self.time_limit_s(now + planned.wait_s)
+        left_s = self.slice(planned.candidate, now + planned.wait_s).until_content_s
         if left_s < self.floor_s:
             return Skip(
                 candidate=name, reason=SkipReason.NO_TIME, detail=f"{left_s:.2f} s left; {self.floor_s:.2f} s needed"

@@ -2,20 +2,35 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
 
 import structlog
 
+from pointsman.domain.answer import Usage
 from pointsman.domain.clock import Clock
 from pointsman.domain.pool import Candidate
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Outcome
-from pointsman.executor.adapters.base import Adapter, Call, Reply
+from pointsman.executor.adapters.base import Adapter, Call, Opening, Reply
 from pointsman.executor.attempt import RULES
+from pointsman.executor.budget import Slice
 from pointsman.executor.estimate import Estimator, output_limit
+from pointsman.executor.outlet import Outlet, Start
 from pointsman.executor.prices import PriceTable
 from pointsman.telemetry import names
 from pointsman.telemetry.spans import Span, SpanKind, span
+
+ANSWERS: Final = frozenset({Outcome.ANSWERED, Outcome.CONTENT_BLOCKED})
+"""Outcomes of which an answer is part."""
+
+GRACE_S: Final = 0.01
+"""How much later than by its adapter a stream is cut here: the adapter knows what the provider has counted so far."""
+
+MOST_BYTES_PER_TOKEN: Final = 8
+"""No language comes near; a count below it was taken before the answer was written (Anthropic counts at both ends)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +45,32 @@ class Caller:
     """Candidates whose last rate limit looked like a spend limit, and since when; a later one is taken for it."""
 
     async def call(
-        self, candidate: Candidate, request: Request, *, time_limit_s: float, is_fallback: bool = False
+        self,
+        candidate: Candidate,
+        request: Request,
+        *,
+        within: Slice,
+        outlet: Outlet | None = None,
+        is_fallback: bool = False,
     ) -> tuple[Attempt, Reply]:
-        """Call the candidate and return what became of it. Raises nothing but CancelledError."""
+        """Call the candidate and return what became of it; with an outlet, its content goes there as it comes.
+
+        Raises nothing but CancelledError.
+        """
         started_at, started = self.clock.now(), self.clock.monotonic()
-        limit = output_limit(candidate, request)
-        call = Call(candidate=candidate, request=request, max_output_tokens=limit, timeout_s=time_limit_s)
-        name = f"{names.OPERATION_CHAT} {candidate.model.id}"
-        with span(name, kind=SpanKind.CLIENT, attributes=_asked(call, is_fallback=is_fallback)) as attempt_span:
-            reply = self._second_look(candidate, await self._reply(call), started)
-            _describe(attempt_span, reply)
+        call = Call(
+            candidate=candidate,
+            request=request,
+            max_output_tokens=output_limit(candidate, request),
+            timeout_s=within.total_s,
+            first_token_s=within.first_token_s,
+            idle_s=within.idle_s,
+        )
+        asked = _asked(call, is_fallback=is_fallback, is_streamed=outlet is not None)
+        with span(f"{names.OPERATION_CHAT} {candidate.model.id}", kind=SpanKind.CLIENT, attributes=asked) as call_span:
+            reply = self._second_look(candidate, await self._reply(call, outlet), started)
+            first_token_s = outlet.begun_at - started if outlet and outlet.begun_at is not None else None
+            _describe(call_span, reply, first_token_s)
         duration_s = self.clock.monotonic() - started
         if reply.outcome is Outcome.ANSWERED and reply.usage:
             self.estimator.learn(candidate, request, reply.usage, duration_s)
@@ -49,6 +80,7 @@ class Caller:
             outcome=reply.outcome,
             started_at=started_at,
             duration_s=duration_s,
+            time_to_first_token_s=first_token_s,
             usage=reply.usage,
             cost_usd=cost,
             wasted=RULES[reply.outcome].wasted,
@@ -64,21 +96,55 @@ class Caller:
         )
         return attempt, reply
 
-    async def _reply(self, call: Call) -> Reply:
+    def given_up(
+        self,
+        candidate: Candidate,
+        request: Request,
+        started_at: datetime,
+        *,
+        outlet: Outlet | None = None,
+        is_fallback: bool = False,
+    ) -> Attempt:
+        """Return the attempt of a call that was under way when its request was cancelled, with what it used so far."""
+        begun_at = outlet.begun_at if outlet else None
+        duration_s = (self.clock.now() - started_at).total_seconds()
+        usage = self._so_far(candidate, request, outlet) if outlet and outlet.has_begun else None
+        cost = self.prices.cost(candidate, usage, started_at) if usage else None
+        return Attempt(
+            candidate=candidate.id,
+            outcome=Outcome.CANCELLED,
+            started_at=started_at,
+            duration_s=duration_s,
+            time_to_first_token_s=None if begun_at is None else duration_s - (self.clock.monotonic() - begun_at),
+            usage=usage,
+            cost_usd=cost,
+            local=candidate.local,
+            fallback=is_fallback,
+            detail="the caller gave up",
+            price_version=self.prices.version if cost is not None else "",
+        )
+
+    async def _reply(self, call: Call, outlet: Outlet | None) -> Reply:
         candidate = call.candidate
         try:
-            async with asyncio.timeout(call.timeout_s):
-                reply = await self.adapters[candidate.provider].call(call)
+            adapter = self.adapters[candidate.provider]
+            async with asyncio.timeout(call.timeout_s + (GRACE_S if outlet else 0.0)):
+                reply = await (_streamed(adapter, call, outlet) if outlet else adapter.call(call))
         except TimeoutError:
-            return Reply(outcome=Outcome.TIMED_OUT, detail=f"no answer within {call.timeout_s:.2f} s")
+            reply = Reply(outcome=Outcome.TIMED_OUT, detail=f"no answer within {call.timeout_s:.2f} s")
         except Exception as error:
             # A bug of an adapter must not lose the request: it is named, logged once, and the next candidate serves.
             log = structlog.get_logger()
             log.exception(names.EVENT_ADAPTER_BROKEN, candidate=candidate.id, error_type=type(error).__name__)
-            return Reply(outcome=Outcome.SERVER_ERROR, detail=f"the adapter failed with {type(error).__name__}")
-        if reply.answer is None and reply.outcome in {Outcome.ANSWERED, Outcome.CONTENT_BLOCKED}:
-            return replace(reply, outcome=Outcome.SERVER_ERROR, detail="the provider's answer held none")
+            reply = Reply(outcome=Outcome.SERVER_ERROR, detail=f"the adapter failed with {type(error).__name__}")
+        if reply.answer is None and reply.outcome in ANSWERS:
+            reply = replace(reply, outcome=Outcome.SERVER_ERROR, detail="the provider's answer held none")
+        if outlet and outlet.has_begun and not _is_counted(reply, outlet):
+            return replace(reply, usage=self._so_far(candidate, call.request, outlet))
         return reply
+
+    def _so_far(self, candidate: Candidate, request: Request, outlet: Outlet) -> Usage:
+        return self.estimator.so_far(candidate, request, outlet.taken_bytes)
 
     def _second_look(self, candidate: Candidate, reply: Reply, started: float) -> Reply:
         """Take a rate limit that names no wait, twice in a row, for the spend limit that it looks like.
@@ -93,30 +159,57 @@ class Caller:
         return reply
 
 
-def _asked(call: Call, *, is_fallback: bool) -> dict[str, str | int | bool]:
+async def _streamed(adapter: Adapter, call: Call, outlet: Outlet) -> Reply:
+    """Put the content into the outlet as it comes, and return what became of the call."""
+    opening = Opening(model="", simulated=False)
+    async with aclosing(adapter.stream(call)) as arrivals:
+        async for arrival in arrivals:
+            if isinstance(arrival, Reply):
+                return arrival
+            if isinstance(arrival, Opening):
+                opening = arrival
+                continue
+            if not outlet.has_begun:
+                outlet.begin(Start(candidate=call.candidate, model=opening.model, simulated=opening.simulated))
+            outlet.put(arrival)
+            if outlet.is_full:
+                await outlet.room()
+    return Reply(outcome=Outcome.SERVER_ERROR, detail="the adapter ended its stream without a reply")
+
+
+def _is_counted(reply: Reply, outlet: Outlet) -> bool:
+    """Return whether the provider's own count is of all that it wrote."""
+    if reply.usage is None:
+        return False
+    return reply.outcome in ANSWERS or reply.usage.output_tokens * MOST_BYTES_PER_TOKEN >= outlet.taken_bytes
+
+
+def _asked(call: Call, *, is_fallback: bool, is_streamed: bool) -> dict[str, str | int | bool]:
     return {
         names.GEN_AI_OPERATION_NAME: names.OPERATION_CHAT,
         names.GEN_AI_PROVIDER_NAME: call.candidate.provider,
         names.GEN_AI_REQUEST_MODEL: call.candidate.model.id,
         names.GEN_AI_REQUEST_MAX_TOKENS: call.max_output_tokens,
+        names.GEN_AI_REQUEST_STREAM: is_streamed,
         names.CANDIDATE: call.candidate.id,
         names.FALLBACK: is_fallback,
     }
 
 
-def _describe(attempt_span: Span, reply: Reply) -> None:
-    attempt_span.set(names.OUTCOME, reply.outcome)
-    attempt_span.set(names.WASTED, RULES[reply.outcome].wasted)
-    attempt_span.set(names.SIMULATED, reply.simulated)
-    attempt_span.set(names.HTTP_STATUS_CODE, reply.http_status or None)
-    attempt_span.set(names.GEN_AI_RESPONSE_MODEL, reply.model or None)
-    attempt_span.set(names.GEN_AI_RESPONSE_ID, reply.provider_request_id or None)
+def _describe(call_span: Span, reply: Reply, first_token_s: float | None) -> None:
+    call_span.set(names.OUTCOME, reply.outcome)
+    call_span.set(names.WASTED, RULES[reply.outcome].wasted)
+    call_span.set(names.SIMULATED, reply.simulated)
+    call_span.set(names.HTTP_STATUS_CODE, reply.http_status or None)
+    call_span.set(names.GEN_AI_RESPONSE_MODEL, reply.model or None)
+    call_span.set(names.GEN_AI_RESPONSE_ID, reply.provider_request_id or None)
+    call_span.set(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, first_token_s)
     if reply.usage:
-        attempt_span.set(names.GEN_AI_USAGE_INPUT_TOKENS, reply.usage.input_tokens)
-        attempt_span.set(names.GEN_AI_USAGE_OUTPUT_TOKENS, reply.usage.output_tokens)
+        call_span.set(names.GEN_AI_USAGE_INPUT_TOKENS, reply.usage.input_tokens)
+        call_span.set(names.GEN_AI_USAGE_OUTPUT_TOKENS, reply.usage.output_tokens)
     if reply.answer:
-        attempt_span.set(names.GEN_AI_RESPONSE_FINISH_REASONS, (reply.answer.finish_reason,))
+        call_span.set(names.GEN_AI_RESPONSE_FINISH_REASONS, (reply.answer.finish_reason,))
     for name, duration_s in reply.durations_s:
-        attempt_span.set(name, duration_s)
+        call_span.set(name, duration_s)
     if reply.outcome is not Outcome.ANSWERED:
-        attempt_span.fail(reply.outcome)
+        call_span.fail(reply.outcome)

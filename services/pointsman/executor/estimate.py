@@ -72,6 +72,14 @@ class Estimator:
         seen = habits.latency_s
         habits.latency_s = latency_s if seen is None else seen + WEIGHT * (latency_s - seen)
 
+    def so_far(self, candidate: Candidate, request: Request, written_bytes: int) -> Usage:
+        """Return what a call has probably used that broke off after so many UTF-8 bytes of its answer."""
+        return Usage(
+            input_tokens=self.estimate(candidate, request).input_tokens,
+            output_tokens=math.ceil(written_bytes / self.habits[candidate.id].bytes_per_token),
+            estimated=True,
+        )
+
     def latency_s(self, candidate: Candidate) -> float:
         """Return the mean latency in seconds; 0 for one that has not answered yet, so that it gets its chance."""
         return self.habits[candidate.id].latency_s or 0.0

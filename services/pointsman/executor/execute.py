@@ -1,28 +1,31 @@
 """The attempt loop: plan, then reserve, call and settle one candidate after another, then the local fallback.
 
-Nothing else retries.
+Nothing else retries. With an outlet the answer is streamed: failing over ends with the first content.
 """
 
 import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from pointsman.domain.answer import Answer
+from pointsman.domain.answer import Answer, FinishReason
 from pointsman.domain.clock import Clock
+from pointsman.domain.errors import PointsmanError
 from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
 from pointsman.domain.verdict import DegradedReason
 from pointsman.executor.adapters.base import Reply
 from pointsman.executor.attempt import RULES, Next
-from pointsman.executor.budget import Budget
+from pointsman.executor.budget import Budget, Slice
 from pointsman.executor.call import Caller
 from pointsman.executor.experience import Experience
 from pointsman.executor.failure import failure
+from pointsman.executor.fallback import Fallback
 from pointsman.executor.journal import Journal, row_of
 from pointsman.executor.ledger.port import Ledger, Settlement
+from pointsman.executor.outlet import Outlet
 from pointsman.executor.plan import Plan, Planned, Prospect, ineligible, plan
 
 LOOK_AGAIN_S = 0.05
@@ -31,22 +34,14 @@ LOOK_AGAIN_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """An answer, who gave it, and how it came about."""
+    """An answer, who gave it, and how it came about. `partial`: a stream that broke after its first content."""
 
     answer: Answer
     attempt: Attempt
     model: str
     trail: Trail
     degraded: tuple[DegradedReason, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fallback:
-    """The local model that answers when no candidate does; `slots` bounds its answers at once."""
-
-    candidate: Candidate
-    slots: asyncio.Semaphore
-    timeout_s: float
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +49,24 @@ class Bounds:
     """What one request may use: see the settings of the Executor."""
 
     max_attempts: int
-    attempt_timeout_s: float
     attempt_floor_s: float
     fallback_reserve_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """One request on its way. `outlet` is None when the answer is wanted whole."""
+
+    request: Request
+    pool: Pool
+    budget: Budget
+    outlet: Outlet | None
+    trail: Trail = field(default_factory=Trail)
+
+    @property
+    def is_committed(self) -> bool:
+        """True once the caller has content: then nobody else may answer."""
+        return self.outlet is not None and self.outlet.has_begun
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,54 +83,60 @@ class Execute:
     experience: Experience = field(default_factory=Experience)
     clock: Clock
 
-    async def execute(self, request: Request, category: str, *, deadline: float) -> Execution:
+    async def execute(
+        self, request: Request, category: str, *, deadline: float, outlet: Outlet | None = None
+    ) -> Execution:
         """Return the answer of the first candidate that is able and free, else of the fallback; write the journal.
 
-        `deadline` is an instant of the monotonic clock.
-        Raises InvalidRequest, PoolExhausted, NoAnswer, NoCredentials and OutOfTime, each with the trail.
+        `deadline` is an instant of the monotonic clock. With an outlet the content goes there, and the answer that is
+        returned has none. Raises InvalidRequest, PoolExhausted, NoAnswer, NoCredentials and OutOfTime, each with the
+        trail; never once there was content.
         """
-        trail, started_at, started = Trail(), self.clock.now(), self.clock.monotonic()
+        started_at, started = self.clock.now(), self.clock.monotonic()
+        budget = self._budget(request, deadline, is_streamed=outlet is not None)
+        course = Course(request=request, pool=self.pools[category], budget=budget, outlet=outlet)
         answered_by: Attempt | None = None
         try:
-            execution = await self._run(request, category, trail, deadline)
-            answered_by = execution.attempt
+            execution = await self._run(course)
+            answered_by = None if execution.partial else execution.attempt
             return execution
         finally:
-            duration = timedelta(seconds=self.clock.monotonic() - started)
-            self.journal.write(
-                row_of(trail, answered_by, at=started_at, category=category, labels=request.labels, duration=duration)
+            took = timedelta(seconds=self.clock.monotonic() - started)
+            row = row_of(
+                course.trail, answered_by, at=started_at, category=category, labels=request.labels, duration=took
             )
+            self.journal.write(row)
 
-    async def _run(self, request: Request, category: str, trail: Trail, deadline: float) -> Execution:
-        budget = self._budget(request, deadline)
+    async def _run(self, course: Course) -> Execution:
         while True:
-            skips = await self._round(request, category, trail, budget)
+            skips = await self._round(course)
             if isinstance(skips, Execution):
                 return skips
-            execution = await self._fall_back(request, trail, deadline, until=self._soonest(skips))
+            execution = await self._fall_back(course, until=self._soonest(skips))
             if execution:
                 return execution
 
-    async def _round(self, request: Request, category: str, trail: Trail, budget: Budget) -> Execution | Sequence[Skip]:
+    async def _round(self, course: Course) -> Execution | Sequence[Skip]:
         """Try what the plan of this moment names, each once a request; return its skips when nobody answered."""
-        planned_now = self.plan(request, category)
+        budget, trail = course.budget, course.trail
+        planned_now = self._plan(course.pool, course.request)
         for left_out in planned_now.skips:
             trail.add_once(left_out)
         for planned in planned_now.ready:
             if planned.candidate.id in trail.tried:
                 continue
-            too_small = _too_small(planned, self.pools[category], trail)
+            too_small = _too_small(planned, course.pool, trail)
             if skip := too_small or budget.refuse(planned, self.clock.monotonic()):
                 trail.add_once(skip)
                 continue
             if planned.wait_s:  # else nothing comes between plan and reservation
                 await self.clock.sleep(planned.wait_s)
-            step = await self._try(planned, request, budget, trail)
+            step = await self._try(planned, course)
             if step is None:  # another request took the quota since the plan was made
                 continue
             attempt, reply = step
-            if RULES[attempt.outcome].next is Next.STOP:
-                return self._end(attempt, reply, trail)
+            if course.is_committed or RULES[attempt.outcome].next is Next.STOP:
+                return self._end(attempt, reply, course)
         return planned_now.skips
 
     def _soonest(self, skips: Iterable[Skip]) -> float:
@@ -133,7 +149,9 @@ class Execute:
 
     def plan(self, request: Request, category: str) -> Plan:
         """Return what would be tried now. Calls nobody."""
-        pool = self.pools[category]
+        return self._plan(self.pools[category], request)
+
+    def _plan(self, pool: Pool, request: Request) -> Plan:
         prospects = {candidate.id: self.prospect(candidate, request) for candidate in pool.candidates}
         return plan(pool, request, prospects, self.clock.now())
 
@@ -165,16 +183,16 @@ class Execute:
             return 0
         return self.experience.risk(candidate.quota_scope, self.clock.monotonic())
 
-    def _budget(self, request: Request, deadline: float) -> Budget:
+    def _budget(self, request: Request, deadline: float, *, is_streamed: bool) -> Budget:
         left_s = deadline - self.clock.monotonic()
         reserve_s = min(self.bounds.fallback_reserve_s, left_s / 2) if self._has_able_fallback(request) else 0.0
         return Budget(
             deadline=deadline,
             attempts=min(request.options.max_attempts or self.bounds.max_attempts, self.bounds.max_attempts),
-            attempt_timeout_s=self.bounds.attempt_timeout_s,
             floor_s=self.bounds.attempt_floor_s,
             reserve_s=reserve_s,
             cost_usd=request.options.max_cost_usd,
+            is_streamed=is_streamed,
         )
 
     def _has_able_fallback(self, request: Request) -> bool:
@@ -183,102 +201,106 @@ class Execute:
         candidate = self.fallback.candidate
         return ineligible(candidate, request, self.prospect(candidate, request)) is None
 
-    async def _try(
-        self, planned: Planned, request: Request, budget: Budget, trail: Trail
-    ) -> tuple[Attempt, Reply] | None:
+    async def _try(self, planned: Planned, course: Course) -> tuple[Attempt, Reply] | None:
         """Set quota aside, call, settle; None when there was no quota. The trail has it in each case, cancelled too."""
-        candidate = planned.candidate
+        candidate, request, outlet = planned.candidate, course.request, course.outlet
         reservation = await self.ledger.reserve(candidate, planned.estimate)
         if isinstance(reservation, Skip):
-            trail.add(reservation)
+            course.trail.add(reservation)
             return None
         self.experience.leave(candidate.quota_scope)
         settlement, started_at = Settlement(outcome=Outcome.CANCELLED), self.clock.now()
         try:
-            time_limit_s = budget.time_limit_s(self.clock.monotonic())
-            attempt, reply = await self.caller.call(candidate, request, time_limit_s=time_limit_s)
-            cut_short = reply.outcome is Outcome.TIMED_OUT and time_limit_s < self.bounds.attempt_timeout_s
+            within = course.budget.slice(candidate, self.clock.monotonic())
+            attempt, reply = await self.caller.call(candidate, request, within=within, outlet=outlet)
             settlement = Settlement(
                 # An impatient caller says nothing of the candidate: others are not to suffer for it.
-                outcome=Outcome.CANCELLED if cut_short else reply.outcome,
+                outcome=Outcome.CANCELLED if within.blames_caller(attempt) else reply.outcome,
                 usage=reply.usage,
                 stated=reply.stated,
                 retry_after_s=reply.retry_after_s,
                 out_until=reply.out_until,
             )
         except asyncio.CancelledError:
-            trail.add(self._given_up(candidate, started_at))
+            attempt = self.caller.given_up(candidate, request, started_at, outlet=outlet)
+            settlement = Settlement(outcome=Outcome.CANCELLED, usage=attempt.usage)
+            course.trail.add(attempt)
             raise
         finally:
             was_familiar = self.experience.end(
                 candidate.quota_scope, settlement.outcome, left_at=reservation.left_at, now=self.clock.monotonic()
             )
             await self.ledger.settle(reservation, replace(settlement, was_familiar=was_familiar))
-        budget.spend(attempt)
-        trail.add(attempt)
+        course.budget.spend(attempt)
+        course.trail.add(attempt)
         return attempt, reply
 
-    async def _fall_back(self, request: Request, trail: Trail, deadline: float, *, until: float) -> Execution | None:
+    async def _fall_back(self, course: Course, *, until: float) -> Execution | None:
         """Answer on this machine; None when a candidate is free again, at `until`, before the local model is."""
-        if self.fallback is None or any(step.candidate == self.fallback.candidate.id for step in trail.attempts):
-            raise failure(trail)  # there is none, or it stood in the pool and has failed already
-        candidate = self.fallback.candidate
+        fallback, trail, request = self.fallback, course.trail, course.request
+        if fallback is None or any(step.candidate == fallback.candidate.id for step in trail.attempts):
+            raise self._failure(course)  # there is none, or it stood in the pool and has failed already
+        candidate = fallback.candidate
         # A cooldown does not count: a try on this machine costs nothing, and there is nobody else to ask. One that was
         # just found not to be there does.
         prospect = self.prospect(candidate, request)
         away = prospect.blocked if prospect.blocked and prospect.blocked.reason is SkipReason.NOT_RUNNING else None
         if skip := ineligible(candidate, request, prospect) or away:
             trail.add(skip)
-            raise failure(trail)
-        latest = deadline - self.bounds.attempt_floor_s
-        if not await self._slot(self.fallback, min(latest, until)):
+            raise self._failure(course)
+        latest = course.budget.deadline - self.bounds.attempt_floor_s
+        if skip := await self._queue(fallback, latest=latest, until=until):
             if until < latest:
                 return None
-            detail = "the local model was busy until the deadline"
-            trail.add(Skip(candidate=candidate.id, reason=SkipReason.NO_TIME, detail=detail))
-            raise failure(trail)
+            trail.add(skip)
+            raise self._failure(course)
         started_at = self.clock.now()
         try:
-            time_limit_s = min(self.fallback.timeout_s, deadline - self.clock.monotonic())
-            attempt, reply = await self.caller.call(candidate, request, time_limit_s=time_limit_s, is_fallback=True)
+            total_s = min(fallback.timeout_s, course.budget.deadline - self.clock.monotonic())
+            within = Slice(total_s=total_s, idle_s=candidate.time_limits.idle_s)
+            attempt, reply = await self.caller.call(
+                candidate, request, within=within, outlet=course.outlet, is_fallback=True
+            )
         except asyncio.CancelledError:
-            trail.add(self._given_up(candidate, started_at, is_fallback=True))
+            trail.add(self.caller.given_up(candidate, request, started_at, outlet=course.outlet, is_fallback=True))
             raise
         finally:
-            self.fallback.slots.release()
+            fallback.slots.release()
         trail.add(attempt)
         degraded = () if request.options.local_only else (DegradedReason.LOCAL_FALLBACK,)
-        return self._end(attempt, reply, trail, degraded=degraded)
+        return self._end(attempt, reply, course, degraded=degraded)
 
-    async def _slot(self, fallback: Fallback, until: float) -> bool:
-        """Take one of the slots of the local model; False when none came free until that instant."""
-        left_s = until - self.clock.monotonic()
-        if left_s <= 0:
-            return False
-        try:
-            async with asyncio.timeout(left_s):
-                return await fallback.slots.acquire()
-        except TimeoutError:
-            return False
-
-    def _given_up(self, candidate: Candidate, started_at: datetime, *, is_fallback: bool = False) -> Attempt:
-        """Return the attempt of a call that was under way when its request was cancelled."""
-        return Attempt(
-            candidate=candidate.id,
-            outcome=Outcome.CANCELLED,
-            started_at=started_at,
-            duration_s=(self.clock.now() - started_at).total_seconds(),
-            local=candidate.local,
-            fallback=is_fallback,
-            detail="the caller gave up",
-        )
+    async def _queue(self, fallback: Fallback, *, latest: float, until: float) -> Skip | None:
+        """Take a slot of the local model; when none came free until one of these instants, return why."""
+        name, left_s = fallback.candidate.id, min(latest, until) - self.clock.monotonic()
+        if fallback.is_full:
+            if until < latest:  # whoever is free then can be waited for without a place in the queue
+                await self.clock.sleep(left_s)
+            detail = f"{fallback.waiting} requests wait for the local model, and no more may"
+            return Skip(candidate=name, reason=SkipReason.OUT_OF_CONCURRENCY, detail=detail)
+        if await fallback.take_slot(left_s):
+            return None
+        detail = "the local model was busy until the deadline"
+        return Skip(candidate=name, reason=SkipReason.NO_TIME, detail=detail)
 
     def _end(
-        self, attempt: Attempt, reply: Reply, trail: Trail, *, degraded: tuple[DegradedReason, ...] = ()
+        self, attempt: Attempt, reply: Reply, course: Course, *, degraded: tuple[DegradedReason, ...] = ()
     ) -> Execution:
-        if reply.answer is None:
-            raise failure(trail)
-        return Execution(answer=reply.answer, attempt=attempt, model=reply.model, trail=trail, degraded=degraded)
+        answer = reply.answer
+        if answer is None and not course.is_committed:
+            raise self._failure(course)
+        return Execution(
+            answer=answer or Answer(text="", finish_reason=FinishReason.INTERRUPTED),
+            attempt=attempt,
+            model=reply.model,
+            trail=course.trail,
+            degraded=degraded,
+            partial=answer is None,
+        )
+
+    def _failure(self, course: Course) -> PointsmanError:
+        latest = course.budget.deadline - self.bounds.attempt_floor_s
+        return failure(course.trail, is_late=self.clock.monotonic() >= latest)
 
 
 def _too_small(planned: Planned, pool: Pool, trail: Trail) -> Skip | None:

@@ -34,8 +34,8 @@ NEVER_SET_UP = frozenset({Outcome.NETWORK, Outcome.MODEL_NOT_FOUND})
 """Ends of a local attempt that mean the same: Ollama does not run, or does not have the model."""
 
 
-def failure(trail: Trail) -> PointsmanError:
-    """Return the error of a request whose trail ends without an answer."""
+def failure(trail: Trail, *, is_late: bool = False) -> PointsmanError:
+    """Return the error of a request whose trail ends without an answer; `is_late` when its deadline has come."""
     steps = trail.steps
     if any(isinstance(step, Attempt) and step.outcome is Outcome.INVALID_REQUEST for step in steps):
         return _rejected(trail)
@@ -44,7 +44,7 @@ def failure(trail: Trail) -> PointsmanError:
     if any(map(_passes, steps)) and all(isinstance(step, Skip) or _passes(step) for step in steps):
         message = "no candidate is free, and no local model can answer; try again when the first quota renews"
         return PoolExhausted(message, trail=trail, ready_at=trail.ready_at)
-    if any(isinstance(step, Skip) and step.reason is SkipReason.NO_TIME for step in steps):
+    if is_late or any(isinstance(step, Skip) and step.reason is SkipReason.NO_TIME for step in steps):
         return OutOfTime(
             "the deadline leaves too little time for another candidate; allow more, or ask for less", trail=trail
         )

@@ -1,13 +1,20 @@
 """Settings and the table of models to candidates and pools."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
 
-from pointsman.config.settings import CandidateSettings, ModelSettings, ProviderSettings, QuotaSettings, Settings
+from pointsman.config.settings import (
+    CandidateSettings,
+    ExecutorSettings,
+    ModelSettings,
+    ProviderSettings,
+    QuotaSettings,
+    Settings,
+)
 from pointsman.domain.advice import key_advice
 from pointsman.domain.errors import SettingsError
-from pointsman.domain.pool import Algorithm, Candidate, Limit, Model, Policy, Pool, Scope, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Limit, Model, Policy, Pool, Scope, TimeLimits, Unit
 from pointsman.executor import catalog
 
 MINUTE = timedelta(minutes=1)
@@ -56,6 +63,11 @@ def pools(settings: Settings, known: Mapping[str, Candidate]) -> dict[str, Pool]
     }
 
 
+def longest_call_s(known: Iterable[Candidate]) -> float:
+    """Return how long any call of these candidates may take at most, whole or as a stream."""
+    return max((max(each.time_limits.attempt_s, each.time_limits.stream_s) for each in known), default=0.0)
+
+
 def _candidate(name: str, settings: Settings) -> Candidate:
     chosen = settings.candidates[name]
     provider = settings.providers[chosen.provider]
@@ -76,7 +88,18 @@ def _candidate(name: str, settings: Settings) -> Candidate:
         quota_scope=quota_scope.name,
         default_output_tokens=chosen.default_output_tokens,
         effort=chosen.effort,
+        time_limits=_time_limits(chosen, settings.executor),
         key_advice=key_advice(provider.wire, provider.api_key_env) if provider.api_key_env else "",
+    )
+
+
+def _time_limits(chosen: CandidateSettings, usual: ExecutorSettings) -> TimeLimits:
+    own = chosen.timeouts
+    return TimeLimits(
+        attempt_s=usual.attempt_timeout_s if own.attempt_s is None else own.attempt_s,
+        first_token_s=usual.first_token_timeout_s if own.first_token_s is None else own.first_token_s,
+        idle_s=usual.idle_timeout_s if own.idle_s is None else own.idle_s,
+        stream_s=usual.stream_timeout_s if own.stream_s is None else own.stream_s,
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,16 +10,20 @@ import grpc
 from structlog.contextvars import bind_contextvars
 
 from pointsman.config.settings import LimitsSettings
+from pointsman.domain.answer import Delta
 from pointsman.domain.errors import InvalidRequest, Violation
 from pointsman.domain.pool import Candidate, Pool
+from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Skip
 from pointsman.domain.verdict import DegradedReason
 from pointsman.executor.execute import Execute, Execution
 from pointsman.executor.journal import ReportBy, Sums
 from pointsman.executor.ledger.port import WindowState
+from pointsman.executor.outlet import Start
 from pointsman.executor.plan import Planned
 from pointsman.executor.prices import PriceTable
 from pointsman.executor.states import CandidateState, states
+from pointsman.executor.stream import stream
 from pointsman.rpc import convert
 from pointsman.rpc.check_options import category_violations
 from pointsman.rpc.requests import execute_request_from_pb
@@ -39,17 +44,24 @@ REPORT_BY = {
 
 @dataclass(slots=True, kw_only=True)
 class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
-    """Serves `pointsman.v1.ExecutorService`. `candidates` are in the order of the settings."""
+    """Serves `pointsman.v1.ExecutorService`. `candidates` are in the order of the settings.
+
+    `reply_reserve_s` is kept of the caller's deadline for the way back; `window_s` is how long deltas are bundled.
+    """
 
     engine: Execute
     candidates: tuple[Candidate, ...]
     limits: LimitsSettings
     settings_hash: str
     default_deadline_s: float
+    reply_reserve_s: float
+    window_s: float
 
     async def Execute(self, request: pb.ExecuteRequest, context: Context) -> pb.ExecuteResponse:
         """Run a prompt and answer with one whole message."""
-        execution = await self._execute(request, context)
+        asked, category, deadline = self._read(request, context)
+        execution = await self.engine.execute(asked, category, deadline=deadline)
+        _bind(execution)
         return pb.ExecuteResponse(
             answer=convert.answer_to_pb(execution.answer),
             candidate=execution.attempt.candidate,
@@ -65,29 +77,23 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
     async def StreamExecute(
         self, request: pb.StreamExecuteRequest, context: Context
     ) -> AsyncIterator[pb.StreamExecuteResponse]:
-        """Run a prompt and send start, answer and end.
-
-        The whole answer travels as one delta: providers are asked for it in one piece.
-        """
-        execution = await self._execute(request.request, context)
-        attempt, answer = execution.attempt, convert.answer_to_pb(execution.answer)
-        start = pb.StreamStart(
-            candidate=attempt.candidate, model=execution.model, local=attempt.local, simulated=attempt.simulated
-        )
-        yield pb.StreamExecuteResponse(start=start)
-        calls = [
-            pb.ToolCallDelta(index=index, id=call.id, name=call.name, arguments_json=call.arguments_json)
-            for index, call in enumerate(answer.tool_calls)
-        ]
-        yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text=answer.text, tool_calls=calls))
-        end = pb.StreamEnd(
-            finish_reason=answer.finish_reason,
-            trail=convert.trail_to_pb(execution.trail),
-            usage=convert.usage_to_pb(execution.trail.usage),
-            cost_usd=_cost(execution),
-            degraded_reasons=convert.degraded_to_pb(self._degraded(execution)),
-        )
-        yield pb.StreamExecuteResponse(end=end)
+        """Run a prompt and send the answer as it comes: one start, deltas, one end."""
+        asked, category, deadline = self._read(request.request, context)
+        pieces = stream(self.engine, asked, category, deadline=deadline, window_s=self.window_s)
+        has_started = False
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if isinstance(piece, Delta):
+                    yield pb.StreamExecuteResponse(delta=convert.delta_to_pb(piece))
+                elif isinstance(piece, Start):
+                    has_started = True
+                    bind_contextvars(candidate=piece.candidate.id)
+                    yield pb.StreamExecuteResponse(start=_start_to_pb(piece))
+                else:
+                    _bind(piece)
+                    if not has_started:  # an answer without content, such as one that went into reasoning
+                        yield pb.StreamExecuteResponse(start=_start_of(piece))
+                    yield pb.StreamExecuteResponse(end=self._end_to_pb(piece))
 
     async def Plan(self, request: pb.PlanRequest, _context: Context) -> pb.PlanResponse:
         """Say what Execute would do now."""
@@ -154,16 +160,24 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
             dropped=self.engine.journal.dropped,
         )
 
-    async def _execute(self, request: pb.ExecuteRequest, context: Context) -> Execution:
+    def _read(self, request: pb.ExecuteRequest, context: Context) -> tuple[Request, str, float]:
+        """Return the request, its category, and the instant by which it must have ended here."""
         asked, category, _ = execute_request_from_pb(request, self.limits, self.engine.pools)
+        bind_contextvars(request_id=asked.request_id, category=category)
         remaining_s = context.time_remaining()
         # grpcio 1.85 answers None to a call without a deadline, whatever its type says.
         left_s = self.default_deadline_s if remaining_s is None else remaining_s  # type: ignore[redundant-expr]
-        bind_contextvars(request_id=asked.request_id, category=category)
-        execution = await self.engine.execute(asked, category, deadline=self.engine.clock.monotonic() + left_s)
-        attempts = sum(1 for _ in execution.trail.attempts)
-        bind_contextvars(candidate=execution.attempt.candidate, attempts=attempts, cost_usd=_cost(execution))
-        return execution
+        return asked, category, self.engine.clock.monotonic() + left_s - self.reply_reserve_s
+
+    def _end_to_pb(self, execution: Execution) -> pb.StreamEnd:
+        return pb.StreamEnd(
+            finish_reason=convert.FINISH_REASONS.to_pb(execution.answer.finish_reason),
+            partial=execution.partial,
+            trail=convert.trail_to_pb(execution.trail),
+            usage=convert.usage_to_pb(execution.trail.usage),
+            cost_usd=_cost(execution),
+            degraded_reasons=convert.degraded_to_pb(self._degraded(execution)),
+        )
 
     def _degraded(self, execution: Execution) -> tuple[DegradedReason, ...]:
         away = self.engine.ledger.name.endswith("-away")
@@ -199,6 +213,24 @@ def _since(request: pb.ReportRequest) -> datetime | None:
     except ValueError as error:
         message = f"since_time of {request.since_time.seconds} s is no instant; send one of the years 1 to 9999"
         raise InvalidRequest(Violation(field="since_time", reason="SINCE_TIME_INVALID", message=message)) from error
+
+
+def _bind(execution: Execution) -> None:
+    """Put what became of the request into the one log line of the call."""
+    attempts = sum(1 for _ in execution.trail.attempts)
+    bind_contextvars(candidate=execution.attempt.candidate, attempts=attempts, cost_usd=_cost(execution))
+
+
+def _start_to_pb(start: Start) -> pb.StreamStart:
+    candidate = start.candidate
+    return pb.StreamStart(candidate=candidate.id, model=start.model, local=candidate.local, simulated=start.simulated)
+
+
+def _start_of(execution: Execution) -> pb.StreamStart:
+    attempt = execution.attempt
+    return pb.StreamStart(
+        candidate=attempt.candidate, model=execution.model, local=attempt.local, simulated=attempt.simulated
+    )
 
 
 def _cost(execution: Execution) -> float | None:

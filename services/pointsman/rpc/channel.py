@@ -115,9 +115,9 @@ async def stream(
     Arguments and errors are those of `call`.
     """
     span = spans.open_span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target))
-    rpc = multicallable(request, timeout=timeout_s, metadata=spans.outgoing_metadata(span))
-    code = grpc.StatusCode.CANCELLED
+    code, rpc = grpc.StatusCode.CANCELLED, None
     try:
+        rpc = multicallable(request, timeout=timeout_s, metadata=spans.outgoing_metadata(span))
         async for response in rpc:
             yield response
         code = grpc.StatusCode.OK
@@ -129,7 +129,8 @@ async def stream(
         span.fail_with(error)
         raise
     finally:
-        rpc.cancel()
+        if rpc is not None:
+            rpc.cancel()
         span.set(names.RPC_STATUS_CODE, code.name)
         span.end()
 

@@ -12,10 +12,11 @@ from typing import Final, Generic, TypeVar
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pointsman.domain.answer import Answer, FinishReason, Usage
+from pointsman.domain.answer import Answer, Delta, FinishReason, Usage
 from pointsman.domain.prompt import Role, ToolCall
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
 from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
+from pointsman.v1 import executor_pb2
 from pointsman.v1 import types_pb2 as pb
 
 MemberT = TypeVar("MemberT", bound=StrEnum)
@@ -118,6 +119,22 @@ def answer_to_pb(answer: Answer) -> pb.Answer:
         finish_reason=FINISH_REASONS.to_pb(answer.finish_reason),
         tool_calls=[tool_call_to_pb(call) for call in answer.tool_calls],
     )
+
+
+def delta_to_pb(delta: Delta) -> executor_pb2.StreamDelta:
+    """Return the message."""
+    if not delta.tool_calls:
+        return executor_pb2.StreamDelta(text=sendable(delta.text))
+    calls = [
+        executor_pb2.ToolCallDelta(
+            index=call.index,
+            id=sendable(call.id),
+            name=sendable(call.name),
+            arguments_json=sendable(call.arguments_json),
+        )
+        for call in delta.tool_calls
+    ]
+    return executor_pb2.StreamDelta(text=sendable(delta.text), tool_calls=calls)
 
 
 def answer_from_pb(answer_pb: pb.Answer) -> Answer:

@@ -100,7 +100,7 @@ class Anthropic:
         yield _event(
             "message_delta",
             delta=stop,
-            usage={"input_tokens": speech.input_tokens, "output_tokens": speech.output_tokens},
+            usage={"input_tokens": speech.input_tokens - speech.cached_tokens, "output_tokens": speech.output_tokens},
         )
         yield _event("message_stop")
 

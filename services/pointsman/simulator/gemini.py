@@ -64,9 +64,7 @@ class Gemini:
     def answer(self, speech: Speech, stamp: Stamp) -> bytes:
         """Return one GenerateContentResponse; a blocked prompt has no candidates."""
         if speech.is_blocked:
-            used = {"promptTokenCount": speech.input_tokens, "totalTokenCount": speech.input_tokens}
-            blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": used}
-            return orjson.dumps(blocked | _names(speech, stamp))
+            return orjson.dumps(_blocked(speech, stamp))
         candidate = _candidate(speech.text) | {"finishReason": _finish(speech), "index": 0}
         return orjson.dumps({"candidates": [candidate], "usageMetadata": _usage(speech)} | _names(speech, stamp))
 
@@ -78,6 +76,9 @@ class Gemini:
             "thoughtsTokenCount": speech.reasoning_tokens,
         }
         yield b""  # nothing is sent before the first token
+        if speech.is_blocked:
+            yield _event(_blocked(speech, stamp))
+            return
         for piece in speech.pieces[:-1]:
             chunk = {"candidates": [_candidate(piece) | {"index": 0}], "usageMetadata": early}
             yield _event(chunk | _names(speech, stamp))
@@ -178,6 +179,11 @@ def _candidate(text: str) -> Json:
 
 def _names(speech: Speech, stamp: Stamp) -> Json:
     return {"modelVersion": speech.model, "responseId": stamp.id}
+
+
+def _blocked(speech: Speech, stamp: Stamp) -> Json:
+    used = {"promptTokenCount": speech.input_tokens, "totalTokenCount": speech.input_tokens}
+    return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": used} | _names(speech, stamp)
 
 
 def _finish(speech: Speech) -> str:

@@ -13,7 +13,7 @@ class Stage:
     def __init__(self, places: int = 1) -> None:
         self.clock = ManualClock(START, 0.0)
         self.timeline = Timeline(self.clock)
-        self.places = Places(places, clock=self.clock, timeline=self.timeline)
+        self.places = Places(places, queue=100, clock=self.clock, timeline=self.timeline)
         self.told: list[tuple[float, str]] = []
 
     def tell(self, what: str) -> None:

@@ -9,13 +9,14 @@ from random import Random
 
 from pointsman.domain.answer import Usage
 from pointsman.domain.clock import Clock
-from pointsman.domain.pool import Algorithm, Candidate, Limit, Model, Policy, Pool, Scope, Unit
+from pointsman.domain.pool import Algorithm, Candidate, Limit, Model, Policy, Pool, Scope, TimeLimits, Unit
 from pointsman.domain.prompt import Image, ImageUrl, Message, Options, Part, Prompt, Request, Role, Text
 from pointsman.domain.trail import Attempt, Outcome
 from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.call import Caller
 from pointsman.executor.estimate import Estimator
-from pointsman.executor.execute import Bounds, Execute, Fallback
+from pointsman.executor.execute import Bounds, Execute
+from pointsman.executor.fallback import Fallback
 from pointsman.executor.journal import Journal
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.prices import Prices, PriceTable, Tariff
@@ -38,6 +39,8 @@ MODEL = Model(
     accepts_stop=True,
 )
 
+TIME_LIMITS = TimeLimits(attempt_s=60.0, first_token_s=20.0, idle_s=5.0, stream_s=90.0)
+
 TARIFF = Tariff(base=Prices(input=Decimal(1), cached_input=Decimal(1), cache_write=Decimal(1), output=Decimal(1)))
 
 
@@ -59,6 +62,7 @@ def candidate(
     group: str = "",
     model: Model = MODEL,
     local: bool = False,
+    time_limits: TimeLimits = TIME_LIMITS,
 ) -> Candidate:
     """Return a candidate of the provider before the slash; `limits` are those of its quota scope."""
     provider, _, name = id_.partition("/")
@@ -74,6 +78,7 @@ def candidate(
         scopes=(account, *shared, own),
         quota_scope=(shared or (own,))[0].name,
         default_output_tokens=1_000,
+        time_limits=time_limits,
         key_advice="" if local else f"set {provider.upper()}_KEY",
     )
 
@@ -131,11 +136,13 @@ def engine(
     kinds = {each.provider: each.provider for each in known}
     return Execute(
         pools={"quick": pool},
-        fallback=Fallback(candidate=fallback, slots=asyncio.Semaphore(slots), timeout_s=30.0) if fallback else None,
+        fallback=Fallback(candidate=fallback, slots=asyncio.Semaphore(slots), queue=100, timeout_s=30.0)
+        if fallback
+        else None,
         credentials=frozenset(kinds) - set(keyless),
         ledger=ledger(*known, clock=clock),
         caller=Caller(adapters=adapters, prices=replace(table, kinds=kinds), estimator=Estimator(), clock=clock),
         journal=Journal(since=clock.now()),
-        bounds=bounds or Bounds(max_attempts=4, attempt_timeout_s=60.0, attempt_floor_s=0.25, fallback_reserve_s=10.0),
+        bounds=bounds or Bounds(max_attempts=4, attempt_floor_s=0.25, fallback_reserve_s=10.0),
         clock=clock,
     )

@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
-from pointsman.domain.trail import Outcome, SkipReason
+from pointsman.domain.trail import Attempt, Outcome, SkipReason
 from pointsman.executor.budget import Budget
 from pointsman.executor.plan import Planned
 from tests.unit.executor.making import attempt, candidate, estimate
 
 
 def budget(**more: Any) -> Budget:  # noqa: ANN401 - fields of Budget
-    plain = {"deadline": 100.0, "attempts": 2, "attempt_timeout_s": 60.0, "floor_s": 0.25, "reserve_s": 10.0}
+    plain = {"deadline": 100.0, "attempts": 2, "floor_s": 0.25, "reserve_s": 10.0}
     return Budget(**{**plain, **more})
+
+
+def late(*, duration_s: float) -> Attempt:
+    return attempt(outcome=Outcome.TIMED_OUT, duration_s=duration_s, time_to_first_token_s=1.0)
 
 
 def planned(cost_usd: Decimal | None = Decimal("0.01"), wait_s: float = 0.0) -> Planned:
@@ -29,7 +33,41 @@ def planned(cost_usd: Decimal | None = Decimal("0.01"), wait_s: float = 0.0) -> 
     ],
 )
 def test_how_long_an_attempt_may_take(now: float, seconds: float) -> None:
-    assert budget().time_limit_s(now) == seconds
+    assert budget().slice(candidate(), now).total_s == seconds
+
+
+@pytest.mark.parametrize(
+    "now, total_s, first_token_s",
+    [
+        pytest.param(0.0, 90.0, 20.0, id="as long as the candidate may take"),
+        pytest.param(50.0, 50.0, 20.0, id="to the deadline, the reserve of the fallback too"),
+        pytest.param(75.0, 25.0, 15.0, id="first content soon enough for the fallback to be asked"),
+        pytest.param(95.0, 5.0, -5.0, id="nothing is left"),
+    ],
+)
+def test_how_long_a_stream_may_take(now: float, total_s: float, first_token_s: float) -> None:
+    within = budget(is_streamed=True).slice(candidate(), now)
+
+    assert (within.total_s, within.first_token_s, within.idle_s) == (total_s, first_token_s, 5.0)
+
+
+@pytest.mark.parametrize(
+    "is_streamed, now, ended, blamed",
+    [
+        pytest.param(False, 0.0, attempt(outcome=Outcome.TIMED_OUT), False, id="whole, in all its time"),
+        pytest.param(False, 50.0, attempt(outcome=Outcome.TIMED_OUT), True, id="whole, cut"),
+        pytest.param(False, 50.0, attempt(outcome=Outcome.NETWORK), False, id="whole, cut, but broken"),
+        pytest.param(True, 0.0, attempt(outcome=Outcome.TIMED_OUT), False, id="no content in all its time"),
+        pytest.param(True, 80.0, attempt(outcome=Outcome.TIMED_OUT), True, id="no content, cut"),
+        pytest.param(True, 50.0, late(duration_s=50.0), True, id="content, cut"),
+        pytest.param(True, 50.0, late(duration_s=9.0), False, id="content, then idle"),
+        pytest.param(True, 0.0, late(duration_s=90.0), False, id="content, all its time"),
+    ],
+)
+def test_who_is_to_blame_for_running_out_of_time(
+    now: float, ended: Attempt, *, is_streamed: bool, blamed: bool
+) -> None:
+    assert budget(is_streamed=is_streamed).slice(candidate(), now).blames_caller(ended) is blamed
 
 
 @pytest.mark.parametrize(

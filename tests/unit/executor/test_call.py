@@ -8,6 +8,7 @@ import pytest
 
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Call, Reply
+from pointsman.executor.budget import Slice
 from pointsman.executor.call import Caller
 from pointsman.executor.estimate import Estimator
 from tests.fakes.adapter import ANSWER, ANSWERED, FakeAdapter, Turn, ended
@@ -22,14 +23,14 @@ def caller(adapter: FakeAdapter, clock: FakeClock, **more: Any) -> Caller:  # no
 
 
 async def one(clock: FakeClock, turn: Turn, time_limit_s: float = 5.0) -> tuple[Any, Reply]:
-    return await caller(FakeAdapter([turn]), clock).call(A, request(), time_limit_s=time_limit_s)
+    return await caller(FakeAdapter([turn]), clock).call(A, request(), within=Slice(total_s=time_limit_s))
 
 
 async def test_the_adapter_is_asked_within_bounds(clock: FakeClock) -> None:
     adapter = FakeAdapter()
     asked = request(max_output_tokens=99_999)
 
-    await caller(adapter, clock).call(A, asked, time_limit_s=5.0)
+    await caller(adapter, clock).call(A, asked, within=Slice(total_s=5.0))
 
     assert adapter.calls == [Call(candidate=A, request=asked, max_output_tokens=8_192, timeout_s=5.0)]
 
@@ -86,7 +87,7 @@ async def test_an_attempt_that_met_a_limit_is_wasted(clock: FakeClock, outcome: 
 
 async def test_an_unknown_price_is_no_cost_and_no_version(clock: FakeClock) -> None:
     attempt, _ = await caller(FakeAdapter(), clock, prices=prices(candidate("a/other"))).call(
-        A, request(), time_limit_s=1.0
+        A, request(), within=Slice(total_s=1.0)
     )
 
     assert (attempt.usage, attempt.cost_usd, attempt.price_version) == (usage(20, 5), None, "")
@@ -128,9 +129,9 @@ async def test_being_cancelled_passes_through(clock: FakeClock) -> None:
 async def test_habits_are_learned_from_answers_alone(clock: FakeClock) -> None:
     made = caller(FakeAdapter([ended(Outcome.SERVER_ERROR, usage=usage(20, 5)), ANSWERED]), clock)
 
-    await made.call(A, request(), time_limit_s=1.0)
+    await made.call(A, request(), within=Slice(total_s=1.0))
     untouched = dict(made.estimator.habits)
-    await made.call(A, request(), time_limit_s=1.0)
+    await made.call(A, request(), within=Slice(total_s=1.0))
 
     assert untouched == {}
     assert A.id in made.estimator.habits
@@ -139,7 +140,7 @@ async def test_habits_are_learned_from_answers_alone(clock: FakeClock) -> None:
 async def test_the_fallback_is_marked(clock: FakeClock) -> None:
     local = candidate("a/m", local=True)
 
-    attempt, _ = await caller(FakeAdapter(), clock).call(local, request(), time_limit_s=1.0, is_fallback=True)
+    attempt, _ = await caller(FakeAdapter(), clock).call(local, request(), within=Slice(total_s=1.0), is_fallback=True)
 
     assert (attempt.local, attempt.fallback, attempt.cost_usd) == (True, True, Decimal(0))
 
@@ -153,7 +154,7 @@ async def outcomes(clock: FakeClock, *turns: Turn) -> list[Outcome]:
     made = caller(FakeAdapter(turns), clock)
     found = []
     for _ in turns:
-        attempt, _reply = await made.call(A, request(), time_limit_s=1.0)
+        attempt, _reply = await made.call(A, request(), within=Slice(total_s=1.0))
         found.append(attempt.outcome)
         clock.advance(1.0)
     return found
@@ -179,7 +180,7 @@ async def test_a_burst_that_meets_one_limit_is_not_in_a_row(clock: FakeClock) ->
         return VAGUE
 
     made = caller(FakeAdapter(otherwise=together), clock)
-    burst = [asyncio.ensure_future(made.call(A, request(), time_limit_s=5.0)) for _ in range(5)]
+    burst = [asyncio.ensure_future(made.call(A, request(), within=Slice(total_s=5.0))) for _ in range(5)]
     await asyncio.sleep(0)  # noqa: TID251 - yields, and waits for nothing
     clock.advance(1.0)
     gate.set()

@@ -146,7 +146,7 @@ async def test_no_more_attempts_than_the_caller_allows(clock: FakeClock) -> None
 
 
 async def test_no_more_attempts_than_the_settings_allow(clock: FakeClock) -> None:
-    bounds = Bounds(max_attempts=1, attempt_timeout_s=60.0, attempt_floor_s=0.25, fallback_reserve_s=10.0)
+    bounds = Bounds(max_attempts=1, attempt_floor_s=0.25, fallback_reserve_s=10.0)
     made = engine(A, B, clock=clock, adapters=adapters(ended(Outcome.SERVER_ERROR)), bounds=bounds)
 
     with pytest.raises(NoAnswer) as caught:
@@ -427,7 +427,7 @@ async def test_prompts_that_must_stay_here_reach_only_the_local_model(clock: Fak
 
 
 async def test_a_fallback_that_is_busy_until_the_deadline_is_left_out(clock: FakeClock) -> None:
-    bounds = Bounds(max_attempts=4, attempt_timeout_s=60.0, attempt_floor_s=0.0, fallback_reserve_s=10.0)
+    bounds = Bounds(max_attempts=4, attempt_floor_s=0.0, fallback_reserve_s=10.0)
     made = engine(A, clock=clock, adapters=adapters(ended(Outcome.SERVER_ERROR)), fallback=LOCAL, bounds=bounds)
     assert made.fallback
     await made.fallback.slots.acquire()

@@ -14,10 +14,11 @@ from pointsman.config.settings import (
     PoolSettings,
     ProviderSettings,
     QuotaSettings,
+    TimeoutSettings,
 )
 from pointsman.domain.errors import SettingsError
-from pointsman.domain.pool import Algorithm, Candidate, Limit, Policy, Unit
-from pointsman.executor.pools import candidates, pools
+from pointsman.domain.pool import Algorithm, Candidate, Limit, Policy, TimeLimits, Unit
+from pointsman.executor.pools import candidates, longest_call_s, pools
 
 REFERENCE = Path(__file__).parents[3] / "deploy/pointsman.toml"
 FACTS = ModelSettings(context_tokens=9_000, max_input_tokens=8_000, max_output_tokens=1_000)
@@ -219,3 +220,32 @@ def test_a_candidate_carries_what_its_adapter_needs() -> None:
 
     assert (found.id, found.provider, found.local, found.api_key_env) == ("p/m", "p", True, "P_KEY")
     assert (found.effort, found.default_output_tokens) == ("low", 7)
+
+
+def test_a_candidate_may_take_as_long_as_any_unless_it_says_so() -> None:
+    usual = only(settings())
+    chosen = CandidateSettings(
+        provider="p", model="gpt-6.2-sol", timeouts=TimeoutSettings(first_token_s=9.0, stream_s=900.0)
+    )
+    own = only(settings(candidate=chosen))
+
+    assert usual.time_limits == TimeLimits(attempt_s=60.0, first_token_s=60.0, idle_s=60.0, stream_s=300.0)
+    assert own.time_limits == TimeLimits(attempt_s=60.0, first_token_s=9.0, idle_s=60.0, stream_s=900.0)
+
+
+@pytest.mark.parametrize(
+    "limits, longest_s",
+    [
+        pytest.param([], 0.0, id="nobody"),
+        pytest.param([TimeLimits(attempt_s=60.0, stream_s=300.0)], 300.0, id="a stream"),
+        pytest.param(
+            [TimeLimits(attempt_s=400.0, stream_s=300.0), TimeLimits(attempt_s=1.0, stream_s=1.0)],
+            400.0,
+            id="a whole answer",
+        ),
+    ],
+)
+def test_the_longest_call_is_that_of_any_candidate(limits: list[TimeLimits], longest_s: float) -> None:
+    known = [replace(only(settings()), time_limits=each) for each in limits]
+
+    assert longest_call_s(known) == longest_s

@@ -6,13 +6,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from pointsman.domain.answer import Answer, FinishReason, Usage
 from pointsman.domain.prompt import Image, ImageUrl, Message, Part, Prompt, Role, Text, Tool, ToolCall, ToolResult
 from pointsman.domain.secret import Secret
 from pointsman.executor.adapters import replies, shape
+from pointsman.executor.adapters.anthropic_answer import read_message
 from pointsman.executor.adapters.anthropic_errors import classify
-from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply
+from pointsman.executor.adapters.anthropic_stream import MessageFold
+from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, StreamReader
 from pointsman.executor.adapters.quota_headers import anthropic_quota
+from pointsman.executor.adapters.sse import Events
+from pointsman.executor.adapters.stream_reader import DocumentReader
 
 Json = dict[str, Any]
 
@@ -20,15 +23,6 @@ API_VERSION: Final = "2026-10-21"
 """The version that is sent when the settings name none. It refuses sampling parameters (docs, 2026-11)."""
 
 _NO_THINKING: Final = frozenset({"disabled", "none"})
-
-_FINISH: Final = {
-    "end_turn": FinishReason.STOP,
-    "stop_sequence": FinishReason.STOP,
-    "max_tokens": FinishReason.LENGTH,
-    "model_context_window_exceeded": FinishReason.LENGTH,
-    "tool_use": FinishReason.TOOL_CALLS,
-    "pause_turn": FinishReason.INTERRUPTED,
-}
 
 
 class Anthropic:
@@ -44,15 +38,26 @@ class Anthropic:
     def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
         document = shape.parse(response.body)
         if response.is_success and not shape.at(document, "error"):
-            reply = _read_message(call, document)
+            reply = read_message(call, document)
         else:
             reply = classify(response, document, now)
-        id_ = response.headers.get("request-id") or shape.text(document, "request_id") or shape.text(document, "id")
+        id_ = shape.text(document, "request_id") or shape.text(document, "id")
+        named = replace(reply, model=shape.text(document, "model"), provider_request_id=id_)
+        return self.stamp(call, response, named, now)
+
+    def stream_request(self, call: Call) -> HttpRequest:
+        body = request_body(call) | {"stream": True}
+        return HttpRequest(path="/v1/messages", headers=self._headers(), body=shape.encode(body))
+
+    def reader(self, call: Call, response: HttpResponse) -> StreamReader:
+        return DocumentReader(self, call, response, Events(), MessageFold())
+
+    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:
+        """Return the reply with what the headers state and the options that were not sent."""
         return replace(
             reply,
             stated=anthropic_quota(response.headers, now) + reply.stated,
-            model=shape.text(document, "model"),
-            provider_request_id=id_,
+            provider_request_id=response.headers.get("request-id") or reply.provider_request_id,
             ignored_options=replies.ignored_options(call),
         )
 
@@ -94,22 +99,6 @@ def request_body(call: Call) -> Json:
         body["output_config"] = output
     body["stream"] = False
     return body
-
-
-def usage(message: object) -> Usage | None:
-    """Return the tokens used. Unlike everyone else, Anthropic counts cached input apart (docs, 2026-11)."""
-    counted = shape.at(message, "usage")
-    if not isinstance(counted, dict):
-        return None
-    cached = shape.count(counted, "cache_read_input_tokens")
-    written = shape.count(counted, "cache_creation_input_tokens")
-    return Usage(
-        input_tokens=shape.count(counted, "input_tokens") + cached + written,
-        cached_input_tokens=cached,
-        cache_write_tokens=written,
-        output_tokens=shape.count(counted, "output_tokens"),
-        reasoning_tokens=shape.count(counted, "output_tokens_details", "thinking_tokens"),
-    )
 
 
 def _output_config(effort: str, json_schema: str) -> Json:
@@ -167,24 +156,3 @@ def _tool(tool: Tool) -> Json:
     named: Json = {"name": tool.name} | ({"description": tool.description} if tool.description else {})
     parameters = shape.decode_object(schema, f"The schema of tool {tool.name}") if schema else {"type": "object"}
     return named | {"input_schema": parameters}
-
-
-def _read_message(call: Call, document: object) -> Reply:
-    if not isinstance(shape.at(document, "content"), list):
-        return replies.no_answer("The provider answered with something that is no message.")
-    counted = usage(document)
-    stop = shape.text(document, "stop_reason")
-    if stop == "refusal":  # what came before it is to be thrown away (docs, 2026-11)
-        return replies.blocked("The model refused.", counted)
-    blocks = shape.objects(document, "content")
-    answer = Answer(
-        text="".join(shape.text(block, "text") for block in blocks if block.get("type") == "text"),
-        finish_reason=_FINISH.get(stop, FinishReason.STOP if stop else FinishReason.INTERRUPTED),
-        tool_calls=tuple(_tool_call(block) for block in blocks if block.get("type") == "tool_use"),
-    )
-    return replies.answered(call, answer, counted)
-
-
-def _tool_call(block: Json) -> ToolCall:
-    arguments = shape.encode(shape.at(block, "input") or {}).decode()
-    return ToolCall(id=shape.text(block, "id"), name=shape.text(block, "name"), arguments_json=arguments)

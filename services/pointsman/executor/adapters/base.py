@@ -3,12 +3,13 @@
 An adapter is a `Wire`, which is pure, behind the one rim in `http.py`, which does the talking.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from pointsman.domain.answer import Answer, Usage
+from pointsman.domain.answer import Answer, Delta, Usage
 from pointsman.domain.pool import Candidate, Unit
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Outcome
@@ -16,12 +17,18 @@ from pointsman.domain.trail import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call to make. `max_output_tokens` is within what the model can write; `timeout_s` bounds the whole call."""
+    """One call to make. `max_output_tokens` is within what the model can write.
+
+    `timeout_s` bounds the whole call. A stream has two limits more: `first_token_s` until its first delta, and `idle_s`
+    between two arrivals of anything; infinity where there is none.
+    """
 
     candidate: Candidate
     request: Request
     max_output_tokens: int
     timeout_s: float
+    first_token_s: float = math.inf
+    idle_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +77,14 @@ class Reply:
     """RATE_LIMITED for the rise of the traffic, not for its height: halve the rate."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What is known of an answer when it begins: `model` as the provider names it, empty when it does not."""
+
+    model: str
+    simulated: bool
+
+
 class Adapter(Protocol):
     """Our code for one wire format at one provider. Made once, shared by all calls."""
 
@@ -77,6 +92,15 @@ class Adapter(Protocol):
         """Make the call and return what became of it.
 
         Raises nothing but CancelledError, and then the connection is closed.
+        """
+
+    def stream(self, call: Call) -> AsyncGenerator[Opening | Delta | Reply, None]:
+        """Make the call and yield the answer as it comes, then exactly one Reply that says what became of it.
+
+        One Opening comes right before the first delta; an answer without deltas has none.
+        The Reply is what `call` would have returned, but that the text and the tool calls of its answer are empty: they
+        have been handed on. After a break its usage is what the provider had counted by then, None when it had not.
+        Raises nothing but CancelledError; then, and when it is closed early, the connection is closed.
         """
 
     async def probe(self, model: str) -> Reply:
@@ -123,17 +147,45 @@ class Unsendable(ValueError):
     """A call that the wire format has no words for; the message says what, for people."""
 
 
-class Wire(Protocol):
-    """One wire format: calls to HTTP and back. Pure, so the documented examples test all of it.
+class Unreadable(ValueError):
+    """An answer that cannot be handed on; the message says why, for people."""
 
-    Streams (issue 4) add a request with the stream switched on and a reader that folds events into the same Reply.
-    """
+
+class StreamReader(Protocol):
+    """Reads one stream in whatever pieces it arrives, and folds it into the Reply of the whole. Pure, holds no text."""
+
+    @property
+    def is_done(self) -> bool:
+        """True when nothing more is wanted: the terminal marker has come, or an error has."""
+
+    @property
+    def model(self) -> str:
+        """The model as the provider names it; empty until it has."""
+
+    def feed(self, chunk: bytes) -> Sequence[Delta]:
+        """Return the deltas that have become whole with these bytes. Never raises; nothing follows an error."""
+
+    def flush(self) -> Sequence[Delta]:
+        """Return the deltas in what stands behind the last line end, when the body has ended in order."""
+
+    def end(self, now: datetime) -> Reply:
+        """Return what became of the call, when the stream is over: without a terminal marker it broke."""
+
+
+class Wire(Protocol):
+    """One wire format: calls to HTTP and back. Pure, so the documented examples test all of it."""
 
     def request(self, call: Call) -> HttpRequest:
         """Return the request to send. Raises Unsendable."""
 
     def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
-        """Return what the response means, whatever it is. `now` is the instant of its arrival. Never raises."""
+        """Return what the response means, whatever it is. `now` is the instant of its arrival. Raises Unreadable."""
+
+    def stream_request(self, call: Call) -> HttpRequest:
+        """Return the request that has the answer streamed. Raises Unsendable."""
+
+    def reader(self, call: Call, response: HttpResponse) -> StreamReader:
+        """Return what reads the stream that this 2xx begins; its body is empty, because it has not come yet."""
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:
         """Return the free questions that `Adapter.probe` asks in turn; the first that is not well ends it."""

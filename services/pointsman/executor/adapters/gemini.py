@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from pointsman.domain.answer import Answer, FinishReason, Usage
 from pointsman.domain.prompt import Image, ImageUrl, Message, Part, Prompt, Role, Text, Tool, ToolCall, ToolResult
 from pointsman.domain.secret import Secret
-from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters import replies, shape
-from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply
-from pointsman.executor.adapters.gemini_errors import classify, unwrap
+from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, StreamReader
+from pointsman.executor.adapters.gemini_answer import read_content
+from pointsman.executor.adapters.gemini_errors import classify
+from pointsman.executor.adapters.gemini_stream import ContentFold
+from pointsman.executor.adapters.sse import Events
+from pointsman.executor.adapters.stream_reader import DocumentReader
 
 Json = dict[str, Any]
 
@@ -25,15 +27,6 @@ _ANY_SIGNATURE: Final = "skip_thought_signature_validator"
 
 _MIME_TYPES: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp"}
 
-_FINISH: Final = {
-    "STOP": FinishReason.STOP,
-    "MAX_TOKENS": FinishReason.LENGTH,
-    "CONTINUATION": FinishReason.LENGTH,
-}
-_BLOCKED: Final = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"})
-_ACCOUNT: Final = frozenset({"PUP_LIMITED_DISABLED", "ESCALATION"})
-_OURS: Final = frozenset({"candidates", "promptFeedback", "usageMetadata", "responseId", "modelVersion"})
-
 
 class Gemini:
     """The wire format, with the key of one project."""
@@ -43,31 +36,41 @@ class Gemini:
         self._root = f"/{api_version or API_VERSION}/models"
 
     def request(self, call: Call) -> HttpRequest:
-        path = f"{self._root}/{quote(call.candidate.model.id, safe='')}:generateContent"
-        return HttpRequest(path=path, headers=self._headers(), body=shape.encode(request_body(call)))
+        return self._post(call, "generateContent")
 
     def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
-        document = unwrap(shape.parse(response.body))
+        document = shape.unwrap(shape.parse(response.body))
         if response.is_success and not shape.at(document, "error"):
-            reply = _read_content(call, document)
+            reply = read_content(call, document)
         else:
             reply = classify(response, document, now)
-        return replace(
-            reply,
-            model=shape.text(document, "modelVersion"),
-            provider_request_id=shape.text(document, "responseId"),
-            ignored_options=replies.ignored_options(call),
-        )
+        id_ = shape.text(document, "responseId")
+        named = replace(reply, model=shape.text(document, "modelVersion"), provider_request_id=id_)
+        return self.stamp(call, response, named, now)
+
+    def stream_request(self, call: Call) -> HttpRequest:
+        return self._post(call, "streamGenerateContent?alt=sse")
+
+    def reader(self, call: Call, response: HttpResponse) -> StreamReader:
+        return DocumentReader(self, call, response, Events(), ContentFold())
+
+    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:  # noqa: ARG002 - the port's
+        """Return the reply with the options that were not sent; the headers state nothing."""
+        return replace(reply, ignored_options=replies.ignored_options(call))
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's
         return (HttpRequest(path=f"{self._root}?pageSize=1000", headers=self._headers()),)
 
     def read_probe(self, model: str, response: HttpResponse, now: datetime) -> Reply:
-        document = unwrap(shape.parse(response.body))
+        document = shape.unwrap(shape.parse(response.body))
         if not response.is_success or not isinstance(document, dict) or shape.at(document, "error"):
             return classify(response, document, now)
         names = (shape.text(entry, "name") for entry in shape.objects(document, "models"))
         return replies.listed(model, (name.removeprefix("models/") for name in names))
+
+    def _post(self, call: Call, method: str) -> HttpRequest:
+        path = f"{self._root}/{quote(call.candidate.model.id, safe='')}:{method}"
+        return HttpRequest(path=path, headers=self._headers(), body=shape.encode(request_body(call)))
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         return ("x-goog-api-key", self._key.reveal()), ("content-type", "application/json")
@@ -85,20 +88,6 @@ def request_body(call: Call) -> Json:
     if options.tools:
         body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in options.tools]}]
     return body
-
-
-def usage(content: object) -> Usage | None:
-    """Return the tokens used. Thinking is counted apart from the candidates, and billed like them (2026-08)."""
-    counted = shape.at(content, "usageMetadata")
-    if not isinstance(counted, dict):
-        return None
-    total, thoughts = shape.count(counted, "promptTokenCount"), shape.count(counted, "thoughtsTokenCount")
-    return Usage(
-        input_tokens=total,
-        cached_input_tokens=min(shape.count(counted, "cachedContentTokenCount"), total),
-        output_tokens=shape.count(counted, "candidatesTokenCount") + thoughts,
-        reasoning_tokens=thoughts,
-    )
 
 
 def _generation_config(call: Call) -> Json:
@@ -170,36 +159,3 @@ def _declaration(tool: Tool) -> Json:
     if not schema:
         return named
     return named | {"parametersJsonSchema": shape.decode_object(schema, f"The schema of tool {tool.name}")}
-
-
-def _read_content(call: Call, document: object) -> Reply:
-    if not isinstance(document, dict) or not _OURS & document.keys():
-        return replies.no_answer("The provider answered with something that is no content.")
-    counted = usage(document)
-    candidate = shape.at(document, "candidates", 0)
-    if shape.at(document, "promptFeedback", "blockReason") or not document.get("candidates"):
-        return replies.blocked("The provider blocked the prompt.", counted)
-    if not isinstance(candidate, dict):
-        return replies.no_answer("The provider answered with something that is no content.")
-    finish = shape.text(candidate, "finishReason")
-    if finish in _BLOCKED:
-        return replies.blocked("The provider blocked the answer.", counted)
-    parts = shape.objects(candidate, "content", "parts")
-    text = "".join(shape.text(part, "text") for part in parts if part.get("thought") is not True)
-    calls = tuple(_tool_calls(parts, shape.text(document, "responseId")))
-    if not text and not calls:
-        if finish in _ACCOUNT:
-            detail = "The provider has restricted the account."
-            return Reply(outcome=Outcome.FORBIDDEN, usage=counted, detail=detail)
-        if finish not in _FINISH:
-            return replies.no_answer("The model stopped without an answer.", counted)
-    reason = FinishReason.TOOL_CALLS if calls else _FINISH.get(finish, FinishReason.INTERRUPTED)
-    return replies.answered(call, Answer(text=text, finish_reason=reason, tool_calls=calls), counted)
-
-
-def _tool_calls(parts: list[Json], response_id: str) -> Iterator[ToolCall]:
-    calls = [part["functionCall"] for part in parts if isinstance(part.get("functionCall"), dict)]
-    for index, call in enumerate(calls):
-        id_ = shape.text(call, "id") or f"call_{index}_{response_id}"
-        arguments = shape.encode(shape.at(call, "args") or {}).decode()
-        yield ToolCall(id=id_, name=shape.text(call, "name"), arguments_json=arguments)

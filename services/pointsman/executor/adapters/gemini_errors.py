@@ -79,11 +79,6 @@ class _Details:
     retry_delay: str
 
 
-def unwrap(document: object) -> object:
-    """Return the document without the list of one that sometimes surrounds it."""
-    return document[0] if isinstance(document, list) and len(document) == 1 else document
-
-
 def classify(response: HttpResponse, document: object, now: datetime) -> Reply:
     """Return what an error means. `document` is the unwrapped body, None when it is no JSON."""
     details = _details(document)

@@ -1,6 +1,8 @@
 """The one rim between adapters and the network: a wire format goes in, an Adapter comes out."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -11,12 +13,22 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from pointsman.domain.answer import Delta
 from pointsman.domain.clock import Clock
 from pointsman.domain.trail import Outcome
-from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, Unsendable, Wire
-
-BODY_BYTES: Final = 32 * 1024 * 1024
-"""The largest body that is read; a longer one is no answer."""
+from pointsman.executor.adapters import replies
+from pointsman.executor.adapters.arrivals import Arrivals, Patience
+from pointsman.executor.adapters.base import (
+    Call,
+    HttpRequest,
+    HttpResponse,
+    Opening,
+    Reply,
+    Unreadable,
+    Unsendable,
+    Wire,
+)
+from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed, until
 
 _PROBE_TIMEOUT_S: Final = 10.0
 _KEEPALIVE_S: Final = 30.0
@@ -53,7 +65,31 @@ class HttpAdapter:
         response = await self._exchange(request, call.timeout_s)
         if isinstance(response, Reply):
             return response
-        return _stamped(self._wire.read(call, response, self._clock.now()), response)
+        return self._read(call, response)
+
+    async def stream(self, call: Call) -> AsyncGenerator[Opening | Delta | Reply, None]:
+        """Make the call and yield its answer as it comes, then the Reply. Raises nothing but CancelledError.
+
+        What has been yielded is to be taken before more is read. Closing it closes the connection.
+        """
+        try:
+            request = self._wire.stream_request(call)
+        except Unsendable as error:
+            yield Reply(outcome=Outcome.INVALID_REQUEST, detail=str(error))
+            return
+        patience = Patience(call)
+        try:
+            async with patience.turn():
+                response = await self._client.send(self._built(request), stream=True)
+        except FAILURES as error:
+            yield failed(error)
+            return
+        try:
+            async with aclosing(self._listen(call, response, patience)) as answer:
+                async for step in answer:
+                    yield step
+        finally:
+            await response.aclose()
 
     async def probe(self, model: str) -> Reply:
         """Ask what is free, and return the first reply that is not well, else the last."""
@@ -73,44 +109,58 @@ class HttpAdapter:
 
     async def _exchange(self, request: HttpRequest, timeout_s: float) -> HttpResponse | Reply:
         """Send and return what came back; a Reply when nothing did, or too much. Cancelling closes the connection."""
+        at = asyncio.get_running_loop().time() + timeout_s
+        try:
+            async with until(at, f"No answer within {timeout_s:.2f} s."):
+                response = await self._client.send(self._built(request), stream=True)
+                try:
+                    return replace(_head(response), body=await _body(response))
+                finally:
+                    await response.aclose()
+        except FAILURES as error:
+            return failed(error)
+
+    async def _listen(
+        self, call: Call, response: httpx.Response, patience: Patience
+    ) -> AsyncGenerator[Opening | Delta | Reply, None]:
+        """Yield the answer that has begun with `response`."""
+        head, arrivals = _head(response), Arrivals(response, patience)
+        if not head.is_success or _is_json(head):
+            body = await arrivals.rest()
+            whole = _stamped(body, head) if isinstance(body, Reply) else self._read(call, replace(head, body=body))
+            for step in _handed_on(whole):
+                yield step
+            return
+        reader = self._wire.reader(call, head)
+        failure: Reply | None = None
+        while not reader.is_done:
+            chunk = await arrivals.next()
+            if isinstance(chunk, Reply):
+                failure = chunk
+                break
+            for delta in reader.feed(chunk) if chunk else reader.flush():
+                if not patience.has_spoken:
+                    patience.has_spoken = True
+                    yield _opening(reader.model, head)
+                yield delta
+            if not chunk:
+                break
+        if reader.is_done:
+            await arrivals.close_in_order()
+        reply = reader.end(self._clock.now())
+        yield _stamped(reply if failure is None else _broken_off(reply, failure), head)
+
+    def _read(self, call: Call, response: HttpResponse) -> Reply:
+        try:
+            reply = self._wire.read(call, response, self._clock.now())
+        except Unreadable as error:
+            reply = replies.no_answer(str(error))
+        return _stamped(reply, response)
+
+    def _built(self, request: HttpRequest) -> httpx.Request:
         method = "GET" if request.body is None else "POST"
         url = self._base_url + request.path
-        try:
-            async with (
-                asyncio.timeout(timeout_s),
-                self._client.stream(method, url, headers=request.headers, content=request.body) as response,
-            ):
-                body = await _body(response)
-                return HttpResponse(status=response.status_code, headers=_headers(response), body=body)
-        except _TooLarge:
-            detail = f"The provider answered with more than {BODY_BYTES // 1024**2} MiB."
-            return Reply(outcome=Outcome.SERVER_ERROR, detail=detail)
-        except httpx.DecodingError:
-            return Reply(outcome=Outcome.SERVER_ERROR, detail="The answer of the provider cannot be decompressed.")
-        except TimeoutError:
-            return Reply(outcome=Outcome.TIMED_OUT, detail=f"No answer within {timeout_s:.2f} s.")
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
-            return broken(error)
-
-
-def broken(error: Exception) -> Reply:
-    """Return the reply for a connection that failed: TIMED_OUT or NETWORK.
-
-    httpx-aiohttp 0.2 calls every broken connection a ConnectTimeout, so the cause decides: aiohttp's time limits are
-    TimeoutErrors, its disconnections are not.
-    """
-    cause = error.__cause__ if error.__cause__ is not None else error
-    if isinstance(cause, TimeoutError) or isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | httpx.PoolTimeout):
-        return Reply(outcome=Outcome.TIMED_OUT, detail="The connection did not open or move in time.")
-    if isinstance(error, httpx.ConnectError) or isinstance(cause, aiohttp.ClientConnectorError):
-        return Reply(outcome=Outcome.NETWORK, detail="The provider cannot be reached.")
-    if isinstance(cause, aiohttp.ClientResponseError):
-        return Reply(outcome=Outcome.NETWORK, detail="The provider does not speak HTTP.")
-    return Reply(outcome=Outcome.NETWORK, detail="The connection broke.")
-
-
-class _TooLarge(Exception):
-    """The body is over the bound."""
+        return self._client.build_request(method, url, headers=request.headers, content=request.body)
 
 
 async def _body(response: httpx.Response) -> bytes:
@@ -119,9 +169,38 @@ async def _body(response: httpx.Response) -> bytes:
     async for chunk in response.aiter_bytes():
         size += len(chunk)
         if size > BODY_BYTES:
-            raise _TooLarge
+            raise TooLarge
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _head(response: httpx.Response) -> HttpResponse:
+    return HttpResponse(status=response.status_code, headers=_headers(response))
+
+
+def _is_json(head: HttpResponse) -> bool:
+    """Return True for a body that is one document although a stream was asked for: an error, or a whole answer."""
+    return head.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
+def _opening(model: str, head: HttpResponse) -> Opening:
+    return Opening(model=model[:_NAME_CHARS], simulated=_SIMULATED in head.headers)
+
+
+def _handed_on(reply: Reply) -> Iterator[Opening | Delta | Reply]:
+    """Yield a whole reply as the stream that was asked for."""
+    answer = reply.answer
+    if answer is not None and (answer.text or answer.tool_calls):
+        yield Opening(model=reply.model, simulated=reply.simulated)
+        calls = tuple(replies.whole_call(index, call) for index, call in enumerate(answer.tool_calls))
+        yield Delta(text=answer.text, tool_calls=calls)
+        reply = replace(reply, answer=replace(answer, text="", tool_calls=()))
+    yield reply
+
+
+def _broken_off(reply: Reply, failure: Reply) -> Reply:
+    """Return what is known of a stream that did not come to its end, with what ended it."""
+    return replace(reply, outcome=failure.outcome, detail=failure.detail, answer=None, retry_after_s=None)
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:

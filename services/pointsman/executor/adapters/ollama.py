@@ -10,15 +10,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from pointsman.domain.answer import Answer, FinishReason, Usage
 from pointsman.domain.local_text import break_control_tokens
 from pointsman.domain.prompt import Image, ImageUrl, Message, Prompt, Role, Tool, ToolCall, ToolResult
 from pointsman.domain.secret import Secret
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters import errors, replies, shape
-from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, Unsendable
+from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, StreamReader, Unsendable
 from pointsman.executor.adapters.errors import Complaint, Rule
+from pointsman.executor.adapters.framing import JsonLines
+from pointsman.executor.adapters.ollama_answer import read_chat
+from pointsman.executor.adapters.ollama_stream import ChatFold
 from pointsman.executor.adapters.quota_headers import retry_after_s
+from pointsman.executor.adapters.stream_reader import DocumentReader
 
 Json = dict[str, Any]
 
@@ -44,10 +47,6 @@ _FOR_EVER: Final = -1
 
 _NO_THINKING: Final = frozenset({"disabled", "none"})
 
-_FINISH: Final = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-
-_DURATIONS: Final = ("total", "load", "prompt_eval", "eval")
-
 
 class Ollama:
     """The wire format; the key is empty unless the server is behind something that wants one."""
@@ -56,23 +55,25 @@ class Ollama:
         self._key = key
 
     def request(self, call: Call) -> HttpRequest:
-        # The text of the whole body at once, so that nothing that reaches the model is forgotten: in JSON, "<|" can
-        # only stand inside a string.
-        body = break_control_tokens(shape.encode(request_body(call)).decode()).encode()
-        return HttpRequest(path="/api/chat", headers=self._headers(), body=body)
+        return self._post(request_body(call))
 
     def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
         document = shape.parse(response.body)
         if response.is_success and not shape.at(document, "error"):
-            reply = _read_chat(call, document)
+            reply = read_chat(call, document)
         else:
             reply = _classify(response, document, now)
-        return replace(
-            reply,
-            model=shape.text(document, "model"),
-            durations_s=_durations_s(document),
-            ignored_options=replies.ignored_options(call),
-        )
+        return self.stamp(call, response, replace(reply, model=shape.text(document, "model")), now)
+
+    def stream_request(self, call: Call) -> HttpRequest:
+        return self._post(request_body(call) | {"stream": True})
+
+    def reader(self, call: Call, response: HttpResponse) -> StreamReader:
+        return DocumentReader(self, call, response, JsonLines(), ChatFold())
+
+    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:  # noqa: ARG002 - the port's
+        """Return the reply with the options that were not sent; the headers state nothing."""
+        return replace(reply, ignored_options=replies.ignored_options(call))
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:
         body = shape.encode({"model": model})
@@ -83,6 +84,12 @@ class Ollama:
         if response.is_success and isinstance(document, dict) and not shape.at(document, "error"):
             return Reply(outcome=Outcome.ANSWERED)
         return _classify(response, document, now)
+
+    def _post(self, body: Json) -> HttpRequest:
+        # The text of the whole body at once, so that nothing that reaches the model is forgotten: in JSON, "<|" can
+        # only stand inside a string.
+        unbroken = shape.encode(body).decode()
+        return HttpRequest(path="/api/chat", headers=self._headers(), body=break_control_tokens(unbroken).encode())
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         key = (("authorization", f"Bearer {self._key.reveal()}"),) if self._key else ()
@@ -117,13 +124,6 @@ def request_body(call: Call) -> Json:
     if options.tools:
         body["tools"] = [_tool(tool) for tool in options.tools]
     return body
-
-
-def usage(chat: object) -> Usage | None:
-    """Return the tokens used; cached ones are counted like others and cannot be told apart."""
-    if shape.at(chat, "prompt_eval_count") is None and shape.at(chat, "eval_count") is None:
-        return None
-    return Usage(input_tokens=shape.count(chat, "prompt_eval_count"), output_tokens=shape.count(chat, "eval_count"))
 
 
 def _messages(prompt: Prompt) -> Iterator[Json]:
@@ -170,32 +170,3 @@ def _classify(response: HttpResponse, document: object, now: datetime) -> Reply:
     reply = errors.reply(errors.judge(Complaint(status=status, message=said), RULES))
     asked = retry_after_s(response.status, response.headers, now)
     return replace(reply, retry_after_s=errors.wait_s(reply.outcome, asked))
-
-
-def _read_chat(call: Call, document: object) -> Reply:
-    if not isinstance(shape.at(document, "message"), dict) or shape.at(document, "done") is not True:
-        return replies.no_answer("Ollama answered with something that is no finished chat.")
-    calls = tuple(_tool_calls(document))
-    finish = _FINISH.get(shape.text(document, "done_reason"), FinishReason.STOP)
-    answer = Answer(
-        text=shape.text(document, "message", "content"),
-        finish_reason=FinishReason.TOOL_CALLS if calls else finish,
-        tool_calls=calls,
-    )
-    return replies.answered(call, answer, usage(document))
-
-
-def _tool_calls(document: object) -> Iterator[ToolCall]:
-    for index, call in enumerate(shape.objects(document, "message", "tool_calls")):
-        id_ = shape.text(call, "id") or f"call_{index}"
-        arguments = shape.encode(shape.at(call, "function", "arguments") or {}).decode()
-        yield ToolCall(id=id_, name=shape.text(call, "function", "name"), arguments_json=arguments)
-
-
-def _durations_s(document: object) -> tuple[tuple[str, float], ...]:
-    """Return Ollama's four timings and the rest of the total, which is the wait for a slot."""
-    if shape.at(document, "total_duration") is None:
-        return ()
-    known = {name: shape.count(document, f"{name}_duration") / 1e9 for name in _DURATIONS}
-    slot_wait = known["total"] - known["load"] - known["prompt_eval"] - known["eval"]
-    return (*known.items(), ("slot_wait", max(0.0, slot_wait)))

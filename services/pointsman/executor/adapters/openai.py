@@ -6,29 +6,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from pointsman.domain.answer import Answer, FinishReason, Usage
 from pointsman.domain.prompt import Image, ImageUrl, Message, Role, Text, Tool, ToolCall, ToolResult
 from pointsman.domain.secret import Secret
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters import replies, shape
-from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, StatedQuota
+from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, StatedQuota, StreamReader
+from pointsman.executor.adapters.openai_answer import read_completion
 from pointsman.executor.adapters.openai_dialect import Dialect
 from pointsman.executor.adapters.openai_errors import classify
+from pointsman.executor.adapters.openai_stream import CompletionFold
 from pointsman.executor.adapters.quota_headers import openai_quota
+from pointsman.executor.adapters.sse import Events
+from pointsman.executor.adapters.stream_reader import DocumentReader
 
 Json = dict[str, Any]
 
 
 _NO_THINKING: Final = frozenset({"disabled", "none"})
 _REASONING_NOT_KEPT: Final = "(reasoning not kept)"
-
-_FINISH: Final = {
-    "stop": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
-    "tool_calls": FinishReason.TOOL_CALLS,
-    "function_call": FinishReason.TOOL_CALLS,
-    "": FinishReason.INTERRUPTED,
-}
 
 
 class OpenAI:
@@ -45,14 +40,25 @@ class OpenAI:
     def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
         document = shape.parse(response.body)
         if response.is_success and not shape.at(document, "error"):
-            reply = _read_completion(call, document)
+            reply = read_completion(call, document)
         else:
             reply = classify(response, document, now, self._dialect.errors)
+        named = replace(reply, model=shape.text(document, "model"), provider_request_id=shape.text(document, "id"))
+        return self.stamp(call, response, named, now)
+
+    def stream_request(self, call: Call) -> HttpRequest:
+        body = request_body(call, self._dialect) | {"stream": True, "stream_options": {"include_usage": True}}
+        return HttpRequest(path="/chat/completions", headers=self._headers(), body=shape.encode(body))
+
+    def reader(self, call: Call, response: HttpResponse) -> StreamReader:
+        return DocumentReader(self, call, response, Events(), CompletionFold(), terminal=b"[DONE]")
+
+    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:
+        """Return the reply with what the headers state and the options that were not sent."""
         return replace(
             reply,
             stated=self._stated(response, now) + reply.stated,
-            model=shape.text(document, "model"),
-            provider_request_id=response.headers.get("x-request-id") or shape.text(document, "id"),
+            provider_request_id=response.headers.get("x-request-id") or reply.provider_request_id,
             ignored_options=ignored_options(call, self._dialect),
         )
 
@@ -102,26 +108,6 @@ def ignored_options(call: Call, dialect: Dialect) -> tuple[str, ...]:
     """Return the names of options that were asked for and not sent."""
     schema_stays = bool(call.request.options.json_schema) and not dialect.follows_json_schema
     return replies.ignored_options(call) + (("json_schema",) if schema_stays else ())
-
-
-def usage(completion: object) -> Usage | None:
-    """Return the tokens used: cached ones are inside the prompt total, reasoning inside the completion total."""
-    counted = shape.at(completion, "usage") or shape.at(completion, "choices", 0, "usage")
-    if not isinstance(counted, dict):
-        return None
-    total = shape.count(counted, "prompt_tokens")
-    cached = (
-        shape.count(counted, "prompt_tokens_details", "cached_tokens")
-        or shape.count(counted, "prompt_cache_hit_tokens")  # DeepSeek
-        or shape.count(counted, "cached_tokens")  # Moonshot's older answers
-    )
-    return Usage(
-        input_tokens=total,
-        cached_input_tokens=min(cached, total),
-        cache_write_tokens=shape.count(counted, "prompt_tokens_details", "cache_write_tokens"),
-        output_tokens=shape.count(counted, "completion_tokens"),
-        reasoning_tokens=shape.count(counted, "completion_tokens_details", "reasoning_tokens"),
-    )
 
 
 def _effort(effort: str, dialect: Dialect) -> Json:
@@ -215,30 +201,3 @@ def _is_closed(schema: Json) -> bool:
         return schema.get("type") != "object"
     names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
     return schema.get("additionalProperties") is False and set(names) == set(properties)
-
-
-def _read_completion(call: Call, document: object) -> Reply:
-    message = shape.at(document, "choices", 0, "message")
-    if not isinstance(message, dict):
-        return replies.no_answer("The provider answered with something that is no chat completion.")
-    finish = shape.text(document, "choices", 0, "finish_reason")
-    counted = usage(document)
-    refusal = shape.text(message, "refusal")
-    if refusal:
-        return replies.blocked("The model refused.", counted, text=refusal)
-    if finish == "content_filter":
-        return replies.blocked("The provider blocked the answer.", counted)
-    if finish == "insufficient_system_resource":
-        return Reply(outcome=Outcome.OVERLOADED, usage=counted, detail="The provider ran out of capacity midway.")
-    calls = tuple(_tool_calls(message))
-    reason = FinishReason.TOOL_CALLS if calls and finish == "stop" else _FINISH.get(finish, FinishReason.STOP)
-    answer = Answer(text=shape.text(message, "content"), finish_reason=reason, tool_calls=calls)
-    return replies.answered(call, answer, counted)
-
-
-def _tool_calls(message: object) -> Iterator[ToolCall]:
-    for call in shape.objects(message, "tool_calls"):
-        name = shape.text(call, "function", "name")
-        if name:
-            arguments = shape.text(call, "function", "arguments") or "{}"
-            yield ToolCall(id=shape.text(call, "id"), name=name, arguments_json=arguments)

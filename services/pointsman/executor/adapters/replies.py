@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pointsman.domain.answer import Answer, FinishReason, Usage
+from pointsman.domain.answer import Answer, FinishReason, ToolCallDelta, Usage
+from pointsman.domain.prompt import ToolCall
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Call, Reply
 
@@ -19,16 +20,28 @@ def blocked(detail: str, usage: Usage | None, *, text: str = "") -> Reply:
     return Reply(outcome=Outcome.CONTENT_BLOCKED, detail=detail, usage=usage, answer=answer)
 
 
-def answered(call: Call, answer: Answer, usage: Usage | None) -> Reply:
+def answered(call: Call, answer: Answer, usage: Usage | None, *, was_handed_on: bool = False) -> Reply:
     """Return the reply for an answer, or for its absence: ending normally and saying nothing is no answer.
 
-    Where stop texts were asked for, one of them may have come first, and nothing is what was asked for.
+    `was_handed_on` is True when a stream has passed on what the answer held. Where stop texts were asked for, one of
+    them may have come first, and nothing is what was asked for.
     """
     reply = Reply(outcome=Outcome.ANSWERED, answer=answer, usage=usage)
-    if answer.text or answer.tool_calls or answer.finish_reason is not FinishReason.STOP or call.request.options.stop:
+    ended_early = answer.finish_reason is not FinishReason.STOP or bool(call.request.options.stop)
+    if was_handed_on or answer.text or answer.tool_calls or ended_early:
         return reply
     detail = "The model ended without saying anything."
     return replace(reply, outcome=Outcome.SERVER_ERROR, answer=None, detail=detail)
+
+
+def streamed(call: Call, finish_reason: FinishReason, usage: Usage | None, *, is_empty: bool) -> Reply:
+    """Return the same for an answer that has been handed on as it came; `is_empty` when nothing came."""
+    return answered(call, Answer(text="", finish_reason=finish_reason), usage, was_handed_on=not is_empty)
+
+
+def whole_call(index: int, call: ToolCall) -> ToolCallDelta:
+    """Return a tool call that comes in one piece as the delta of itself."""
+    return ToolCallDelta(index=index, id=call.id, name=call.name, arguments_json=call.arguments_json)
 
 
 def listed(model: str, known: Iterable[str]) -> Reply:

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from pointsman.executor.adapters.base import Unsendable
+from pointsman.executor.adapters.base import Unreadable, Unsendable
 
 _MOST = 1_000_000_000_000
 """No count of tokens is higher; what is, was not a count."""
@@ -16,6 +16,11 @@ def parse(body: bytes) -> object:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
+
+
+def unwrap(document: object) -> object:
+    """Return the document without the list of one that Gemini sometimes puts around it."""
+    return document[0] if isinstance(document, list) and len(document) == 1 else document
 
 
 def at(value: object, *path: str | int) -> object:
@@ -54,6 +59,14 @@ def encode(document: object) -> bytes:
         return orjson.dumps(document)
     except orjson.JSONEncodeError as error:
         raise Unsendable("The request holds invalid Unicode, or JSON that is nested too deeply.") from error
+
+
+def encode_again(document: object) -> str:
+    """Return what a provider sent as JSON again. Raises Unreadable for more than some 250 levels."""
+    try:
+        return orjson.dumps(document).decode()
+    except orjson.JSONEncodeError as error:
+        raise Unreadable("The provider answered with JSON that is nested too deeply.") from error
 
 
 def decode_object(source: str, what: str) -> dict[str, Any]:

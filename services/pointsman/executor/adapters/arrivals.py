@@ -1,0 +1,77 @@
+"""A body that is read piece by piece, and how long each piece may take."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Final
+
+import httpx
+
+from pointsman.executor.adapters.base import Call, Reply
+from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, OutOfTime, TooLarge, failed, until
+
+_END_S: Final = 0.1
+"""How long the end of a body may come after the end of its answer; a connection is kept only behind a whole body."""
+
+
+class Patience:
+    """The three limits of a streamed call. The clock of the whole call runs on while its reader is slow."""
+
+    def __init__(self, call: Call) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._call = call
+        self._began = self._loop.time()
+        self.has_arrived = False
+        """True when something has come: from now on, standing still is bounded."""
+        self.has_spoken = False
+        """True when a delta has come: its wait is over."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Return what bounds the next wait by the limit that is nearest. Raises OutOfTime, at once if it has passed."""
+        call, now = self._call, self._loop.time()
+        limits = [(self._began + call.timeout_s, f"The answer was not whole within {call.timeout_s:.2f} s.")]
+        if not self.has_spoken:
+            first_at = self._began + call.first_token_s
+            limits.append((first_at, f"The answer did not begin within {call.first_token_s:.2f} s."))
+        if self.has_arrived:
+            limits.append((now + call.idle_s, f"The stream stood still for {call.idle_s:.2f} s."))
+        at, detail = min(limits, key=lambda limit: limit[0])
+        if at <= now:  # what has been received already would be read in no time, past any limit
+            raise OutOfTime(detail)
+        return until(at, detail)
+
+
+class Arrivals:
+    """The pieces of one body as they come from the network. What is not asked for is not read."""
+
+    def __init__(self, response: httpx.Response, patience: Patience) -> None:
+        self._chunks = response.aiter_bytes()
+        self._patience = patience
+        self._size = 0
+
+    async def next(self) -> bytes | Reply:
+        """Return the next piece, empty behind the last one; a Reply when it did not come."""
+        self._patience.has_arrived = True  # the head was there, or the piece before
+        try:
+            async with self._patience.turn():
+                chunk = await anext(self._chunks, b"")
+            self._size += len(chunk)
+            if self._size > BODY_BYTES:
+                raise TooLarge
+        except FAILURES as error:
+            return failed(error)
+        return chunk
+
+    async def rest(self) -> bytes | Reply:
+        """Return all pieces that are to come as one; a Reply when they did not."""
+        chunks = []
+        while chunk := await self.next():
+            if isinstance(chunk, Reply):
+                return chunk
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def close_in_order(self) -> None:
+        """Wait a moment for the end of a body that has nothing more to say, so that its connection can be kept."""
+        with suppress(*FAILURES):  # the answer is whole already
+            async with until(asyncio.get_running_loop().time() + _END_S, ""):
+                await anext(self._chunks, b"")

@@ -1,0 +1,81 @@
+"""What a chat completion means, whole or streamed: its end, its tokens, its tool calls."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pointsman.domain.answer import Answer, FinishReason, Usage
+from pointsman.domain.prompt import ToolCall
+from pointsman.domain.trail import Outcome
+from pointsman.executor.adapters import replies, shape
+from pointsman.executor.adapters.base import Call, Reply
+
+REFUSED: Final = "The model refused."
+
+_FINISH: Final = {
+    "stop": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+    "": FinishReason.INTERRUPTED,
+}
+
+
+def read_completion(call: Call, document: object) -> Reply:
+    """Return what a whole completion means, whatever `document` is."""
+    message = shape.at(document, "choices", 0, "message")
+    if not isinstance(message, dict):
+        return replies.no_answer("The provider answered with something that is no chat completion.")
+    finish = shape.text(document, "choices", 0, "finish_reason")
+    counted = usage(document)
+    refusal = shape.text(message, "refusal")
+    if refusal:
+        return replies.blocked(REFUSED, counted, text=refusal)
+    held_back = withheld(finish, counted)
+    if held_back is not None:
+        return held_back
+    calls = tuple(_tool_calls(message))
+    reason = finish_reason(finish, has_calls=bool(calls))
+    answer = Answer(text=shape.text(message, "content"), finish_reason=reason, tool_calls=calls)
+    return replies.answered(call, answer, counted)
+
+
+def withheld(finish: str, counted: Usage | None) -> Reply | None:
+    """Return what became of an answer that the provider did not give to its end; None for all others."""
+    if finish == "content_filter":
+        return replies.blocked("The provider blocked the answer.", counted)
+    if finish == "insufficient_system_resource":
+        return Reply(outcome=Outcome.OVERLOADED, usage=counted, detail="The provider ran out of capacity midway.")
+    return None
+
+
+def finish_reason(finish: str, *, has_calls: bool) -> FinishReason:
+    """Return why the model stopped; some say "stop" where they call tools."""
+    return FinishReason.TOOL_CALLS if has_calls and finish == "stop" else _FINISH.get(finish, FinishReason.STOP)
+
+
+def usage(completion: object) -> Usage | None:
+    """Return the tokens used: cached ones are inside the prompt total, reasoning inside the completion total."""
+    counted = shape.at(completion, "usage") or shape.at(completion, "choices", 0, "usage")
+    if not isinstance(counted, dict):
+        return None
+    total = shape.count(counted, "prompt_tokens")
+    cached = (
+        shape.count(counted, "prompt_tokens_details", "cached_tokens")
+        or shape.count(counted, "prompt_cache_hit_tokens")  # DeepSeek
+        or shape.count(counted, "cached_tokens")  # Moonshot's older answers
+    )
+    return Usage(
+        input_tokens=total,
+        cached_input_tokens=min(cached, total),
+        cache_write_tokens=shape.count(counted, "prompt_tokens_details", "cache_write_tokens"),
+        output_tokens=shape.count(counted, "completion_tokens"),
+        reasoning_tokens=shape.count(counted, "completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _tool_calls(message: object) -> Iterator[ToolCall]:
+    for call in shape.objects(message, "tool_calls"):
+        name = shape.text(call, "function", "name")
+        if name:
+            arguments = shape.text(call, "function", "arguments") or "{}"
+            yield ToolCall(id=shape.text(call, "id"), name=name, arguments_json=arguments)

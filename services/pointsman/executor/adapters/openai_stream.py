@@ -1,0 +1,81 @@
+"""A streamed chat completion, in all dialects: `delta` adds to the message, `[DONE]` ends it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman.domain.answer import Delta, ToolCallDelta, Usage
+from pointsman.executor.adapters import replies, shape
+from pointsman.executor.adapters.base import Call, Reply
+from pointsman.executor.adapters.openai_answer import REFUSED, finish_reason, usage, withheld
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A tool call under way; `index` counts from 0 in the order of appearance."""
+
+    index: int
+    has_arguments: bool = False
+
+
+class CompletionFold:
+    """What the chunks say. The usage may stand on the last choice or behind it, on a chunk without choices."""
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.id = ""
+        self.usage: Usage | None = None
+        self.is_over = False
+        self._finish = ""
+        self._has_choice = False
+        self._has_text = False
+        self._is_refused = False
+        self._calls: dict[int, _Begun] = {}
+
+    def take(self, document: Json) -> Delta:
+        self.model = shape.text(document, "model") or self.model
+        self.id = shape.text(document, "id") or self.id
+        self.usage = usage(document) or self.usage
+        choice = shape.at(document, "choices", 0)
+        if not isinstance(choice, dict):
+            return Delta()
+        self._has_choice = True
+        self._finish = shape.text(choice, "finish_reason") or self._finish
+        text, refusal = shape.text(choice, "delta", "content"), shape.text(choice, "delta", "refusal")
+        self._has_text = self._has_text or bool(text)
+        self._is_refused = self._is_refused or bool(refusal)
+        return Delta(text=text + refusal, tool_calls=tuple(self._tool_calls(choice)))
+
+    def reply(self, call: Call) -> Reply | None:
+        if not (self.is_over and self._has_choice):
+            return None
+        if self._is_refused:
+            return replies.blocked(REFUSED, self.usage)
+        held_back = withheld(self._finish, self.usage)
+        if held_back is not None:
+            return held_back
+        reason = finish_reason(self._finish, has_calls=bool(self._calls))
+        return replies.streamed(call, reason, self.usage, is_empty=not (self._has_text or self._calls))
+
+    def _tool_calls(self, choice: Json) -> Iterator[ToolCallDelta]:
+        for call in shape.objects(choice, "delta", "tool_calls"):
+            place, name = shape.count(call, "index"), shape.text(call, "function", "name")
+            arguments = shape.text(call, "function", "arguments")
+            begun = self._calls.get(place)
+            if begun is not None and arguments:
+                begun.has_arguments = True
+                yield ToolCallDelta(index=begun.index, arguments_json=arguments)
+            elif begun is None and name:
+                begun = self._calls[place] = _Begun(len(self._calls), has_arguments=bool(arguments))
+                yield ToolCallDelta(index=begun.index, id=shape.text(call, "id"), name=name, arguments_json=arguments)
+        if shape.text(choice, "finish_reason"):
+            yield from self._empty_arguments()
+
+    def _empty_arguments(self) -> Iterator[ToolCallDelta]:
+        """Yield the arguments of calls that were given none, since nothing is no JSON."""
+        for begun in self._calls.values():
+            if not begun.has_arguments:
+                begun.has_arguments = True
+                yield ToolCallDelta(index=begun.index, arguments_json="{}")

@@ -1,0 +1,138 @@
+"""What reads the stream of any wire format: bytes into documents, documents into deltas, and the end into a Reply."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from pointsman.domain.answer import Delta, Usage
+from pointsman.domain.trail import Outcome
+from pointsman.executor.adapters import replies, shape
+from pointsman.executor.adapters.base import Call, HttpResponse, Reply, Unreadable
+from pointsman.executor.adapters.framing import Event, Framing
+from pointsman.executor.adapters.lines import LINE_BYTES, LineTooLong
+
+
+class Fold(Protocol):
+    """What one wire format makes of the documents of a stream. Holds facts about the answer, and no text of it."""
+
+    model: str
+    """As the provider names it; empty until it has."""
+    id: str
+    """The provider's name for the answer; empty until it has one."""
+    usage: Usage | None
+    """What has been counted so far."""
+    is_over: bool
+    """True when the terminal marker has come, where the format has one."""
+
+    def take(self, document: dict[str, Any]) -> Delta:
+        """Return what the document adds to the answer; an empty delta when it adds nothing."""
+
+    def reply(self, call: Call) -> Reply | None:
+        """Return what became of the answer; None when it is not whole."""
+
+
+class WholeWire(Protocol):
+    """The half of a Wire that reads what is not streamed."""
+
+    def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
+        """Return what a whole response means. Raises Unreadable, but not for an error."""
+
+    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:
+        """Return the reply with what the headers and the call add to it."""
+
+
+class DocumentReader:
+    """The StreamReader of every wire format: a framing before it, a fold behind it.
+
+    An error inside a stream is read as the body that it would have been. `terminal` is what ends a stream where that is
+    no document.
+    """
+
+    def __init__(
+        self,
+        wire: WholeWire,
+        call: Call,
+        response: HttpResponse,
+        framing: Framing,
+        fold: Fold,
+        *,
+        terminal: bytes = b"",
+    ) -> None:
+        self._wire = wire
+        self._call = call
+        self._response = response
+        self._framing = framing
+        self._fold = fold
+        self._terminal = terminal
+        self._has_begun = False
+        self._error: bytes | None = None
+        self._damage = ""
+
+    @property
+    def model(self) -> str:
+        return self._fold.model
+
+    @property
+    def is_done(self) -> bool:
+        return self._fold.is_over or self._error is not None or bool(self._damage)
+
+    def feed(self, chunk: bytes) -> Sequence[Delta]:
+        return tuple(self._deltas(self._framing.feed(chunk)))
+
+    def flush(self) -> Sequence[Delta]:
+        """Return the last deltas. What is not legible there has been cut off, and is no damage."""
+        return tuple(self._deltas(event for event in self._framing.flush() if self._is_legible(event)))
+
+    def end(self, now: datetime) -> Reply:
+        fold = self._fold
+        if self._error is not None:
+            reply = self._wire.read(self._call, replace(self._response, body=self._error), now)
+            id_ = reply.provider_request_id or fold.id
+        else:
+            reply = self._wire.stamp(
+                self._call, self._response, replace(self._ending(), provider_request_id=fold.id), now
+            )
+            id_ = reply.provider_request_id
+        return replace(reply, usage=fold.usage, model=fold.model, provider_request_id=id_)
+
+    def _deltas(self, events: Iterator[Event]) -> Iterator[Delta]:
+        try:
+            while not self.is_done and (event := next(events, None)) is not None:
+                delta = self._take(event)
+                if delta.text or delta.tool_calls:
+                    yield delta
+        except LineTooLong:
+            self._damage = f"The provider streamed a line of more than {LINE_BYTES // 1024**2} MiB."
+        except Unreadable as error:
+            self._damage = str(error)
+
+    def _take(self, event: Event) -> Delta:
+        data = event.data.strip()
+        if not data:
+            return Delta()
+        if data == self._terminal:
+            self._fold.is_over = True
+            return Delta()
+        document = shape.unwrap(shape.parse(data))
+        if shape.at(document, "error"):
+            self._error = data
+            return Delta()
+        if event.name == "error" or not isinstance(document, dict):
+            self._damage = "The provider streamed something that is no part of an answer."
+            return Delta()
+        self._has_begun = True
+        return self._fold.take(document)
+
+    def _is_legible(self, event: Event) -> bool:
+        return event.data.strip() == self._terminal or shape.parse(event.data) is not None
+
+    def _ending(self) -> Reply:
+        if self._damage:
+            return replies.no_answer(self._damage)
+        reply = self._fold.reply(self._call)
+        if reply is not None:
+            return reply
+        if self._has_begun:
+            return Reply(outcome=Outcome.NETWORK, detail="The stream broke off before its end.")
+        return replies.no_answer("The provider answered with something that is no stream.")
