@@ -127,6 +127,8 @@ class Window:
         In a burst each refusal guesses less than those before, because what was refused counts nothing.
         """
         under_way = sum(held.amount for held in self.held.values() if held.since < left_at)
+        if self.bucket and self.pours_at_once:
+            return max(1, self.bucket.used(left_at) - self.held_amount + under_way)
         return max(1, self.past_amount - self._gone_already(left_at) + under_way)
 
     def is_over(self, now: float) -> bool:

@@ -198,3 +198,14 @@ def test_who_says_how_the_provider_counts_gets_more_out_of_it(said: Algorithm | 
         sent += 1
 
     assert sent >= at_least
+
+
+def test_what_a_bucket_had_let_in_is_what_was_in_it_when_the_refused_call_left() -> None:
+    window = Window(unit=Unit.REQUESTS, period_s=MINUTE_S, ceiling=60, bucket=Bucket(drains_per_s=1.0, margin_s=0.0))
+    for number in range(20):
+        window.hold(number, 1, 0.0)
+        window.settle(number, 1, 0.5)
+    window.hold(20, 1, 5.0)
+    window.hold(21, 1, 5.1)
+
+    assert window.let_in_before(5.1) == 20 - 5 + 1

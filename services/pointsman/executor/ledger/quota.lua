@@ -115,6 +115,9 @@ end
 -- What a window that counts calls held when one left that was refused: by this guess, all that it may hold.
 local function let_in_before(window, since)
   local under_way = redis.call("ZCOUNT", window.scope.key .. ":since", "-inf", "(" .. exact(since))
+  if pours_at_once(window) then
+    return math.max(1, math.ceil(level_at(window, since) - SLACK) - window.held_amount + under_way)
+  end
   return math.max(1, window.past_amount - gone_already(window, since) + under_way)
 end
 
