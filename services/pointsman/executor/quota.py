@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
-from itertools import takewhile
 
 from pointsman.domain.pool import Unit
 from pointsman.executor.bucket import Bucket
@@ -44,15 +43,11 @@ class Estimate:
 
     def amount(self, unit: Unit) -> int:
         """Return what the call occupies of a window that counts `unit`."""
-        match unit:
-            case Unit.REQUESTS | Unit.CONCURRENCY:
-                return 1
-            case Unit.INPUT_TOKENS:
-                return self.input_tokens
-            case Unit.OUTPUT_TOKENS:
-                return self.output_tokens
-            case Unit.TOKENS:
-                return self.admitted_tokens
+        if unit is Unit.REQUESTS or unit is Unit.CONCURRENCY:
+            return 1
+        if unit is Unit.INPUT_TOKENS:
+            return self.input_tokens
+        return self.output_tokens if unit is Unit.OUTPUT_TOKENS else self.admitted_tokens
 
 
 @dataclass(slots=True)
@@ -350,8 +345,12 @@ class Window:
 
     def _gone_already(self, now: float) -> int:
         """Return what is kept only for the margin: no sliding window of the period holds it any more."""
-        ended = now - self.period_s + self.period_s / BINS
-        return sum(amount for _, amount in takewhile(lambda kept: kept[0] <= ended, self.past))
+        ended, gone = now - self.period_s + self.period_s / BINS, 0
+        for end, amount in self.past:
+            if end > ended:
+                break
+            gone += amount
+        return gone
 
     def _forget(self, now: float) -> None:
         if self.ends_at != FOREVER:

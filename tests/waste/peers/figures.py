@@ -19,9 +19,6 @@ KNOWN_BOUND, LEARNED_BOUND = 0.001, 0.01
 """The share of its calls that Pointsman may waste where it is told the limit, and where it must find it out."""
 
 
-TO_LEARN = 1
-"""Calls that find out a limit which nobody tells; of fewer than a hundred, one is more than the bound."""
-
 MOST_BUSY = 0.5
 """Where more of the machine was busy, arms waited for each other, and latencies are left out of the table."""
 
@@ -84,7 +81,7 @@ def falls_short(cell: Cell, by_arm: Mapping[str, Figures]) -> Iterator[str]:
     for title in (NOT_CONFIGURED, CONFIGURED):
         figures, is_known = by_arm[title], title == CONFIGURED or cell.is_stated
         bound = KNOWN_BOUND if is_known else LEARNED_BOUND
-        if figures["wasted_share"] > bound and (is_known or figures["wasted"] > TO_LEARN):
+        if figures["wasted_share"] > bound:
             yield (
                 f"{title}: {cell.name}: wasted {figures['wasted_share']:.2%} of its calls "
                 f"({figures['wasted']:.0f} of {figures['calls']:.0f}), promised {bound:.1%}"

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -36,6 +36,9 @@ GUESSABLE = 3
 
 WindowKey = tuple[Unit, float]
 """What is counted, and over how many seconds."""
+
+Named = list[tuple[str, Window]]
+"""Windows with the names of their scopes."""
 
 PER_MINUTE: Final[WindowKey] = (Unit.REQUESTS, MINUTE_S)
 """What is guessed at where a provider refuses and says nothing."""
@@ -79,21 +82,21 @@ class MemoryLedger:
     def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         """Return why the candidate could not be called now, None when it could."""
         now = self._clock.monotonic()
-        return self._skip_for_size(candidate, estimate) or longer(
-            self._skip_for_cooldown(candidate, now), self._skip_for_quota(candidate, estimate, now)
-        )
+        return self._skip(candidate, estimate, self._windows_of(candidate, now), now)
 
     async def reserve(self, candidate: Candidate, estimate: Estimate) -> Reservation | Skip:
         """Set quota aside for a call that leaves now, or return why not."""
-        if skip := self.skip(candidate, estimate):
+        now = self._clock.monotonic()
+        windows = self._windows_of(candidate, now)
+        if skip := self._skip(candidate, estimate, windows, now):
             return skip
         # Never the same instant twice: which call left later decides what an answer can have known of.
-        left_at = max(self._clock.monotonic(), math.nextafter(self._last_left_at, math.inf))
+        left_at = max(now, math.nextafter(self._last_left_at, math.inf))
         self._last_left_at = left_at
         reservation = Reservation(id=next(self._ids), candidate=candidate, estimate=estimate, left_at=left_at)
-        for _, window in self._windows_of(candidate):
+        for _, window in windows:
             window.hold(reservation.id, estimate.amount(window.unit), left_at)
-        rounds = tuple(cooldown.leave() for cooldown in self._cooldowns_of(candidate))
+        rounds = tuple([cooldown.leave() for cooldown in self._cooldowns_of(candidate)])
         self._in_flight[candidate.id] += 1
         self._open[reservation.id] = (reservation, rounds)
         self._tell(candidate.id)
@@ -104,19 +107,30 @@ class MemoryLedger:
         if reservation.id not in self._open:
             return
         candidate, now = reservation.candidate, self._clock.monotonic()
-        for stated in settlement.stated:
-            self._state(candidate, stated, sent_at=reservation.left_at, now=now)
+        if settlement.stated:
+            here = self._clock.now()
+            for stated in settlement.stated:
+                self._state(candidate, stated, sent_at=reservation.left_at, now=now, here=here)
         _, rounds = self._open.pop(reservation.id)
         used = used_by(reservation.estimate, settlement)
-        for _, window in self._windows_of(candidate):
+        for _, window in self._windows_of(candidate, now):
             amount = used.amount(window.unit)
             if window.ceiling is None and not settlement.stated and RULES[settlement.outcome].wasted:
                 amount = 0  # counted to guess a limit, and what is refused is not part of it
             window.settle(reservation.id, amount, now)
-        for cooldown, left_in in zip(self._cooldowns_of(candidate), rounds, strict=True):
+        cooldowns = self._cooldowns_of(candidate)
+        for cooldown, left_in in zip(cooldowns, rounds, strict=True):
             cooldown.end(left_in)
         self._in_flight[candidate.id] -= 1
-        self._learn(reservation, settlement, rounds, now)
+        match RULES[settlement.outcome].effect:
+            case Effect.CLOSE:
+                for cooldown, left_in in zip(cooldowns, rounds, strict=True):
+                    cooldown.succeed(left_in)
+                self._widen(candidate, now)
+            case Effect.NONE:
+                pass
+            case effect:
+                self._learn(reservation, settlement, effect, rounds, now)
         self._tell(candidate.id)
 
     def take_out(self, candidate: Candidate, cause: Outcome) -> None:
@@ -158,7 +172,7 @@ class MemoryLedger:
                 else None,
                 source=window.source,
             )
-            for scope, window in self._windows_of(candidate)
+            for scope, window in self._windows_of(candidate, now)
             if window.limit is not None
         )
 
@@ -174,6 +188,12 @@ class MemoryLedger:
     def _tell(self, candidate_id: str) -> None:
         for changed in tuple(self._watchers):
             changed(candidate_id)
+
+    def _skip(self, candidate: Candidate, estimate: Estimate, windows: Named, now: float) -> Skip | None:
+        too_large = self._skip_for_size(candidate, estimate) if self._too_large else None
+        return too_large or longer(
+            self._skip_for_cooldown(candidate, now), self._skip_for_quota(candidate, estimate, windows, now)
+        )
 
     def _skip_for_size(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         size = estimate.admitted_tokens
@@ -200,9 +220,9 @@ class MemoryLedger:
             longest = longer(longest, skip)
         return longest
 
-    def _skip_for_quota(self, candidate: Candidate, estimate: Estimate, now: float) -> Skip | None:
+    def _skip_for_quota(self, candidate: Candidate, estimate: Estimate, windows: Named, now: float) -> Skip | None:
         longest: Skip | None = None
-        for scope, window in self._windows_of(candidate):
+        for scope, window in windows:
             unit, amount = window.unit, estimate.amount(window.unit)
             ready_at = window.ready_at(amount, now)
             if ready_at <= now:
@@ -217,10 +237,10 @@ class MemoryLedger:
             longest = longer(longest, skip)
         return longest
 
-    def _state(self, candidate: Candidate, stated: StatedQuota, *, sent_at: float, now: float) -> None:
+    def _state(self, candidate: Candidate, stated: StatedQuota, *, sent_at: float, now: float, here: datetime) -> None:
         if stated.limit < 1:  # a limit of nothing would never be corrected, because nothing would be sent any more
             return
-        full_in_s = (stated.full_at - self._clock.now()).total_seconds() if stated.full_at else None
+        full_in_s = (stated.full_at - here).total_seconds() if stated.full_at else None
         period_s = stated_period_s(stated, full_in_s)
         window = self._window(candidate.quota_scope, stated.unit, period_s)
         if stated.remaining is None:
@@ -239,17 +259,16 @@ class MemoryLedger:
             )
         )
 
-    def _learn(self, reservation: Reservation, settlement: Settlement, rounds: tuple[int, ...], now: float) -> None:
+    def _learn(
+        self, reservation: Reservation, settlement: Settlement, effect: Effect, rounds: tuple[int, ...], now: float
+    ) -> None:
+        """Take in a failure."""
         candidate, outcome = reservation.candidate, settlement.outcome
         scope = scope_of(candidate, outcome)
         cooldown = self._cooldowns[scope]
         left_in = rounds[[known.name for known in candidate.scopes].index(scope)]
         until, is_first = self._until(cooldown, settlement, left_in, now), left_in == cooldown.round
-        match RULES[outcome].effect:
-            case Effect.CLOSE:
-                for known, round_ in zip(self._cooldowns_of(candidate), rounds, strict=True):
-                    known.succeed(round_)
-                self._widen(candidate, now)
+        match effect:
             case Effect.COOL | Effect.COOL_DAY:
                 cooldown.cool(until, outcome, left_in)
                 self._guess(reservation, settlement, is_first=is_first)
@@ -263,8 +282,6 @@ class MemoryLedger:
             case Effect.REMEMBER_SIZE:
                 size = reservation.estimate.admitted_tokens
                 self._too_large[scope] = min(size, self._too_large.get(scope, size))
-            case Effect.NONE:
-                pass
 
     def _guess(self, reservation: Reservation, settlement: Settlement, *, is_first: bool) -> None:
         """Learn from a refusal that says nothing: so many calls a minute, as far as we know."""
@@ -346,21 +363,21 @@ class MemoryLedger:
                     window.hold(reservation.id, reservation.estimate.amount(unit), reservation.left_at)
         return window
 
-    def _windows_of(self, candidate: Candidate) -> Iterator[tuple[str, Window]]:
-        for scope in candidate.scopes:
-            for window in self._windows[scope.name].values():
-                if window.offset_s is not None or window.period_s == DAY_S:
-                    self._renew(window)
-                if window.statement:
-                    window.expire(self._clock.monotonic())
-                yield scope.name, window
+    def _windows_of(self, candidate: Candidate, now: float) -> Named:
+        """Return the windows that hold for the candidate, as they are now, with the names of their scopes."""
+        found = [(scope.name, window) for scope in candidate.scopes for window in self._windows[scope.name].values()]
+        for _, window in found:
+            if window.offset_s is not None or window.period_s == DAY_S:
+                self._renew(window, now)
+            if window.statement:
+                window.expire(now)
+        return found
 
-    def _cooldowns_of(self, candidate: Candidate) -> Iterator[Cooldown]:
-        return (self._cooldowns[scope.name] for scope in candidate.scopes)
+    def _cooldowns_of(self, candidate: Candidate) -> list[Cooldown]:
+        return [self._cooldowns[scope.name] for scope in candidate.scopes]
 
-    def _renew(self, window: Window) -> None:
+    def _renew(self, window: Window, now: float) -> None:
         """Begin the next fixed window when the last one is over."""
-        now = self._clock.monotonic()
         if not window.is_over(now):
             return
         here = self._clock.now()

@@ -10,7 +10,7 @@ from pointsman.domain.trail import Outcome, Skip
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.attempt import RULES, Effect
 from pointsman.executor.cooldown import RAMP_CLOSES_AT, Cooldown, State
-from pointsman.executor.ledger.memory import MemoryLedger
+from pointsman.executor.ledger.memory import MemoryLedger, Named
 from pointsman.executor.ledger.mirror import Mirror
 from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.quota import Estimate, Held, Window
@@ -71,20 +71,19 @@ class Share(MemoryLedger):
         """Count a call of this replica that left with Redis's leave; return its reservation here."""
         here = replace(reservation, id=next(self._ids))
         candidate = here.candidate
-        for _, window in self._windows_of(candidate):
+        for _, window in self._windows_of(candidate, self._clock.monotonic()):
             window.hold(here.id, here.estimate.amount(window.unit), here.left_at)
         rounds = tuple(map(_count, self._cooldowns_of(candidate)))
         self._in_flight[candidate.id] += 1
         self._open[here.id] = (here, rounds)
         return here
 
-    def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
-        """Return why the candidate could not be called now, None when it could."""
-        if self._elsewhere and self._clock.monotonic() >= self._over_at:
+    def _skip(self, candidate: Candidate, estimate: Estimate, windows: Named, now: float) -> Skip | None:
+        if self._elsewhere and now >= self._over_at:
             for window in self._elsewhere:
-                window.settle(ELSEWHERE, 0, self._clock.monotonic())
+                window.settle(ELSEWHERE, 0, now)
             self._elsewhere.clear()
-        return super().skip(candidate, estimate)
+        return super()._skip(candidate, estimate, windows, now)
 
     async def settle(self, reservation: Reservation, settlement: Settlement) -> None:
         """Settle; of what the provider stated, a part is ours."""
