@@ -166,6 +166,7 @@ class ModelSettings:
 class TimeoutSettings:
     """How long one call of a candidate may take. None: as long as the Executor lets any call take."""
 
+    connect_s: PositiveSeconds | None = None
     attempt_s: PositiveSeconds | None = None
     first_token_s: PositiveSeconds | None = None
     idle_s: PositiveSeconds | None = None

@@ -96,6 +96,7 @@ def _candidate(name: str, settings: Settings) -> Candidate:
 def _time_limits(chosen: CandidateSettings, usual: ExecutorSettings) -> TimeLimits:
     own = chosen.timeouts
     return TimeLimits(
+        connect_s=usual.connect_timeout_s if own.connect_s is None else own.connect_s,
         attempt_s=usual.attempt_timeout_s if own.attempt_s is None else own.attempt_s,
         first_token_s=usual.first_token_timeout_s if own.first_token_s is None else own.first_token_s,
         idle_s=usual.idle_timeout_s if own.idle_s is None else own.idle_s,

@@ -225,12 +225,14 @@ def test_a_candidate_carries_what_its_adapter_needs() -> None:
 def test_a_candidate_may_take_as_long_as_any_unless_it_says_so() -> None:
     usual = only(settings())
     chosen = CandidateSettings(
-        provider="p", model="gpt-6.2-sol", timeouts=TimeoutSettings(first_token_s=9.0, stream_s=900.0)
+        provider="p", model="gpt-6.2-sol", timeouts=TimeoutSettings(connect_s=9.5, first_token_s=9.0, stream_s=900.0)
     )
     own = only(settings(candidate=chosen))
 
-    assert usual.time_limits == TimeLimits(attempt_s=60.0, first_token_s=60.0, idle_s=60.0, stream_s=300.0)
-    assert own.time_limits == TimeLimits(attempt_s=60.0, first_token_s=9.0, idle_s=60.0, stream_s=900.0)
+    assert usual.time_limits == TimeLimits(
+        connect_s=5.0, attempt_s=60.0, first_token_s=60.0, idle_s=60.0, stream_s=300.0
+    )
+    assert own.time_limits == TimeLimits(connect_s=9.5, attempt_s=60.0, first_token_s=9.0, idle_s=60.0, stream_s=900.0)
 
 
 @pytest.mark.parametrize(

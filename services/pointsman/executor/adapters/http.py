@@ -1,6 +1,7 @@
 """The one rim between adapters and the network: a wire format goes in, an Adapter comes out."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -62,7 +63,7 @@ class HttpAdapter:
             request = self._wire.request(call)
         except Unsendable as error:
             return Reply(outcome=Outcome.INVALID_REQUEST, detail=str(error))
-        response = await self._exchange(request, call.timeout_s)
+        response = await self._exchange(request, call.timeout_s, call.candidate.time_limits.connect_s)
         if isinstance(response, Reply):
             return response
         return self._read(call, response)
@@ -80,7 +81,8 @@ class HttpAdapter:
         patience = Patience(call)
         try:
             async with patience.turn():
-                response = await self._client.send(self._built(request), stream=True)
+                connect_s = call.candidate.time_limits.connect_s
+                response = await self._client.send(self._built(request, connect_s), stream=True)
         except FAILURES as error:
             yield failed(error)
             return
@@ -107,12 +109,14 @@ class HttpAdapter:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _exchange(self, request: HttpRequest, timeout_s: float) -> HttpResponse | Reply:
+    async def _exchange(
+        self, request: HttpRequest, timeout_s: float, connect_s: float = math.inf
+    ) -> HttpResponse | Reply:
         """Send and return what came back; a Reply when nothing did, or too much. Cancelling closes the connection."""
         at = asyncio.get_running_loop().time() + timeout_s
         try:
             async with until(at, f"No answer within {timeout_s:.2f} s."):
-                response = await self._client.send(self._built(request), stream=True)
+                response = await self._client.send(self._built(request, connect_s), stream=True)
                 try:
                     return replace(_head(response), body=await _body(response))
                 finally:
@@ -157,10 +161,12 @@ class HttpAdapter:
             reply = replies.no_answer(str(error))
         return _stamped(reply, response)
 
-    def _built(self, request: HttpRequest) -> httpx.Request:
+    def _built(self, request: HttpRequest, connect_s: float) -> httpx.Request:
+        """Return the request; without a limit of its own it may take as long to connect as any."""
         method = "GET" if request.body is None else "POST"
         url = self._base_url + request.path
-        return self._client.build_request(method, url, headers=request.headers, content=request.body)
+        limits = httpx.USE_CLIENT_DEFAULT if connect_s == math.inf else httpx.Timeout(None, connect=connect_s)
+        return self._client.build_request(method, url, headers=request.headers, content=request.body, timeout=limits)
 
 
 async def _body(response: httpx.Response) -> bytes:
