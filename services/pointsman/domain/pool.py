@@ -71,8 +71,8 @@ class Model:
 class TimeLimits:
     """How long one call of a candidate may take, in seconds; infinity where there is no limit.
 
-    `connect_s` is for the connection, where a new one is needed; `attempt_s` is for a whole answer. A stream has `first_token_s` until its first content, `idle_s` between two
-    arrivals of anything, and `stream_s` in all.
+    `connect_s` is for a new connection and `attempt_s` for a whole answer. A stream has `first_token_s` until its first
+    content, `idle_s` between two arrivals of anything, and `stream_s` in all.
     """
 
     connect_s: float = math.inf
