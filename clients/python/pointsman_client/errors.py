@@ -94,8 +94,8 @@ _BARE: Final[Mapping[grpc.StatusCode, str]] = {
 """What gRPC's own statuses mean to a caller; they carry none of our details, and words for its developers."""
 
 _BROKEN: Final[Mapping[grpc.StatusCode, str]] = {
-    grpc.StatusCode.UNAVAILABLE: "{address} went away amid the answer; see that the Router still runs",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "the deadline passed amid the answer; allow more time with timeout_s",
+    grpc.StatusCode.UNAVAILABLE: "{address} went away while it answered; see that the Router still runs",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "the deadline passed while the answer came; allow more time with timeout_s",
 }
 """What they mean once the answer has begun."""
 

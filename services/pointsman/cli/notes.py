@@ -122,4 +122,5 @@ def _last_failure(trail: Trail) -> str:
     last = max(trail.attempts, key=lambda attempt: attempt.started_at, default=None)
     if last is None:
         return "nobody says why"
-    return ": ".join(filter(None, (last.candidate, last.outcome.replace("_", " "), last.detail)))
+    outcome = last.outcome.replace("_", " ")
+    return f"{last.detail.removesuffix('.') or 'no detail is known'} ({last.candidate}, {outcome})"

@@ -23,7 +23,7 @@ def route_stream(ask: Ask, *, as_json: bool) -> None:
     try:
         notes = run(_route_stream(ask, as_json=as_json))
     except KeyboardInterrupt:
-        raise Stopped("stopped; the request is given up, and the provider with it") from None
+        raise Stopped("stopped; the request was cancelled, and the provider's work with it") from None
     if not as_json:
         notes.print(screen(stderr=True))
     if notes.broke_by:
