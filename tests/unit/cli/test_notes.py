@@ -32,7 +32,7 @@ WHOLE = Notes(
 
 def shown(notes: Notes) -> list[str]:
     out = StringIO()
-    notes.print(Console(file=out, width=200))
+    notes.print(Console(file=out, width=200, markup=False))
     return out.getvalue().splitlines()
 
 
