@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -26,14 +28,25 @@ from tests.fakes.serving import Context, FakeClassifier, FakeExecutor, routing
 from tests.fakes.spans import recorded_spans
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20 + b"IEND\xaeB`\x82"
+ROOT = Path(__file__).parents[2]
 SKIP = Skip(candidate="openai/gpt-4", reason=SkipReason.COOLING)
 
 
+START = pb.StreamExecuteResponse(start=pb.StreamStart(candidate="openai/gpt-4"))
+END = pb.StreamExecuteResponse(end=pb.StreamEnd(finish_reason=types_pb2.FINISH_REASON_STOP))
+
+
 async def three_events(request: pb.StreamExecuteRequest, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
-    yield pb.StreamExecuteResponse(start=pb.StreamStart(candidate="openai/gpt-4"))
+    yield START
     yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text="fo"))
     yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text="ur"))
-    yield pb.StreamExecuteResponse(end=pb.StreamEnd(finish_reason=types_pb2.FINISH_REASON_STOP))
+    yield END
+
+
+async def waiting(request: object, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
+    yield START
+    yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text="fo"))
+    await asyncio.Event().wait()
 
 
 def failing(error: Exception) -> Callable[[object, Context], Awaitable[pb.ExecuteResponse]]:
@@ -104,6 +117,166 @@ async def test_a_stream_gives_its_text_piece_by_piece() -> None:
     assert stream.start.verdict.category == "coding"
     assert stream.end is not None
     assert stream.end.finish_reason == types_pb2.FINISH_REASON_STOP
+
+
+async def test_every_message_of_a_stream_can_be_read() -> None:
+    async with (
+        routing(FakeClassifier(), FakeExecutor(stream=three_events)) as router,
+        Client(router.address) as client,
+        client.stream("2+2?", timeout_s=5) as stream,
+    ):
+        kinds = [event.WhichOneof("event") async for event in stream.events()]
+
+    assert kinds == ["start", "delta", "delta", "end"]
+    assert stream.end is not None
+
+
+async def test_tool_calls_of_a_stream_are_put_together() -> None:
+    async def calling(request: object, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
+        yield START
+        for grown in (
+            pb.ToolCallDelta(index=0, id="a", name="add", arguments_json='{"x"'),
+            pb.ToolCallDelta(index=1, id="b", name="now"),
+            pb.ToolCallDelta(index=0, arguments_json=": 2}"),
+        ):
+            yield pb.StreamExecuteResponse(delta=pb.StreamDelta(tool_calls=[grown]))
+        yield END
+
+    async with (
+        routing(FakeClassifier(), FakeExecutor(stream=calling)) as router,
+        Client(router.address) as client,
+        client.stream("?", timeout_s=5) as stream,
+    ):
+        assert [text async for text in stream] == []
+
+    assert [(call.id, call.name, call.arguments_json) for call in stream.tool_calls] == [
+        ("a", "add", '{"x": 2}'), ("b", "now", ""),
+    ]  # fmt: skip
+
+
+async def test_an_answer_that_broke_off_is_told_from_a_whole_one() -> None:
+    async def breaking(request: object, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
+        yield START
+        yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text="fo"))
+        yield pb.StreamExecuteResponse(
+            end=pb.StreamEnd(finish_reason=types_pb2.FINISH_REASON_INTERRUPTED, partial=True)
+        )
+
+    async with (
+        routing(FakeClassifier(), FakeExecutor(stream=breaking)) as router,
+        Client(router.address) as client,
+        client.stream("2+2?", timeout_s=5) as stream,
+    ):
+        assert [text async for text in stream] == ["fo"]
+
+    assert stream.end is not None
+    assert stream.end.partial
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before the start", "after it"])
+async def test_a_stream_fails_like_a_call_and_says_whether_something_had_come(*, begun: bool) -> None:
+    async def failing_stream(request: object, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
+        if begun:
+            yield START
+        raise errors.PoolExhausted("all cool", trail=Trail([SKIP]), ready_at=None)
+
+    async with (
+        routing(FakeClassifier(), FakeExecutor(stream=failing_stream)) as router,
+        Client(router.address) as client,
+        client.stream("hi") as stream,
+    ):
+        with pytest.raises(RouteError) as caught:
+            await anext(aiter(stream))
+
+    assert type(caught.value) is pointsman_client.PoolExhausted
+    assert caught.value.partial is begun
+    assert caught.value.trail is not None
+
+
+async def test_a_router_that_goes_away_while_it_answers_is_said_to_have_done_so() -> None:
+    async with routing(FakeClassifier(), FakeExecutor(stream=waiting)) as router, Client(router.address) as client:
+        texts = aiter(client.stream("hi"))
+        await anext(texts)
+        await router.stop()
+        with pytest.raises(Unreachable, match="went away while it answered") as caught:
+            await anext(texts)
+
+    assert caught.value.partial
+
+
+async def test_a_stream_without_its_last_message_is_no_answer() -> None:
+    async def cut(request: object, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
+        yield START
+        yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text="fo"))
+
+    async with (
+        routing(FakeClassifier(), FakeExecutor(stream=cut)) as router,
+        Client(router.address) as client,
+        client.stream("hi") as stream,
+    ):
+        with pytest.raises(RouteError, match="without its first or its last message") as caught:
+            async for _ in stream:
+                pass
+
+    assert (caught.value.code, caught.value.partial) == (grpc.StatusCode.INTERNAL, True)
+
+
+async def test_a_deadline_holds_for_a_stream() -> None:
+    async with routing(FakeClassifier(), FakeExecutor(stream=waiting)) as router, Client(router.address) as client:
+        with pytest.raises(OutOfTime) as caught:
+            async for _ in client.stream("hi", timeout_s=0.5):
+                pass
+
+    assert caught.value.partial
+
+
+async def test_cancelling_the_task_that_reads_cancels_the_call() -> None:
+    stopped = asyncio.Event()
+
+    async def watched(request: object, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
+        try:
+            async for event in waiting(request, context):
+                yield event
+        finally:
+            stopped.set()
+
+    async with routing(FakeClassifier(), FakeExecutor(stream=watched)) as router, Client(router.address) as client:
+        begun = asyncio.Event()
+
+        async def read() -> None:
+            async for _ in client.stream("hi"):
+                begun.set()
+
+        reading = asyncio.ensure_future(read())
+        await asyncio.wait_for(begun.wait(), 1)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await asyncio.wait_for(stopped.wait(), 1)
+
+
+async def test_closing_the_client_does_not_cancel_the_task_that_reads() -> None:
+    async with routing(FakeClassifier(), FakeExecutor(stream=waiting)) as router:
+        client = Client(router.address)
+        texts = aiter(client.stream("hi"))
+        await anext(texts)
+        reading = asyncio.ensure_future(anext(texts))
+        await asyncio.sleep(0)  # noqa: TID251 - lets it begin; no time passes
+        await client.close()
+        with pytest.raises(RouteError, match="given up while it was read"):
+            await reading
+
+
+async def test_a_stream_is_read_once() -> None:
+    async with (
+        routing(FakeClassifier(), FakeExecutor(stream=three_events)) as router,
+        Client(router.address) as client,
+        client.stream("hi") as stream,
+    ):
+        async for _ in stream:
+            break
+        with pytest.raises(RuntimeError, match="a stream can be read once"):
+            await anext(aiter(stream))
 
 
 @pytest.mark.parametrize("guarded", [True, False], ids=["under async with", "bare"])
@@ -196,6 +369,22 @@ async def test_another_service_is_told_from_a_router(stack: Stack) -> None:
                 pass
 
 
+@pytest.mark.parametrize("readme", ["README.md", "clients/python/README.md"])
+async def test_every_whole_program_of_a_readme_gets_its_answer(readme: str, stack: Stack) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / readme).read_text(encoding="utf-8"), re.DOTALL)
+    programs = [block.replace("127.0.0.1:50051", stack.router.address) for block in blocks if "asyncio.run" in block]
+
+    for program in programs:
+        running = await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "error", "-c", program, env={}, stdout=PIPE, stderr=PIPE
+        )
+        out, err = await running.communicate()
+
+        assert (running.returncode, err) == (0, b"")
+        assert b"[simulated" in out
+    assert programs
+
+
 @pytest.mark.parametrize("address", ["", " "])
 async def test_an_empty_address_is_refused_at_once(address: str) -> None:
     with pytest.raises(ValueError, match=r"address is empty; give host:port, such as 127\.0\.0\.1:50051"):
@@ -249,6 +438,21 @@ async def test_the_callers_trace_goes_on() -> None:
     assert answer.response.trace_id == carrier["traceparent"].split("-")[1]
 
 
+async def test_the_callers_trace_goes_on_in_a_stream() -> None:
+    with recorded_spans() as recorder:
+        async with (
+            routing(FakeClassifier(), FakeExecutor(stream=three_events)) as router,
+            Client(router.address) as client,
+        ):
+            with recorder.tracer.start_as_current_span("caller") as caller:
+                async for _ in client.stream("hi"):
+                    pass
+
+    (served,) = recorder.named("pointsman.v1.RouterService/StreamRoute")
+    assert served.parent is not None
+    assert served.parent.span_id == caller.get_span_context().span_id
+
+
 @pytest.mark.parametrize(
     "extra, shown",
     [
@@ -263,6 +467,22 @@ async def test_the_command_prints_the_answer(extra: list[str], shown: str, capsy
 
     assert status == 0
     assert capsys.readouterr().out == shown
+
+
+async def test_the_command_says_that_an_answer_broke_off(capsys: pytest.CaptureFixture[str]) -> None:
+    async def breaking(request: object, context: Context) -> AsyncIterator[pb.StreamExecuteResponse]:
+        yield START
+        yield pb.StreamExecuteResponse(delta=pb.StreamDelta(text="fo"))
+        yield pb.StreamExecuteResponse(end=pb.StreamEnd(partial=True))
+
+    with structlog.testing.capture_logs():
+        async with routing(FakeClassifier(), FakeExecutor(stream=breaking)) as router:
+            status = await ask(parse(["2+2?", "--address", router.address, "--stream"]))
+
+    assert status == 1
+    shown = capsys.readouterr()
+    assert shown.out == "fo\n"
+    assert shown.err == "[coding · openai/gpt-4]\nthe answer broke off: what came is not all of it\n"
 
 
 async def test_the_command_prints_the_whole_response_as_json(capsys: pytest.CaptureFixture[str]) -> None:

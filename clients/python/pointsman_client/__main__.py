@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,16 @@ from pointsman_client.errors import RouteError
 
 
 def main() -> None:
-    """Read the command line, ask, print; leave with 1 when the call failed."""
+    """Read the command line, ask, print; leave with 1 when the call failed or the answer broke off."""
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):
             output.reconfigure(errors="backslashreplace")  # an answer is paid for: better escaped than lost
-    raise SystemExit(asyncio.run(ask(parse())))
+    arguments = parse()
+    try:
+        status = asyncio.run(ask(arguments))
+    except KeyboardInterrupt:  # the call is cancelled by now
+        status = 130
+    raise SystemExit(status)
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,10 +45,15 @@ async def ask(arguments: argparse.Namespace) -> int:
     """Ask and print; return the exit status."""
     try:
         async with Client(arguments.address, timeout_s=arguments.timeout_s) as client:
+            if arguments.stream:
+                return await _stream(client, arguments)
             await _ask(client, arguments)
     except RouteError as error:
         code = "" if error.code.name == error.reason else f"{error.code.name}, "
         print(f"{error} ({code}{error.reason})", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # nobody reads any more, as behind `| head`; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -50,13 +61,20 @@ async def ask(arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def _stream(client: Client, arguments: argparse.Namespace) -> int:
+    async with client.stream(arguments.prompt, category=arguments.category, images=arguments.image) as stream:
+        async for text in stream:
+            print(text, end="", flush=True)
+    print()
+    if stream.start is not None:
+        print(f"[{stream.start.verdict.category} · {stream.start.chosen.candidate}]", file=sys.stderr)
+    if stream.end is not None and stream.end.partial:
+        print("the answer broke off: what came is not all of it", file=sys.stderr)
+        return 1
+    return 0
+
+
 async def _ask(client: Client, arguments: argparse.Namespace) -> None:
-    if arguments.stream:
-        async with client.stream(arguments.prompt, category=arguments.category, images=arguments.image) as stream:
-            async for text in stream:
-                print(text, end="", flush=True)
-        print()
-        return
     answer = await client.route(arguments.prompt, category=arguments.category, images=arguments.image)
     if arguments.json:
         print(

@@ -28,6 +28,7 @@ class RouteError(Exception):
 
     `reason` is stable, such as "PROMPT_EMPTY", or the code where gRPC itself failed. `metadata` holds the values that
     the message names, `request_id` and `trace_id` among them. `trail` is None when no candidate was looked at.
+    `partial` is True when a stream had brought something before it failed.
     """
 
     def __init__(self, message: str, *, code: grpc.StatusCode, reason: str) -> None:
@@ -35,6 +36,7 @@ class RouteError(Exception):
         self.message = message
         self.code = code
         self.reason = reason
+        self.partial = False
         self.metadata: Mapping[str, str] = {}
         self.trail: types_pb2.Trail | None = None
         self.verdict: types_pb2.Verdict | None = None
@@ -91,17 +93,28 @@ _BARE: Final[Mapping[grpc.StatusCode, str]] = {
 }
 """What gRPC's own statuses mean to a caller; they carry none of our details, and words for its developers."""
 
+_BROKEN: Final[Mapping[grpc.StatusCode, str]] = {
+    grpc.StatusCode.UNAVAILABLE: "{address} went away while it answered; see that the Router still runs",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "the deadline passed while the answer came; allow more time with timeout_s",
+}
+"""What they mean once the answer has begun."""
 
-def from_rpc(failed: grpc.aio.AioRpcError, address: str) -> RouteError:
-    """Return the exception for a failed call to the Router at `address`, with all that the server told."""
+
+def from_rpc(failed: grpc.aio.AioRpcError, address: str, *, partial: bool = False) -> RouteError:
+    """Return the exception for a failed call to the Router at `address`, with all that the server told.
+
+    `partial` says that a stream had brought something by then.
+    """
     status = _status(failed)
     info = details_pb.ErrorInfo()
     for detail in status.details:
         detail.Unpack(info)
     reason = info.reason if info.domain == _DOMAIN else ""
     kind = _BY_REASON.get(reason) or _BY_CODE.get(failed.code(), RouteError)
-    bare = "" if reason else _BARE.get(failed.code(), "").format(address=address)
+    words = (_BROKEN if partial else {}).get(failed.code()) or _BARE.get(failed.code(), "")
+    bare = "" if reason else words.format(address=address)
     error = kind(bare or failed.details() or "", code=failed.code(), reason=reason or failed.code().name)
+    error.partial = partial
     error.metadata = dict(info.metadata)
     for detail in status.details:
         retry, bad, trail, verdict = (
@@ -118,6 +131,23 @@ def from_rpc(failed: grpc.aio.AioRpcError, address: str) -> RouteError:
             error.trail = trail
         elif detail.Unpack(verdict):
             error.verdict = verdict
+    return error
+
+
+def given_up(*, partial: bool) -> RouteError:
+    """Return the exception for a stream that was given up while it was read: it or its client was closed."""
+    return _of_code(grpc.StatusCode.CANCELLED, "the stream was given up while it was read", partial=partial)
+
+
+def cut_short(address: str, *, partial: bool) -> RouteError:
+    """Return the exception for a stream that stopped without its first or last message, which no Router means to do."""
+    message = f"{address} ended the stream without its first or its last message"
+    return _of_code(grpc.StatusCode.INTERNAL, message, partial=partial)
+
+
+def _of_code(code: grpc.StatusCode, message: str, *, partial: bool) -> RouteError:
+    error = RouteError(message, code=code, reason=code.name)
+    error.partial = partial
     return error
 
 

@@ -12,6 +12,7 @@ from pointsman.cli.failure import Failure, Misuse, wrong_door
 from pointsman.cli.invocation import program
 from pointsman.cli.terminal import print_json, printable, seconds
 from pointsman.domain.image import MIME_TYPES, mime_type_of
+from pointsman.domain.prompt import Options
 from pointsman.rpc.check_options import MAX_OUTPUT_TOKENS
 from pointsman_client import PoolExhausted, RouteError, Unreachable
 
@@ -30,6 +31,11 @@ class Ask:
     local_only: bool
     timeout_s: float
     address: str
+
+    @property
+    def options(self) -> Options:
+        """What is asked for beside the prompt."""
+        return Options(category=self.category, max_output_tokens=self.max_output_tokens, local_only=self.local_only)
 
     def check(self) -> None:
         """Raise Misuse for a number that cannot be."""
@@ -86,7 +92,14 @@ def failures_said(address: str, *, as_json: bool) -> Iterator[None]:
         raise Failure(message) from error
 
 
+def broken_off(why: str) -> str:
+    """Return what to say about an answer that began and did not come to its end."""
+    return f"the stream broke: {printable(why)}\nwhat came is above, and is not all of the answer"
+
+
 def _said(error: RouteError, address: str) -> str:
+    if error.partial:
+        return broken_off(error.message)
     message = printable(error.message)
     if isinstance(error, Unreachable) and error.reason == error.code.name:  # gRPC's own words help nobody
         return f"no Pointsman answers at {address}; start one with `{program()} up`, or name it with --address"

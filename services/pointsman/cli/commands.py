@@ -132,11 +132,11 @@ def serve(
         "Have one prompt answered.",
         'pointsman route "2+2는?"',
         'pointsman route "What is in this picture?" --image cat.png',
-        "git diff | pointsman route - --category coding",
+        "git diff | pointsman route - --category coding --stream",
         'pointsman route "Draft a polite refusal." --local-only --json',
     )
 )
-def route(
+def route(  # noqa: PLR0913 - one argument an option, as typer wants them
     text: Text,
     *,
     image: Images = None,
@@ -144,15 +144,21 @@ def route(
     max_output_tokens: MaxOutputTokens = None,
     local_only: LocalOnly = False,
     timeout: Timeout = TIMEOUT_S,
+    stream: Annotated[bool, typer.Option("--stream", help="Print the answer as it comes.")] = False,
     address: RouterAddress = ROUTER,
     as_json: Json = False,
 ) -> None:
     """Have one prompt answered by a running stack.
 
     The answer goes to standard output; who gave it, how long it took and what it cost to standard error.
+
+    With --stream a break after the first text ends with what came and exit code 1; nobody else goes on with the answer.
+    With --json too, each line is an object with one key: "start" (verdict, chosen), "delta" (text, tool_calls), and at
+    last "end" (finish_reason, partial, trail, usage, cost_usd) or "error" (reason, code, message).
     """
     from pointsman.cli.ask import Ask, read_images, read_text
-    from pointsman.cli.route import route as ask_router
+    from pointsman.cli.route import route
+    from pointsman.cli.route_stream import route_stream
 
     ask = Ask(
         text=read_text(text),
@@ -164,7 +170,7 @@ def route(
         address=address,
     )
     ask.check()
-    ask_router(ask, as_json=as_json)
+    (route_stream if stream else route)(ask, as_json=as_json)
 
 
 @app.command(

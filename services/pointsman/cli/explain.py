@@ -11,7 +11,6 @@ from pointsman.cli.invocation import program
 from pointsman.cli.loop import run
 from pointsman.cli.terminal import dollars, print_json, printable, screen, seconds
 from pointsman.domain.clock import SystemClock
-from pointsman.domain.prompt import Options
 from pointsman.domain.trail import Skip
 from pointsman.domain.verdict import DecidedBy, ModelHop, Verdict
 from pointsman.rpc import convert
@@ -57,12 +56,7 @@ async def _explain(ask: Ask, *, as_json: bool) -> Explanation:
     async with Client(ask.address) as client:
         with failures_said(ask.address, as_json=as_json):
             return await client.explain(
-                ask.text,
-                category=ask.category or None,
-                images=ask.images,
-                max_output_tokens=ask.max_output_tokens,
-                options=options_to_pb(Options(local_only=ask.local_only)),
-                timeout_s=ask.timeout_s,
+                ask.text, images=ask.images, options=options_to_pb(ask.options), timeout_s=ask.timeout_s
             )
 
 

@@ -1,7 +1,8 @@
 """How a command ends that did not work out: expected, so told in plain lines and never as a traceback.
 
 Failure                 exit code 1: what was asked for did not work out
-└── Misuse              exit code 2: the command line itself is wrong
+├── Misuse              exit code 2: the command line itself is wrong
+└── Stopped             exit code 130: the user pressed Ctrl-C
 """
 
 from pointsman.domain.errors import SettingsError
@@ -17,6 +18,12 @@ class Misuse(Failure):
     """An argument cannot be what it is."""
 
     exit_code = 2
+
+
+class Stopped(Failure):
+    """The user ended the command before it had done its work; the number is the shell's own for SIGINT."""
+
+    exit_code = 130
 
 
 def advice_on(error: SettingsError) -> str:

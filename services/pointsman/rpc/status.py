@@ -47,11 +47,13 @@ PUSHBACK_KEY: Final = "grpc-retry-pushback-ms"
 INTERNAL_MESSAGE: Final = "internal error; the log of the service says more under this trace id"
 
 _BARE: Final[Mapping[grpc.StatusCode, str]] = {
-    grpc.StatusCode.UNAVAILABLE: "cannot be reached; see that the service runs",
+    grpc.StatusCode.UNAVAILABLE: "cannot be reached; see that it runs",
     grpc.StatusCode.CANCELLED: "gave the call up; it is probably stopping",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "has as many calls as it takes, or the message is over limits.message_bytes",
 }
 """What gRPC's own statuses, which have no details, say about a service. All of them mean: not now."""
+
+_SERVICES: Final[Mapping[type[PointsmanError], str]] = {ClassifierDown: "the Classifier", ExecutorDown: "the Executor"}
 
 
 def code_of(error: PointsmanError) -> grpc.StatusCode:
@@ -85,7 +87,7 @@ def trailers(error: PointsmanError, status: Status) -> tuple[tuple[str, str | by
 
 
 def from_call(
-    error: grpc.aio.AioRpcError, *, target: str = "the service", down: type[PointsmanError] = ExecutorDown
+    error: grpc.aio.AioRpcError, *, target: str = "", down: type[PointsmanError] = ExecutorDown
 ) -> PointsmanError:
     """Return the domain error behind a failed call to one of our services.
 
@@ -96,11 +98,12 @@ def from_call(
     if told is not None:
         return _rebuilt(error.details() or "", told)
     code = error.code()
+    service = " at ".join(filter(None, (_SERVICES.get(down, "the service"), target)))
     if code in _BARE:
-        return down(f"{target} {_BARE[code]}", target=target)
+        return down(f"{service} {_BARE[code]}", target=target)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return OutOfTime(f"{target} did not answer before the deadline; allow more time", target=target)
-    return PointsmanError(f"{target} answered {code.name}, which it never should", target=target)
+        return OutOfTime(f"{service} did not answer before the deadline; allow more time", target=target)
+    return PointsmanError(f"{service} answered {code.name}, which it never should", target=target)
 
 
 def _told(error: grpc.aio.AioRpcError) -> Told | None:
