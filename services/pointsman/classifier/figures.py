@@ -71,13 +71,12 @@ class Proportion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """The verdicts of which the confidence is above `low` and at most `high`: their number, and means of both."""
+    """The verdicts of which the confidence is above `low` and at most `high`: its mean, and how many are right."""
 
     low: float
     high: float
-    prompts: int
     confidence: float
-    accuracy: float
+    right: Proportion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +143,8 @@ def reliability(judged: Sequence[Judged]) -> list[Bin]:
         Bin(
             low=_BIN_EDGES[number],
             high=_BIN_EDGES[number + 1],
-            prompts=len(ones),
             confidence=sum(one.confidence for one in ones) / len(ones),
-            accuracy=accuracy(ones),
+            right=right(ones),
         )
         for number, ones in sorted(held.items())
     ]
@@ -154,7 +152,7 @@ def reliability(judged: Sequence[Judged]) -> list[Bin]:
 
 def calibration_error(judged: Sequence[Judged]) -> float:
     """Return the expected calibration error over ten bins: how far confidence is from being right, on average."""
-    return sum(each.prompts * abs(each.confidence - each.accuracy) for each in reliability(judged)) / len(judged)
+    return sum(each.right.of * abs(each.confidence - each.right.value) for each in reliability(judged)) / len(judged)
 
 
 def brier_score(judged: Sequence[Judged]) -> float:
