@@ -37,6 +37,7 @@ td:first-child,th:first-child{text-align:left}
 .tables{display:grid;gap:16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,460px),1fr));align-items:start}
 .tables section{min-width:0}
 @media(max-width:480px){table{font-size:13px}th,td{padding-right:9px}td:first-child{white-space:normal}}
+@media(max-width:360px){body{padding:16px 10px}.plots section{padding:10px 8px}}
 svg text{font-size:13px;fill:var(--ink)}
 svg .quiet{fill:var(--quiet);font-size:12px}
 svg .small{font-size:11px}
