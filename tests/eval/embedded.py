@@ -12,11 +12,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from pointsman.classifier import instructions
+from pointsman.classifier import figures, instructions
 from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.rules import rule
 from pointsman.domain.category import CATEGORIES
-from tests.eval import corpus, figures
+from tests.eval import corpus
 
 HELD_OUT_ACCURACY = 0.70
 HELD_OUT_MACRO_F1 = 0.70

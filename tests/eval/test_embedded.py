@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pointsman.classifier import figures
 from pointsman.classifier.embedded import Embedded
 from pointsman.domain.category import CATEGORIES
-from tests.eval import corpus, embedded, figures, train
+from tests.eval import corpus, embedded, train
 
 
 @pytest.fixture(scope="module")

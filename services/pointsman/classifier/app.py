@@ -25,16 +25,8 @@ async def run(
     settings: ClassifierSettings, limits: LimitsSettings, categories: tuple[str, ...], *, clock: Clock
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. Raises SettingsError when the settings leave the small model no room to read."""
-    if settings.ollama.num_ctx < instructions.MIN_NUM_CTX:
-        raise SettingsError(
-            f"classifier.ollama.num_ctx is {settings.ollama.num_ctx}; the instructions need at least "
-            f"{instructions.MIN_NUM_CTX}: raise it (4096 is the default)",
-            path="classifier.ollama.num_ctx",
-        )
     async with AsyncExitStack() as stack:
-        hop = None
-        if settings.mode != "embedded":
-            hop = await stack.enter_async_context(Hop(settings.ollama, clock=clock).running())
+        hop = await stack.enter_async_context(hop_of(settings, clock=clock))
         classifier = Classifier(settings, embedded=Embedded.load(), hop=hop, clock=clock)
         servicer = ClassifierServicer(classifier, categories=categories, limits=limits)
         server = Server(
@@ -47,6 +39,25 @@ async def run(
         await server.start()
         stack.push_async_callback(server.stop)
         yield server
+
+
+@asynccontextmanager
+async def hop_of(settings: ClassifierSettings, *, clock: Clock) -> AsyncIterator[Hop | None]:
+    """Yield the way to the small model, watched until the block ends; None in mode "embedded".
+
+    Raises SettingsError when the settings leave the model no room to read.
+    """
+    if settings.ollama.num_ctx < instructions.MIN_NUM_CTX:
+        raise SettingsError(
+            f"classifier.ollama.num_ctx is {settings.ollama.num_ctx}; the instructions need at least "
+            f"{instructions.MIN_NUM_CTX}: raise it (4096 is the default)",
+            path="classifier.ollama.num_ctx",
+        )
+    if settings.mode == "embedded":
+        yield None
+        return
+    async with Hop(settings.ollama, clock=clock).running() as hop:
+        yield hop
 
 
 def _options(settings: ClassifierSettings, limits: LimitsSettings) -> ServerOptions:

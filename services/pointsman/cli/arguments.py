@@ -72,3 +72,32 @@ Days = Annotated[
 Picture = Annotated[
     Path | None, typer.Option("--picture", metavar="FILE", help="Draw the rehearsed day into this file, as SVG.")
 ]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a report with plots into this file, as one page.")
+]
+MinAccuracy = Annotated[
+    float | None, typer.Option("--min-accuracy", metavar="SHARE", min=0, max=1, help="Fail below this accuracy.")
+]
+MinMacroF1 = Annotated[
+    float | None, typer.Option("--min-macro-f1", metavar="SHARE", min=0, max=1, help="Fail below this macro-F1.")
+]
+MinWorstF1 = Annotated[
+    float | None,
+    typer.Option("--min-worst-f1", metavar="SHARE", min=0, max=1, help="Fail when a category's F1 is below this."),
+]
+MinAcceptedShare = Annotated[
+    float | None,
+    typer.Option("--min-accepted-share", metavar="SHARE", min=0, max=1, help="Fail when fewer are accepted."),
+]
+MinAcceptedAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        "--min-accepted-accuracy", metavar="SHARE", min=0, max=1, help="Fail when fewer of the accepted are right."
+    ),
+]
+MaxEce = Annotated[
+    float | None, typer.Option("--max-ece", metavar="SHARE", min=0, max=1, help="Fail above this calibration error.")
+]
+MaxP99Ms = Annotated[
+    float | None, typer.Option("--max-p99-ms", metavar="MS", min=0, help="Fail when 1 in 100 verdicts takes longer.")
+]

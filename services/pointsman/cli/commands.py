@@ -20,10 +20,18 @@ from pointsman.cli.arguments import (
     Config,
     Days,
     ExecutorAddress,
+    Html,
     Images,
     Json,
     LocalOnly,
+    MaxEce,
     MaxOutputTokens,
+    MaxP99Ms,
+    MinAcceptedAccuracy,
+    MinAcceptedShare,
+    MinAccuracy,
+    MinMacroF1,
+    MinWorstF1,
     Mix,
     Picture,
     RouterAddress,
@@ -306,6 +314,60 @@ def check_config(
     from pointsman.cli.check_config import check_config as check
 
     check(file, as_json=as_json)
+
+
+@app.command(
+    "eval",
+    **_shown(
+        "Judge the classifier on labelled prompts.",
+        "pointsman eval prompts.jsonl",
+        "pointsman eval prompts.jsonl --mode cascade --html report.html",
+        "pointsman eval prompts.jsonl --min-macro-f1 0.8 --max-ece 0.05 --json",
+    ),
+)
+def evaluate(  # noqa: PLR0913 - one argument an option, as typer wants them
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help='JSON lines of "text" and "label", and if known "also_ok", "lang", "has_image", "context", "id".',
+            show_default=False,
+        ),
+    ],
+    *,
+    mode: Annotated[
+        Literal["embedded", "cascade", "ollama"],
+        typer.Option("--mode", help="What rules: the embedded classifier, both, or the small model of the settings."),
+    ] = "embedded",
+    html: Html = None,
+    min_accuracy: MinAccuracy = None,
+    min_macro_f1: MinMacroF1 = None,
+    min_worst_f1: MinWorstF1 = None,
+    min_accepted_share: MinAcceptedShare = None,
+    min_accepted_accuracy: MinAcceptedAccuracy = None,
+    max_ece: MaxEce = None,
+    max_p99_ms: MaxP99Ms = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Judge the classifier of your settings on prompts that you labelled: accuracy, honesty of its confidence, speed.
+
+    Runs in this process, no stack is needed; cascade and ollama ask the Ollama of the settings. Leaves with 1 when a
+    bound that you name does not hold.
+    """
+    from pointsman.cli.evaluate import evaluate as judge
+    from pointsman.cli.evaluation_figures import Bounds
+
+    bounds = Bounds(
+        min_accuracy=min_accuracy,
+        min_macro_f1=min_macro_f1,
+        min_worst_f1=min_worst_f1,
+        min_accepted_share=min_accepted_share,
+        min_accepted_accuracy=min_accepted_accuracy,
+        max_ece=max_ece,
+        max_p99_ms=max_p99_ms,
+    )
+    judge(file, config, mode=mode, html=html, bounds=bounds, as_json=as_json)
 
 
 @app.command(

@@ -1,18 +1,16 @@
 """`pointsman simulate` with --days, --rps, --mix or --traffic: the user's pools and limits on a clock that jumps."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pointsman.cli.comparison import BOUNDS
 from pointsman.cli.failure import Failure, Misuse
-from pointsman.cli.rehearsal_parts import Tell, parts, rehearse_all, work_s
+from pointsman.cli.progress import bar
+from pointsman.cli.rehearsal_parts import parts, rehearse_all, work_s
 from pointsman.cli.rehearsal_picture import picture
 from pointsman.cli.rehearsal_record import read_mix, read_record
 from pointsman.cli.rehearsal_table import binding, name_of, show
@@ -62,7 +60,7 @@ def rehearse(config: Path | None, wanted: Wanted, *, as_json: bool) -> None:
     if picture_file is not None and not picture_file.parent.is_dir():
         raise Misuse(f"--picture {picture_file}: there is no folder {picture_file.parent}")
     work = parts(settings, traffic, start=start, seed=wanted.seed)
-    with _progress(work_s(work)) as tell:
+    with bar("rehearsing", work_s(work)) as tell:
         tally = rehearse_all(work, tell)
     short = falls_short(tally)
     if picture_file is not None:
@@ -165,18 +163,3 @@ def _draw(file: Path, tally: Tally) -> None:
         file.write_text(picture(tally), encoding="utf-8")
     except OSError as error:
         raise Failure(f"cannot write {file}: {error.strerror}") from error
-
-
-@contextmanager
-def _progress(whole_s: float) -> Iterator[Tell]:
-    """Yield where to tell how far it is; a bar for a person, nothing for a pipe."""
-    out = screen(stderr=True)
-    columns = (TextColumn("rehearsing"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
-        task = bar.add_task("rehearsing", total=whole_s)
-
-        def tell(done_s: float) -> None:
-            bar.update(task, completed=done_s)
-
-        told: Callable[[float], None] = tell
-        yield told

@@ -10,7 +10,7 @@ _FIRST_PRINTABLE: Final = " "
 _NO_XML: Final = frozenset("\ufffe\uffff")
 
 
-def element(name: str, *inside: str, **attributes: float | str) -> str:
+def element(name: str, /, *inside: str, **attributes: float | str) -> str:
     """Return an element around `inside`, which is SVG already; `stroke_width` becomes stroke-width."""
     words = "".join(
         f" {key.rstrip('_').replace('_', '-')}={quoteattr(_written(value))}" for key, value in attributes.items()
@@ -38,10 +38,12 @@ def area(points: Sequence[Point], **attributes: float | str) -> str:
     return element("polygon", points=_through(points), **attributes)
 
 
-def document(width: float, height: float, *inside: str, title: str, description: str, style: str) -> str:
-    """Return a whole picture, with words for those who cannot see it."""
-    head = (element("title", escaped(title)), element("desc", escaped(description)), element("style", escaped(style)))
-    drawn = element(
+def picture(width: float, height: float, *inside: str, title: str, description: str, style: str = "") -> str:
+    """Return a picture to stand in a page, with words for those who cannot see it."""
+    head = [element("title", escaped(title)), element("desc", escaped(description))]
+    if style:
+        head.append(element("style", escaped(style)))
+    return element(
         "svg",
         *(f"\n{part}" for part in (*head, *inside)),
         "\n",
@@ -49,6 +51,11 @@ def document(width: float, height: float, *inside: str, title: str, description:
         viewBox=f"0 0 {_written(width)} {_written(height)}",
         role="img",
     )
+
+
+def document(width: float, height: float, *inside: str, title: str, description: str, style: str) -> str:
+    """Return a picture that is a file of its own."""
+    drawn = picture(width, height, *inside, title=title, description=description, style=style)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{drawn}\n'
 
 
