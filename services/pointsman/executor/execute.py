@@ -213,9 +213,11 @@ class Execute:
         try:
             within = course.budget.slice(candidate, self.clock.monotonic())
             attempt, reply = await self.caller.call(candidate, request, within=within, outlet=outlet)
+            was_reader_slow = outlet is not None and outlet.was_waited_for
+            is_callers_doing = within.blames_caller(attempt, was_reader_slow=was_reader_slow)
             settlement = Settlement(
-                # An impatient caller says nothing of the candidate: others are not to suffer for it.
-                outcome=Outcome.CANCELLED if within.blames_caller(attempt) else reply.outcome,
+                # An impatient or a slow caller says nothing of the candidate: others are not to suffer for it.
+                outcome=Outcome.CANCELLED if is_callers_doing else reply.outcome,
                 usage=reply.usage,
                 stated=reply.stated,
                 retry_after_s=reply.retry_after_s,
