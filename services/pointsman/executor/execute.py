@@ -68,6 +68,10 @@ class Course:
         """True once the caller has content: then nobody else may answer."""
         return self.outlet is not None and self.outlet.has_begun
 
+    def may_try(self, candidate_id: str) -> bool:
+        """Return whether the candidate is worth waiting for: each is called once, and attempts are bounded."""
+        return self.budget.attempts > 0 and candidate_id not in self.trail.tried
+
 
 @dataclass(slots=True, kw_only=True)
 class Execute:
@@ -112,7 +116,8 @@ class Execute:
             skips = await self._round(course)
             if isinstance(skips, Execution):
                 return skips
-            execution = await self._fall_back(course, until=self._soonest(skips))
+            hopes = (skip for skip in skips if course.may_try(skip.candidate))
+            execution = await self._fall_back(course, until=self._soonest(hopes))
             if execution:
                 return execution
 
