@@ -6,6 +6,9 @@ from dataclasses import dataclass
 SLACK = 1e-6
 """What rounding may leave of a whole unit that has drained."""
 
+LONGEST_S = 120.0
+"""How long a bucket takes to drain at most: a minute's worth of debt, so that no absurd count shuts it for longer."""
+
 
 @dataclass(slots=True)
 class Bucket:
@@ -29,8 +32,9 @@ class Bucket:
 
     def pour(self, amount: float, now: float) -> None:
         """Add what a call uses that leaves now."""
+        before = self._level_at(now)
         self.level, self.seen_at = self._after(amount, now)
-        self.poured += amount
+        self.poured += self.level - before
 
     def take_back(self, amount: float, poured: float, now: float) -> None:
         """Take back what a call did not use after all; `poured` is how much had been when it left.
@@ -64,7 +68,8 @@ class Bucket:
         if not amount:
             return level, max(self.seen_at, now)
         late_s = max(0.0, self.margin_s - level / self.drains_per_s)
-        return level + amount, max(self.seen_at, now + late_s)
+        risen = max(level, min(level + amount, LONGEST_S * self.drains_per_s))
+        return risen, max(self.seen_at, now + late_s)
 
     def _arrived(self, now: float) -> float:
         """Return the level as it would be if calls arrived when they leave; below zero where it is empty."""

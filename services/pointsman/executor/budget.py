@@ -28,12 +28,15 @@ class Slice:
         """How long nothing may come; it may be negative."""
         return min(self.total_s, self.first_token_s)
 
-    def blames_caller(self, attempt: Attempt) -> bool:
-        """Return whether it was the caller's deadline that the attempt ran into, and no limit of the candidate."""
+    def blames_caller(self, attempt: Attempt, *, was_reader_slow: bool = False) -> bool:
+        """Return whether it was the caller's doing that the attempt ran out of time, and not the candidate's.
+
+        It is where the deadline cut it, and where a stream that had to wait for its reader was not read to its end.
+        """
         if attempt.outcome is not Outcome.TIMED_OUT:
             return False
         if attempt.time_to_first_token_s is not None:
-            return self.is_cut and attempt.duration_s >= self.total_s
+            return (self.is_cut or was_reader_slow) and attempt.duration_s >= self.total_s
         return self.is_cut_early if self.first_token_s < math.inf else self.is_cut
 
 

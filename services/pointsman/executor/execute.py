@@ -68,6 +68,10 @@ class Course:
         """True once the caller has content: then nobody else may answer."""
         return self.outlet is not None and self.outlet.has_begun
 
+    def may_try(self, candidate_id: str) -> bool:
+        """Return whether the candidate is worth waiting for: each is called once, and attempts are bounded."""
+        return self.budget.attempts > 0 and candidate_id not in self.trail.tried
+
 
 @dataclass(slots=True, kw_only=True)
 class Execute:
@@ -112,7 +116,8 @@ class Execute:
             skips = await self._round(course)
             if isinstance(skips, Execution):
                 return skips
-            execution = await self._fall_back(course, until=self._soonest(skips))
+            hopes = (skip for skip in skips if course.may_try(skip.candidate))
+            execution = await self._fall_back(course, until=self._soonest(hopes))
             if execution:
                 return execution
 
@@ -213,9 +218,11 @@ class Execute:
         try:
             within = course.budget.slice(candidate, self.clock.monotonic())
             attempt, reply = await self.caller.call(candidate, request, within=within, outlet=outlet)
+            was_reader_slow = outlet is not None and outlet.was_waited_for
+            is_callers_doing = within.blames_caller(attempt, was_reader_slow=was_reader_slow)
             settlement = Settlement(
-                # An impatient caller says nothing of the candidate: others are not to suffer for it.
-                outcome=Outcome.CANCELLED if within.blames_caller(attempt) else reply.outcome,
+                # An impatient or a slow caller says nothing of the candidate: others are not to suffer for it.
+                outcome=Outcome.CANCELLED if is_callers_doing else reply.outcome,
                 usage=reply.usage,
                 stated=reply.stated,
                 retry_after_s=reply.retry_after_s,

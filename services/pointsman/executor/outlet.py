@@ -47,6 +47,8 @@ class Outlet:
         """UTF-8 bytes of all content taken so far."""
         self.begun_at: float | None = None
         """When the first content came, by the monotonic clock; None before."""
+        self.was_waited_for = False
+        """True once the writer had to wait for the reader: what takes long from then on is not the provider's doing."""
 
     @property
     def has_begun(self) -> bool:
@@ -79,6 +81,7 @@ class Outlet:
     async def room(self) -> None:
         """Return when the reader has taken what is held."""
         while self.is_full and not self._is_closed:
+            self.was_waited_for = True
             self._writer = asyncio.get_running_loop().create_future()
             await self._writer
 

@@ -70,6 +70,13 @@ def test_who_is_to_blame_for_running_out_of_time(
     assert budget(is_streamed=is_streamed).slice(candidate(), now).blames_caller(ended) is blamed
 
 
+def test_a_stream_that_waited_for_its_reader_is_the_callers_doing_but_not_one_that_stood_still() -> None:
+    within = budget(is_streamed=True).slice(candidate(), 0.0)
+
+    assert within.blames_caller(late(duration_s=90.0), was_reader_slow=True)
+    assert not within.blames_caller(late(duration_s=9.0), was_reader_slow=True)
+
+
 @pytest.mark.parametrize(
     "budget, planned, now, reason",
     [

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pointsman.domain.errors import PoolExhausted
+from pointsman.domain.trail import Outcome
 from pointsman.executor.execute import Execution
+from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.quota import BINS, MINUTE_S
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
-from tests.fakes.adapter import FakeAdapter
-from tests.unit.executor.making import candidate, engine, limit, request
+from tests.fakes.adapter import FakeAdapter, ended
+from tests.unit.executor.making import candidate, engine, estimate, limit, request
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 LIMITED = candidate("a/m", limits=[limit(1)])
@@ -52,3 +54,37 @@ def test_nobody_free_before_the_deadline_says_when_somebody_will_be() -> None:
         second_request(seconds=30.0, local_busy_s=1_000.0)
 
     assert caught.value.ready_at == START + timedelta(seconds=MINUTE_S + MINUTE_S / BINS)
+
+
+def test_nobody_leaves_the_queue_of_the_local_model_for_a_candidate_that_has_failed_already() -> None:
+    one, other = candidate("a/m"), candidate("b/m", limits=[limit(1)])
+
+    async def story(clock: VirtualClock) -> list[str]:
+        refused = ended(Outcome.RATE_LIMITED, retry_after_s=80.0)
+        adapters = {
+            "a": FakeAdapter(otherwise=refused),
+            "b": FakeAdapter(otherwise=ended(Outcome.NETWORK)),
+            "local": FakeAdapter(),
+        }
+        made = engine(one, other, clock=clock, adapters=adapters, fallback=LOCAL)
+        assert made.fallback
+        await made.fallback.slots.acquire()
+        asyncio.get_running_loop().call_later(100.0, made.fallback.slots.release)
+        served = []
+
+        async def ask(name: str, after_s: float, *, local_only: bool) -> None:
+            await clock.sleep(after_s)
+            asked = request(text=name, local_only=local_only)
+            await made.execute(asked, "quick", deadline=clock.monotonic() + 200.0)
+            served.append(name)
+
+        reservation = await made.ledger.reserve(other, estimate())
+        assert isinstance(reservation, Reservation)
+        await made.ledger.settle(reservation, Settlement(outcome=Outcome.ANSWERED))
+        # Free again: other after a minute, one after 80 s, the local model after 100 s.
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ask("first", 0.0, local_only=False))
+            tasks.create_task(ask("second", 70.0, local_only=True))
+        return served
+
+    assert run_virtual(story, start=START) == ["first", "second"]

@@ -12,17 +12,19 @@ import pytest
 from pointsman.domain.answer import Answer, Delta, FinishReason, Usage
 from pointsman.domain.errors import InvalidRequest, NoAnswer, OutOfTime, PointsmanError, PoolExhausted
 from pointsman.domain.prompt import Request
-from pointsman.domain.trail import Outcome, SkipReason
+from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.adapters.base import Opening
 from pointsman.executor.attempt import RULES, Next
+from pointsman.executor.cooldown import BREAKER_FAILURES
 from pointsman.executor.execute import Execute, Execution
 from pointsman.executor.journal import ReportBy
-from pointsman.executor.outlet import Start
+from pointsman.executor.ledger.port import Reservation
+from pointsman.executor.outlet import HELD_BYTES, Start
 from pointsman.executor.stream import stream
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import ANSWERED, Event, FakeAdapter, Turn, ended
 from tests.fakes.clock import START
-from tests.unit.executor.making import candidate, engine, limit, request, usage
+from tests.unit.executor.making import candidate, engine, estimate, limit, request, usage
 from tests.unit.executor.test_execute import story as steps
 
 T = TypeVar("T")
@@ -332,6 +334,28 @@ def test_a_slow_reader_holds_the_provider_back() -> None:
 
     assert produced == 800_000
     assert most <= 65_536 + 20_000
+
+
+def test_readers_who_stop_reading_do_not_open_the_breaker_of_the_candidate() -> None:
+    async def read_late(made: Execute) -> Execution:
+        pieces = stream(made, request(), "quick", deadline=made.clock.monotonic() + 1_000.0, window_s=0.02)
+        async with aclosing(pieces):
+            await anext(pieces)
+            await made.clock.sleep(A.time_limits.stream_s + 1.0)
+            *_, last = [piece async for piece in pieces]
+        assert isinstance(last, Execution)
+        return last
+
+    async def tell(clock: VirtualClock) -> tuple[list[Execution], list[Reservation | Skip]]:
+        longer_than_is_held: list[Event] = [OPENING, *[Delta(text="x" * HELD_BYTES)] * 3, DONE]
+        made = engine(A, clock=clock, adapters=adapters(*[longer_than_is_held] * BREAKER_FAILURES))
+        executions = [await read_late(made) for _ in range(BREAKER_FAILURES)]
+        return executions, [await made.ledger.reserve(A, estimate()) for _ in range(2)]
+
+    executions, both = played(tell)
+
+    assert {execution.attempt.outcome for execution in executions} == {Outcome.TIMED_OUT}
+    assert all(isinstance(each, Reservation) for each in both)
 
 
 # --- The fallback

@@ -3,7 +3,7 @@
 
 local BINS, DAY_S, MINUTE_S, UNSEEN_KEPT = 120, 86400, 60, 1024
 local TELLING, MOVED_S, NEVER = 3, 3, -1
-local SLACK, STATED_FOR_S = 1e-6, 3600
+local SLACK, STATED_FOR_S, LONGEST_S = 1e-6, 3600, 120
 local KEPT_S = 26 * 3600 -- longer than the longest day: what nobody has touched for as long is of no use to anybody
 local ARRIVING = { requests = true, input_tokens = true }
 
@@ -48,8 +48,9 @@ local function pour(window, amount, now)
   end
   local level = level_at(window, now)
   local late = math.max(0, window.margin - level / window.drains_per_s)
-  window.level, window.seen_at = level + amount, math.max(window.seen_at, now + late)
-  window.poured = window.poured + amount
+  local risen = math.max(level, math.min(level + amount, LONGEST_S * window.drains_per_s))
+  window.level, window.seen_at = risen, math.max(window.seen_at, now + late)
+  window.poured = window.poured + risen - level
 end
 
 -- `poured` is how much had been when the call left. What has drained cannot be taken back.

@@ -270,6 +270,18 @@ async def test_a_bucket_keeps_what_a_call_used_that_left_long_ago(clock: FakeClo
     assert left(book, one) == {"model:a/m input_tokens": 0}
 
 
+async def test_an_absurd_count_of_tokens_shuts_a_bucket_for_two_minutes_at_most(clock: FakeClock) -> None:
+    one = candidate(limits=[limit(60, Unit.OUTPUT_TOKENS, algorithm=Algorithm.TOKEN_BUCKET)])
+    book = ledger(one, clock=clock)
+    for reservation in [await reserve(book, one) for _ in range(2)]:
+        await end(book, reservation, used=usage(0, 10**12))
+
+    skip = await denied(book, one)
+
+    assert skip.ready_at
+    assert skip.ready_at - clock.now() <= 2 * MINUTE
+
+
 @pytest.mark.parametrize("order", ["the-stricter-first", "the-stricter-last"])
 async def test_of_two_limits_the_stricter_says_how_it_is_counted(clock: FakeClock, order: str) -> None:
     strict = candidate(limits=[limit(2, algorithm=Algorithm.TOKEN_BUCKET)])
