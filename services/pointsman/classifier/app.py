@@ -5,15 +5,15 @@ It serves at once, by embedded verdicts while the small model is being loaded.
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from secrets import token_hex
 
-from pointsman.classifier import instructions
 from pointsman.classifier.classify import Classifier
 from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.hop import Hop
+from pointsman.classifier.instructions import TAG_BYTES, Instructions
 from pointsman.classifier.service import ClassifierServicer
 from pointsman.config.settings import ClassifierSettings, LimitsSettings
 from pointsman.domain.clock import Clock
-from pointsman.domain.errors import SettingsError
 from pointsman.rpc.server import Server, ServerOptions
 from pointsman.v1 import classifier_pb2_grpc
 
@@ -25,16 +25,13 @@ async def run(
     settings: ClassifierSettings, limits: LimitsSettings, categories: tuple[str, ...], *, clock: Clock
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. Raises SettingsError when the settings leave the small model no room to read."""
-    if settings.ollama.num_ctx < instructions.MIN_NUM_CTX:
-        raise SettingsError(
-            f"classifier.ollama.num_ctx is {settings.ollama.num_ctx}; the instructions need at least "
-            f"{instructions.MIN_NUM_CTX}: raise it (4096 is the default)",
-            path="classifier.ollama.num_ctx",
-        )
+    instructions = Instructions(settings.categories, tag=token_hex(TAG_BYTES), num_ctx=settings.ollama.num_ctx)
     async with AsyncExitStack() as stack:
         hop = None
         if settings.mode != "embedded":
-            hop = await stack.enter_async_context(Hop(settings.ollama, clock=clock).running())
+            hop = await stack.enter_async_context(
+                Hop(settings.ollama, instructions=instructions, clock=clock).running()
+            )
         classifier = Classifier(settings, embedded=Embedded.load(), hop=hop, clock=clock)
         servicer = ClassifierServicer(classifier, categories=categories, limits=limits)
         server = Server(
