@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from pointsman.classifier import figures, instructions
+from pointsman.classifier import conversation, figures, instructions
 from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.rules import rule
 from pointsman.domain.category import CATEGORIES
@@ -37,7 +37,8 @@ def _judged(embedded: Embedded, row: corpus.Row) -> figures.Judged:
     if ruled is not None:
         category, confidence = ruled.category, ruled.confidence
     else:
-        distribution = embedded.distribution(instructions.clean(row.text), instructions.clean_context(row.context))
+        read = instructions.excerpt(row.text, row.context)
+        distribution = conversation.read(embedded.distribution, read.text, read.context)
         confidence, category = max(zip(distribution, CATEGORIES, strict=True))
     return figures.Judged(label=row.label, also_ok=row.also_ok, lang=row.lang, ruled=category, confidence=confidence)
 

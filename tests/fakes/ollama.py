@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ _FILLERS = ("The", " I", "Sure", " This", "\n", " a", " It", "1", " category", "
 
 SURE_OF_CODING = {" coding": 0.9, " quick": 0.05, " reasoning": 0.03, " review": 0.01, " vision": 0.005}
 """Probabilities of the first token, as a warm model gives them."""
+
+UNDECIDED = dict.fromkeys((" coding", " quick", " reasoning", " review", " vision"), 0.19)
+
+_SAYS_NOTHING = re.compile(r">(|N/A|…)</[0-9a-f]+><\|im_end\|>\n<\|im_start\|>assistant\nCategory:$")
 
 
 def top_logprobs(probabilities: Mapping[str, float]) -> list[Json]:
@@ -49,6 +54,9 @@ class FakeOllama:
 
     first_token: Mapping[str, float] | None = field(default_factory=lambda: dict(SURE_OF_CODING))
     """Probabilities of the first token; None: the end of the sequence came first."""
+    habit: Mapping[str, float] | None = field(default_factory=lambda: dict(UNDECIDED))
+    """The same for a prompt without content, in a warm-up."""
+    digest: str = "0" * 64
     gives_logprobs: bool = True
     version: str = "0.33.0"
     installed: bool = True
@@ -228,9 +236,11 @@ class FakeOllama:
             "eval_count": 1,
             "eval_duration": 9_000_000,
         }
-        if self.first_token is None:
+        says_nothing = _SAYS_NOTHING.search(str(body["prompt"]))
+        first_token = self.habit if says_nothing else self.first_token
+        if first_token is None:
             return answer
-        tops = top_logprobs(self.first_token)
+        tops = top_logprobs(first_token)
         answer |= {"response": tops[0]["token"], "done_reason": "length"}
         if self.gives_logprobs and body.get("logprobs"):
             answer["logprobs"] = [tops[0] | {"top_logprobs": tops}]
@@ -246,7 +256,7 @@ class FakeOllama:
             self._changed.append(of_load)
 
     def _listed(self) -> Json:
-        return {"name": MODEL, "model": MODEL, "size": 986_060_385, "digest": "0" * 64, "details": {}}
+        return {"name": MODEL, "model": MODEL, "size": 986_060_385, "digest": self.digest, "details": {}}
 
 
 def _json(value: Json) -> bytes:

@@ -1,7 +1,8 @@
 """The Classifier as others see it: a real server, a real client, a scripted Ollama behind it."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeAlias
 
 import grpc
@@ -16,6 +17,7 @@ from pointsman.domain.category import CATEGORIES
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
+from tests.eval import corpus
 from tests.fakes.ollama import FakeOllama
 
 Request = classifier_pb2.ClassifyRequest
@@ -156,3 +158,26 @@ async def test_a_window_too_small_for_the_instructions_stops_the_start() -> None
     with pytest.raises(SettingsError, match=r"classifier\.ollama\.num_ctx"):
         async with classifier(small):
             pass
+
+
+@pytest.mark.parametrize("mode", ["cascade", "ollama"])
+async def test_with_ollama_stopped_each_of_a_thousand_prompts_gets_a_verdict(mode: str) -> None:
+    texts = list(dict.fromkeys(row.text.strip()[:3_000] for row in corpus.training() if not row.has_image))[:1_000]
+    async with AsyncExitStack() as while_ollama_runs, AsyncExitStack() as service:
+        ollama = await while_ollama_runs.enter_async_context(FakeOllama().running())
+        warm = settings(mode, OllamaSettings(url=ollama.url, timeout_s=5), accept=1.0)
+        with capture_logs() as events:
+            stub = await service.enter_async_context(classifier(warm))
+            while not any(event.get("state") == "ready" for event in events):
+                await stub.Classify(Request(has_image=True), timeout=5)
+        before = await stub.Classify(Request(text="is it there?"), timeout=10)
+        await while_ollama_runs.aclose()
+        verdicts = [(await stub.Classify(Request(text=text), timeout=10)).verdict for text in texts]
+
+    assert before.verdict.model_hop == types_pb2.MODEL_HOP_ANSWERED
+    assert len(verdicts) == 1_000
+    assert {verdict.decided_by for verdict in verdicts} == {types_pb2.DECIDED_BY_EMBEDDED}
+    assert all(sum(one.probability for one in verdict.probabilities) == pytest.approx(1) for verdict in verdicts)
+    hops = Counter(verdict.model_hop for verdict in verdicts)
+    assert set(hops) <= {types_pb2.MODEL_HOP_FAILED, types_pb2.MODEL_HOP_STARTING, types_pb2.MODEL_HOP_COOLING}
+    assert hops[types_pb2.MODEL_HOP_FAILED] <= warm.ollama.breaker_failures

@@ -5,6 +5,7 @@ import pytest
 
 from pointsman.classifier.model import Model, ModelFault
 from pointsman.config.settings import OllamaSettings
+from pointsman.domain.category import CATEGORIES
 from tests.fakes.http_server import ScriptedReply, http_server, json_reply
 
 DEEP = b'{"a":' * 200_000
@@ -28,7 +29,7 @@ VAST = orjson.dumps(ANSWER)[:-1] + b',"total_duration":1' + b"0" * 400 + b"}"
 )
 async def test_an_answer_that_makes_no_sense_is_a_fault(reply: ScriptedReply) -> None:
     async with http_server(reply) as server:
-        model = Model(OllamaSettings(url=server.url))
+        model = Model(OllamaSettings(url=server.url), CATEGORIES)
 
         with pytest.raises(ModelFault):
             await model.ask("Category:")

@@ -5,15 +5,15 @@ It serves at once, by embedded verdicts while the small model is being loaded.
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from secrets import token_hex
 
-from pointsman.classifier import instructions
 from pointsman.classifier.classify import Classifier
 from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.hop import Hop
+from pointsman.classifier.instructions import TAG_BYTES, Instructions
 from pointsman.classifier.service import ClassifierServicer
 from pointsman.config.settings import ClassifierSettings, LimitsSettings
 from pointsman.domain.clock import Clock
-from pointsman.domain.errors import SettingsError
 from pointsman.rpc.server import Server, ServerOptions
 from pointsman.v1 import classifier_pb2_grpc
 
@@ -42,21 +42,19 @@ async def run(
 
 
 @asynccontextmanager
-async def hop_of(settings: ClassifierSettings, *, clock: Clock) -> AsyncIterator[Hop | None]:
+async def hop_of(settings: ClassifierSettings, *, clock: Clock, in_reverse: bool = False) -> AsyncIterator[Hop | None]:
     """Yield the way to the small model, watched until the block ends; None in mode "embedded".
 
+    `in_reverse` describes the categories in the reverse order, which a judge that reads should not mind.
     Raises SettingsError when the settings leave the model no room to read.
     """
-    if settings.ollama.num_ctx < instructions.MIN_NUM_CTX:
-        raise SettingsError(
-            f"classifier.ollama.num_ctx is {settings.ollama.num_ctx}; the instructions need at least "
-            f"{instructions.MIN_NUM_CTX}: raise it (4096 is the default)",
-            path="classifier.ollama.num_ctx",
-        )
+    instructions = Instructions(
+        settings.categories, tag=token_hex(TAG_BYTES), num_ctx=settings.ollama.num_ctx, in_reverse=in_reverse
+    )
     if settings.mode == "embedded":
         yield None
         return
-    async with Hop(settings.ollama, clock=clock).running() as hop:
+    async with Hop(settings.ollama, instructions=instructions, clock=clock).running() as hop:
         yield hop
 
 

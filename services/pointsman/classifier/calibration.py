@@ -28,12 +28,19 @@ def temper(distribution: Sequence[float], *, temperature: float) -> Distribution
     return softmax([log(max(p, _FLOOR)) for p in distribution], temperature=temperature)
 
 
-def without_prior(distribution: Sequence[float], prior: Sequence[float]) -> Distribution:
-    """Return `distribution` without a judge's standing preference.
+def without_prior(distribution: Sequence[float], prior: Sequence[float], *, share: float = 1.0) -> Distribution:
+    """Return `distribution` without a judge's standing preference, or with `share` of it taken out, 0 to 1.
 
     `prior` is what the judge says about an empty prompt.
     """
-    return softmax([log(max(p, _FLOOR)) - log(max(q, _FLOOR)) for p, q in zip(distribution, prior, strict=True)])
+    return softmax(
+        [log(max(p, _FLOOR)) - share * log(max(q, _FLOOR)) for p, q in zip(distribution, prior, strict=True)]
+    )
+
+
+def mean(distributions: Sequence[Distribution]) -> Distribution:
+    """Return the mean of at least one distribution."""
+    return tuple(sum(column) / len(distributions) for column in zip(*distributions, strict=True))
 
 
 def fuse(first: Sequence[float], second: Sequence[float], *, second_weight: float) -> Distribution:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from pointsman.classifier import instructions
+from pointsman.classifier import conversation
+from pointsman.classifier.added import Added
 from pointsman.classifier.cache import Cache, Flights, Key, key
-from pointsman.classifier.calibration import Distribution, fuse, temper, without_prior
+from pointsman.classifier.calibration import Distribution, fuse
 from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.hop import Opinion
+from pointsman.classifier.instructions import Excerpt, excerpt
 from pointsman.classifier.rules import rule
 from pointsman.config.settings import ClassifierSettings
 from pointsman.domain.category import CATEGORIES
@@ -22,9 +24,6 @@ _HOP_FLOOR_S = 0.06
 _REPLY_RESERVE_S = 0.01
 """Kept of the caller's time for fusing and for the way back."""
 
-_MODEL_TEMPERATURE = 1.5  # First tokens of small models are over-confident; not fitted yet for any model.
-_MODEL_PRIOR: Distribution = (0.2, 0.2, 0.2, 0.2, 0.2)  # What the model says about an empty prompt; not measured yet.
-
 _KEPT = frozenset({ModelHop.ANSWERED, ModelHop.CONFIDENT, ModelHop.SWITCHED_OFF})
 """Only these verdicts are remembered: any other was made while something failed, and may be better next time."""
 
@@ -32,7 +31,15 @@ _KEPT = frozenset({ModelHop.ANSWERED, ModelHop.CONFIDENT, ModelHop.SWITCHED_OFF}
 class Asks(Protocol):
     """The way to the small model, as far as a verdict needs it."""
 
-    def ask(self, prompt: str, *, timeout_s: float) -> Awaitable[Opinion]:
+    @property
+    def version(self) -> str:
+        """The version of the instructions."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the model; empty when it is not known."""
+
+    def ask(self, excerpt: Excerpt, *, timeout_s: float) -> Awaitable[Opinion]:
         """Return an opinion, or why there is none; never raises for a failure of the server."""
 
 
@@ -63,32 +70,37 @@ class Classifier:
         self._clock = clock
         self._cache = Cache(settings.cache_entries)
         self._flights: Flights[Opinion] = Flights()
-        self.version = embedded.version if hop is None else f"{embedded.version}/m1-{instructions.VERSION}"
+        self._added = Added.learn(settings.categories)
+        self._categories = (*CATEGORIES, *settings.categories)
+        own = embedded.version + self._added.version
+        self.version = own if hop is None else f"{own}/m1-{hop.version}"
 
     async def classify(self, question: Question, *, budget_s: float | None) -> Verdict:
         """Return the verdict within about `budget_s` seconds; None means that the caller set no deadline."""
         started = self._clock.monotonic()
         ruled = rule(category=question.category, has_image=question.has_image)
-        verdict = ruled or await self._read(question, budget_s)
-        return replace(verdict, classifier_version=self.version, duration_s=max(0.0, self._clock.monotonic() - started))
+        verdict = replace(ruled, classifier_version=self.version) if ruled else await self._read(question, budget_s)
+        return replace(verdict, duration_s=max(0.0, self._clock.monotonic() - started))
 
     async def _read(self, question: Question, budget_s: float | None) -> Verdict:
         """Rule by reading: from memory, else by the embedded classifier and, where it is unsure, the model."""
-        text, context = instructions.clean(question.text), instructions.clean_context(question.context)
-        cache_key = key(text, context, self.version)
+        read = excerpt(question.text, question.context)
+        digest = self._hop.digest if self._hop else ""
+        cache_key = key(read.text, read.context, f"{self.version} {digest}")
         remembered = self._cache.get(cache_key)
         if remembered is not None:
             return replace(remembered, cached=True)
-        own = self._embedded.distribution(text, context)
-        opinion = await self._opinion(cache_key, text, context, budget_s=budget_s, own=own)
+        own = conversation.read(self._judge, read.text, read.context)
+        opinion = await self._opinion(cache_key, read, budget_s=budget_s, own=own)
         verdict = self._ruling(own, opinion)
         if opinion.hop in _KEPT:
             self._cache.put(cache_key, verdict)
         return verdict
 
-    async def _opinion(
-        self, cache_key: Key, text: str, context: str, *, budget_s: float | None, own: Distribution
-    ) -> Opinion:
+    def _judge(self, text: str) -> Distribution:
+        return self._added.extend(self._embedded.distribution(text), text)
+
+    async def _opinion(self, cache_key: Key, read: Excerpt, *, budget_s: float | None, own: Distribution) -> Opinion:
         if self._hop is None:
             return Opinion(hop=ModelHop.SWITCHED_OFF)
         if self._settings.mode == "cascade" and max(own) >= self._settings.accept_confidence:
@@ -97,42 +109,40 @@ class Classifier:
         timeout_s = whole_slice_s if budget_s is None else min(whole_slice_s, budget_s - _REPLY_RESERVE_S)
         if timeout_s < min(_HOP_FLOOR_S, whole_slice_s):
             return Opinion(hop=ModelHop.NO_TIME)
-        ask = partial(self._ask, self._hop, text, context, timeout_s)
+        ask = partial(self._hop.ask, read, timeout_s=timeout_s)
         try:
             async with asyncio.timeout(timeout_s + _REPLY_RESERVE_S / 2):  # for those who wait for another's question
                 return await self._flights.join(cache_key, ask)
         except TimeoutError:
             return Opinion(hop=ModelHop.LATE)
 
-    async def _ask(self, hop: Asks, text: str, context: str, timeout_s: float) -> Opinion:
-        prompt = instructions.write(text, context, num_ctx=self._settings.ollama.num_ctx)
-        return await hop.ask(prompt, timeout_s=timeout_s)
-
     def _ruling(self, own: Distribution, opinion: Opinion) -> Verdict:
         """Return what the two distributions come to. The embedded one stands when there is no other."""
         cascade = self._settings.mode == "cascade"
-        if opinion.distribution is None:
+        if opinion.distribution is None or opinion.voice is None:
             wanted = self._settings.mode == "ollama"
             degraded = (DegradedReason.MODEL_HOP_DOWN,) if wanted else ()
-            return _verdict(own, DecidedBy.EMBEDDED, opinion, degraded=degraded)
-        heard = temper(without_prior(opinion.distribution, _MODEL_PRIOR), temperature=_MODEL_TEMPERATURE)
+            return replace(self._verdict(own, DecidedBy.EMBEDDED, opinion), degraded=degraded)
+        calibration = opinion.voice.calibration
+        heard = opinion.voice.heard(opinion.distribution)
         if cascade:
-            both = fuse(own, heard, second_weight=self._settings.model_weight)
-            return _verdict(both, DecidedBy.FUSION, opinion)
-        return _verdict(heard, DecidedBy.MODEL, opinion)
+            weight = min(self._settings.model_weight, calibration.most_weight)
+            verdict = self._verdict(fuse(own, heard, second_weight=weight), DecidedBy.FUSION, opinion)
+        else:
+            verdict = self._verdict(heard, DecidedBy.MODEL, opinion)
+        if calibration.is_fitted:
+            return verdict
+        return replace(verdict, classifier_version=f"{self.version}-uncalibrated")
 
-
-def _verdict(
-    distribution: Distribution, decided_by: DecidedBy, opinion: Opinion, *, degraded: tuple[DegradedReason, ...] = ()
-) -> Verdict:
-    ranked = sorted(zip(CATEGORIES, distribution, strict=True), key=lambda pair: -pair[1])
-    category, confidence = ranked[0]
-    return Verdict(
-        category=category,
-        confidence=confidence,
-        decided_by=decided_by,
-        model_hop=opinion.hop,
-        probabilities=tuple(ranked),
-        model_duration_s=opinion.duration_s,
-        degraded=degraded,
-    )
+    def _verdict(self, distribution: Distribution, decided_by: DecidedBy, opinion: Opinion) -> Verdict:
+        ranked = sorted(zip(self._categories, distribution, strict=True), key=lambda pair: -pair[1])
+        category, confidence = ranked[0]
+        return Verdict(
+            category=category,
+            confidence=confidence,
+            decided_by=decided_by,
+            model_hop=opinion.hop,
+            probabilities=tuple(ranked),
+            classifier_version=self.version,
+            model_duration_s=opinion.duration_s,
+        )

@@ -21,11 +21,6 @@ _FIELD_BITS = 24
 _FIELD_MASK = (1 << _FIELD_BITS) - 1
 _OFFSET = 128  # makes an int8 a non-negative field
 
-_FOLLOW_UP_CHARACTERS = 40
-_CONTEXT_TAIL = 400
-_CONTEXT_WEIGHT = 0.5
-"""A follow-up such as "and in Python?" says little alone: the end of the earlier turns counts half."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
@@ -78,13 +73,9 @@ class Embedded:
         """Return the classifier of the weights in the package."""
         return cls((resources.files("pointsman.classifier") / "weights" / FILE).read_bytes())
 
-    def distribution(self, text: str, context: str = "") -> Distribution:
-        """Return the probability of each of CATEGORIES, in their order. `context` counts only for a short follow-up."""
-        logits = self.logits(extract(text))
-        if context and len(text) <= _FOLLOW_UP_CHARACTERS:
-            earlier = self.logits(extract(context[-_CONTEXT_TAIL:]))
-            logits = [now + _CONTEXT_WEIGHT * before for now, before in zip(logits, earlier, strict=True)]
-        return softmax(logits, temperature=self._header.temperature)
+    def distribution(self, text: str) -> Distribution:
+        """Return the probability of each of CATEGORIES, in their order."""
+        return softmax(self.logits(extract(text)), temperature=self._header.temperature)
 
     def logits(self, features: Features) -> list[float]:
         """Return the score of each of CATEGORIES.

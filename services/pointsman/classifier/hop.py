@@ -11,9 +11,10 @@ from enum import StrEnum
 
 import structlog
 
-from pointsman.classifier import instructions
-from pointsman.classifier.calibration import Distribution
+from pointsman.classifier.calibration import Distribution, mean
+from pointsman.classifier.instructions import Excerpt, Instructions
 from pointsman.classifier.model import Model, ModelFault, Reading
+from pointsman.classifier.voice import Voice, calibration_of
 from pointsman.config.settings import OllamaSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.verdict import ModelHop
@@ -26,6 +27,9 @@ _WARM_UP_TEXTS = (
     "write a bash loop over files",
 )
 """Known prompts: they fill the prefix cache of the slots, and their answers are the self-test."""
+
+_CONTENT_FREE_TEXTS = ("", "N/A", "…")
+"""What the model says about these is its habit: there is nothing to rule on."""
 
 _CLIENT_ERRORS = range(400, 500)
 
@@ -55,11 +59,13 @@ _WITHHELD = {
 class Opinion:
     """What became of one question.
 
-    `distribution` is set when `hop` is ANSWERED; `duration_s` when the model was asked at all.
+    `distribution`, as the model said it, and `voice` are set when `hop` is ANSWERED; `duration_s` when the model was
+    asked at all.
     """
 
     hop: ModelHop
     distribution: Distribution | None = None
+    voice: Voice | None = None
     duration_s: float | None = None
 
 
@@ -69,11 +75,13 @@ class Hop:
     One task watches the server: it brings the model up, looks after it, and is the breaker's probe.
     """
 
-    def __init__(self, settings: OllamaSettings, *, clock: Clock) -> None:
+    def __init__(self, settings: OllamaSettings, *, instructions: Instructions, clock: Clock) -> None:
         """Start nothing: `running` does."""
         self._settings = settings
+        self._instructions = instructions
         self._clock = clock
-        self._model = Model(settings)
+        self._model = Model(settings, instructions.categories)
+        self._voice: Voice | None = None
         self._state = HopState.STARTING
         self._failures = 0
         self._asking = 0
@@ -83,6 +91,16 @@ class Hop:
     def state(self) -> HopState:
         """Whether the model may be asked."""
         return self._state
+
+    @property
+    def version(self) -> str:
+        """The version of the instructions."""
+        return self._instructions.version
+
+    @property
+    def digest(self) -> str:
+        """The digest of the model that was brought up last; empty before the first, or when the server tells none."""
+        return self._voice.digest if self._voice else ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Hop"]:
@@ -95,7 +113,7 @@ class Hop:
             await asyncio.wait({watcher})
             await self._model.close()
 
-    async def ask(self, prompt: str, *, timeout_s: float) -> Opinion:
+    async def ask(self, excerpt: Excerpt, *, timeout_s: float) -> Opinion:
         """Return the model's opinion, or at once why there is none. Takes at most `timeout_s`."""
         if self._state in _WITHHELD:
             return Opinion(hop=_WITHHELD[self._state])
@@ -104,10 +122,12 @@ class Hop:
         started = self._clock.monotonic()
         self._asking += 1
         try:
-            hop, distribution = await self._heard(prompt, timeout_s)
+            hop, distribution = await self._heard(self._instructions.write(excerpt), timeout_s)
         finally:
             self._asking -= 1
-        return Opinion(hop=hop, distribution=distribution, duration_s=self._clock.monotonic() - started)
+        voice = self._voice if distribution else None
+        duration_s = self._clock.monotonic() - started
+        return Opinion(hop=hop, distribution=distribution, voice=voice, duration_s=duration_s)
 
     async def _heard(self, prompt: str, timeout_s: float) -> tuple[ModelHop, Distribution | None]:
         with self._span() as current:
@@ -191,12 +211,15 @@ class Hop:
         if self._state is not HopState.READY:
             return
         try:
-            loaded = await self._model.is_loaded()
+            loaded = await self._model.loaded()
         except ModelFault as fault:
             self._enter(HopState.DOWN, fault.detail)
             return
-        if not loaded:
+        if loaded is None:
             self._enter(HopState.STARTING, "the model was evicted")
+            self._enter(*await self._brought_up())
+        elif loaded != self.digest:
+            self._enter(HopState.STARTING, "another model has the name now")
             self._enter(*await self._brought_up())
 
     async def _brought_up(self) -> tuple[HopState, str]:
@@ -205,17 +228,31 @@ class Hop:
             version = await self._model.find()
             await self._model.preload()
             slots = range(self._settings.concurrency)
-            readings = await asyncio.gather(*(self._model.warm_up(self._warm_up_prompt(slot)) for slot in slots))
+            readings = await asyncio.gather(*(self._known(_WARM_UP_TEXTS[n % len(_WARM_UP_TEXTS)]) for n in slots))
+            told = f"Ollama {version}: label coverage {min(reading.coverage for reading in readings):.2f}"
+            if not all(self._is_clear(reading) for reading in readings):
+                return HopState.SELF_TEST_FAILED, told
+            self._voice = await self._listened()
         except ModelFault as fault:
             return _state_after(fault), fault.detail
-        coverage = min(reading.coverage for reading in readings)
-        if not all(self._is_clear(reading) for reading in readings):
-            return HopState.SELF_TEST_FAILED, f"Ollama {version}: label coverage {coverage:.2f}"
-        return HopState.READY, f"Ollama {version}: label coverage {coverage:.2f}"
+        return HopState.READY, f"{told}, {self._calibration_told()}"
 
-    def _warm_up_prompt(self, slot: int) -> str:
-        text = _WARM_UP_TEXTS[slot % len(_WARM_UP_TEXTS)]
-        return instructions.write(text, "", num_ctx=self._settings.num_ctx)
+    async def _listened(self) -> Voice:
+        """Return what there is to know of the model before it is believed. Raises ModelFault."""
+        digest = await self._model.loaded() or ""
+        readings = [await self._known(text) for text in _CONTENT_FREE_TEXTS]
+        clear = [reading.distribution for reading in readings if self._is_clear(reading) and reading.distribution]
+        count = len(self._instructions.categories)
+        prior = mean(clear) if clear else (1.0 / count,) * count
+        return Voice(digest=digest, prior=prior, calibration=calibration_of(digest, self._instructions.version))
+
+    async def _known(self, text: str) -> Reading:
+        return await self._model.warm_up(self._instructions.write(Excerpt(text=text)))
+
+    def _calibration_told(self) -> str:
+        pair = f"model {self.digest[:12] or 'without a digest'} under instructions {self._instructions.version}"
+        is_fitted = self._voice is not None and self._voice.calibration.is_fitted
+        return f"{'calibrated' if is_fitted else 'uncalibrated'} ({pair})"
 
     def _enter(self, state: HopState, detail: str) -> None:
         if state is HopState.READY or state is HopState.COOLING:

@@ -3,7 +3,7 @@
 When it may be made is decided in `hop.py`.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import exp, isfinite
@@ -13,7 +13,6 @@ from ollama import AsyncClient, GenerateResponse, ResponseError
 
 from pointsman.classifier.calibration import Distribution
 from pointsman.config.settings import OllamaSettings
-from pointsman.domain.category import CATEGORIES
 from pointsman.domain.verdict import ModelHop
 
 _CONNECT_S = 0.2
@@ -57,7 +56,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What the first token said about the categories, in the order of CATEGORIES.
+    """What the first token said about the categories, in the order that the model was made with.
 
     `coverage` is the probability that the token names a category at all, 0 to 1. `distribution` is None when it is 0.
     """
@@ -73,8 +72,9 @@ class Model:
     Every call carries the same load options: another `num_ctx` would reload the model.
     """
 
-    def __init__(self, settings: OllamaSettings) -> None:
-        """Open no connection yet."""
+    def __init__(self, settings: OllamaSettings, categories: Sequence[str]) -> None:
+        """Open no connection yet. `categories` are the answers to look for."""
+        self._categories = categories
         self._name = settings.model
         self._url = settings.url
         self._asking = _client(settings, read_s=settings.timeout_s, connections=settings.concurrency)
@@ -125,11 +125,14 @@ class Model:
         with _faults_mapped():
             await self._loading.generate(self._name, "", keep_alive=-1, options=self._options)
 
-    async def is_loaded(self) -> bool:
-        """Return whether the model is in memory now. Raises ModelFault."""
+    async def loaded(self) -> str | None:
+        """Return the digest of the model in memory, empty when the server tells none; None when it is not in memory.
+
+        Raises ModelFault.
+        """
         with _faults_mapped():
             running = await self._looking.ps()
-        return any(_tagged(model.model or "") == _tagged(self._name) for model in running.models)
+            return next((m.digest or "" for m in running.models if _tagged(m.model or "") == _tagged(self._name)), None)
 
     async def _generate(self, client: AsyncClient, prompt: str) -> Reading:
         with _faults_mapped():
@@ -143,16 +146,18 @@ class Model:
                 keep_alive=-1,
                 options=self._options,
             )
-            return _reading(answer)
+            return _reading(answer, self._categories)
 
 
-def read_categories(tokens: Iterable[tuple[str, float]]) -> tuple[Distribution | None, float]:
-    """Return the distribution over CATEGORIES and its coverage, from pairs of token and natural log-probability.
+def read_categories(
+    tokens: Iterable[tuple[str, float]], categories: Sequence[str]
+) -> tuple[Distribution | None, float]:
+    """Return the distribution over `categories` and its coverage, from pairs of token and natural log-probability.
 
     A token counts for the category that it spells or begins, if it begins only one. A category that no token names
     could still have been just below the list: it gets the smallest listed probability, the most that it can have had.
     """
-    found = dict.fromkeys(CATEGORIES, 0.0)
+    found = dict.fromkeys(categories, 0.0)
     least = 1.0
     for token, logprob in tokens:
         if not isfinite(logprob):
@@ -160,7 +165,7 @@ def read_categories(tokens: Iterable[tuple[str, float]]) -> tuple[Distribution |
         probability = min(1.0, exp(min(0.0, logprob)))
         least = min(least, probability)
         word = token.strip().casefold()
-        begun = [category for category in CATEGORIES if word and category.startswith(word)]
+        begun = [category for category in categories if word and category.startswith(word)]
         if len(begun) == 1:
             found[begun[0]] += probability
     coverage = min(1.0, sum(found.values()))
@@ -170,12 +175,12 @@ def read_categories(tokens: Iterable[tuple[str, float]]) -> tuple[Distribution |
     return tuple(probability / sum(bounded) for probability in bounded), coverage
 
 
-def _reading(answer: GenerateResponse) -> Reading:
+def _reading(answer: GenerateResponse, categories: Sequence[str]) -> Reading:
     # An end of sequence as first token gives an empty response and no logprobs; a server before 0.12.11 gives none at
     # all.
     first = next(iter(answer.logprobs or ()), None)
     tokens = [(top.token, top.logprob) for top in (first.top_logprobs or ())] if first else []
-    distribution, coverage = read_categories(tokens)
+    distribution, coverage = read_categories(tokens, categories)
     return Reading(distribution=distribution, coverage=coverage, durations=_durations(answer))
 
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 from rich.console import Console
 
-from pointsman.classifier import instructions
+from pointsman.classifier.instructions import TAG_BYTES, Excerpt, Instructions
 from pointsman.classifier.model import Model, ModelFault
+from pointsman.classifier.voice import calibration_of
 from pointsman.cli.failure import advice_on
 from pointsman.cli.findings import (
     Finding,
@@ -33,7 +35,7 @@ from pointsman.cli.readiness import Readiness, judge, key_variables, ollama_urls
 from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.load import api_key, find
-from pointsman.config.settings import OllamaSettings
+from pointsman.config.settings import ClassifierSettings
 from pointsman.domain.errors import SettingsError
 from pointsman.executor.pools import candidates
 
@@ -94,7 +96,7 @@ async def _examine(settings: Settings, source: Path, console: Console) -> Examin
         console.print(
             f"asking {settings.classifier.ollama.model} a question; a cold model takes a while to load …", style="dim"
         )
-        found.append(self_test_finding(settings, await self_test(settings.classifier.ollama)))
+        found.append(self_test_finding(settings, await self_test(settings.classifier)))
     found += [*key_findings(settings, keys), *quota_findings(settings), *pool_findings(settings, readiness)]
     held = {room: addresses[room] for room, who in zip(ROOMS, ports, strict=True) if who is Holder.POINTSMAN}
     return Examined(findings=tuple(found), readiness=readiness, running=held, how_to_ask=how_to_ask(settings))
@@ -131,17 +133,23 @@ def _can_self_test(settings: Settings, looks: dict[str, Look]) -> bool:
     )
 
 
-async def self_test(settings: OllamaSettings) -> SelfTest:
-    """Load the classifier's model and ask it one known question, exactly as the classifier does at its start."""
-    model = Model(settings)
+async def self_test(settings: ClassifierSettings) -> SelfTest:
+    """Load the classifier's model and ask it one known question, exactly as the classifier does at its start.
+
+    Raises SettingsError when the settings leave the small model no room to read.
+    """
+    instructions = Instructions(settings.categories, tag=token_hex(TAG_BYTES), num_ctx=settings.ollama.num_ctx)
+    model = Model(settings.ollama, instructions.categories)
     try:
         await model.preload()
-        reading = await model.warm_up(instructions.write(KNOWN_PROMPT, "", num_ctx=settings.num_ctx))
+        reading = await model.warm_up(instructions.write(Excerpt(text=KNOWN_PROMPT)))
+        digest = await model.loaded() or ""
     except ModelFault as fault:
         return SelfTest(problem=fault.detail)
     finally:
         await model.close()
-    return SelfTest(coverage=reading.coverage)
+    is_calibrated = calibration_of(digest, instructions.version).is_fitted
+    return SelfTest(coverage=reading.coverage, is_calibrated=is_calibrated)
 
 
 def _python() -> Finding:

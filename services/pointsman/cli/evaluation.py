@@ -5,17 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pointsman.classifier.app import hop_of
-from pointsman.classifier.classify import Asks, Classifier, Question
+from pointsman.classifier.classify import Classifier, Question
 from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.figures import Judged
 from pointsman.classifier.hop import Hop, HopState
-from pointsman.classifier.reordered import Reordered
 from pointsman.cli.failure import Failure
 from pointsman.cli.invocation import program
 from pointsman.cli.labelled import Labelled
 from pointsman.cli.progress import bar
 from pointsman.config.settings import ClassifierSettings
-from pointsman.domain.category import CATEGORIES
 from pointsman.domain.clock import Clock
 from pointsman.domain.verdict import ModelHop, Verdict
 
@@ -81,12 +79,11 @@ async def _asked_in_turn(
 ) -> dict[int, Verdict]:
     """Return the verdicts with the categories in reverse order, of those prompts for which the model answers again."""
     patient = replace(settings, ollama=replace(settings.ollama, timeout_s=_PATIENT_S))
-    async with hop_of(patient, clock=clock) as hop:
+    async with hop_of(patient, clock=clock, in_reverse=True) as hop:
         if hop is None or not heard:
             return {}
         await _until_ready(hop, patient, clock)
-        asks: Asks = Reordered(hop, categories=CATEGORIES)
-        classifier = Classifier(patient, embedded=embedded, hop=asks, clock=clock)
+        classifier = Classifier(patient, embedded=embedded, hop=hop, clock=clock)
         verdicts = await _ruled(classifier, "asking in another order", [prompts[at] for at in heard], clock)
     return {at: each for at, each in zip(heard, verdicts, strict=True) if each.model_hop is ModelHop.ANSWERED}
 

@@ -53,9 +53,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTest:
-    """The classifier's question, asked once. `coverage` is 0 to 1; `problem` is empty when it was answered."""
+    """The classifier's question, asked once. `coverage` is 0 to 1; `problem` is empty when it was answered.
+
+    `is_calibrated` is whether anything was fitted for this model under these instructions.
+    """
 
     coverage: float = 0.0
+    is_calibrated: bool = False
     problem: str = ""
 
 
@@ -98,7 +102,8 @@ def self_test_finding(settings: Settings, test: SelfTest) -> Finding:
         )
     message = f"label coverage {test.coverage:.2f}, at least {floor:.2f} needed"
     if test.coverage >= floor:
-        return Finding(subject=subject, level=Level.FINE, message=message)
+        told = "calibrated" if test.is_calibrated else "uncalibrated: the model counts half at most"
+        return Finding(subject=subject, level=Level.FINE, message=f"{message}; {told}")
     advice = f"set classifier.ollama.model back to qwen2.5:1.5b-instruct (it is {settings.classifier.ollama.model})"
     return Finding(subject=subject, level=Level.NOTE, message=f"{message}; {instead}", advice=advice)
 

@@ -11,7 +11,8 @@ from datetime import date, time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pointsman.config.parse import Table, parse, quoted
+from pointsman.config.categories import check_categories
+from pointsman.config.parse import Table, parse, quoted, refuse
 from pointsman.config.settings import QuotaSettings, Settings
 from pointsman.domain.errors import SettingsError
 
@@ -148,9 +149,10 @@ def _check(settings: Settings) -> None:
         for index, candidate_id in enumerate(pool.candidates):
             _known(f"{path}[{index}]", candidate_id, settings.candidates)
             if candidate_id in pool.candidates[:index]:
-                _fail(f"{path}[{index}]", candidate_id, "a pool names a candidate once")
+                refuse(f"{path}[{index}]", candidate_id, "a pool names a candidate once")
         if not pool.candidates:
-            _fail(path, [], "name at least one candidate, or leave the pool out")
+            refuse(path, [], "name at least one candidate, or leave the pool out")
+    check_categories(settings)
     _known("router.default_category", settings.router.default_category, settings.pools)
     _url("classifier.ollama.url", settings.classifier.ollama.url)
     _filled("classifier.ollama.model", settings.classifier.ollama.model)
@@ -165,11 +167,12 @@ def _check_quota(path: str, quota: QuotaSettings) -> None:
     requests, tokens = quota.requests_per_minute, quota.tokens_per_minute
     has_minute = requests or tokens or quota.input_tokens_per_minute or quota.output_tokens_per_minute
     if quota.algorithm and not has_minute:
-        _fail(
+        refuse(
             f"{path}.algorithm", quota.algorithm, "it says how minutes are counted; name a limit per minute beside it"
         )
     if quota.offset_s and quota.algorithm != "fixed_window":
-        _fail(f"{path}.offset_s", quota.offset_s, 'only a fixed window has a beginning; set algorithm = "fixed_window"')
+        advice = 'only a fixed window has a beginning; set algorithm = "fixed_window"'
+        refuse(f"{path}.offset_s", quota.offset_s, advice)
 
 
 def _check_fallback(settings: Settings) -> None:
@@ -178,7 +181,7 @@ def _check_fallback(settings: Settings) -> None:
         return
     _known("fallback.candidate", name, settings.candidates)
     if not settings.providers[settings.candidates[name].provider].local:
-        _fail(
+        refuse(
             "fallback.candidate",
             name,
             "the fallback runs on this machine; name a candidate of a provider with local = true",
@@ -192,7 +195,7 @@ def _check_addresses(settings: Settings) -> None:
         host, port = _host_and_port(f"{room}.address", address)
         for other, (other_host, other_port) in taken.items():
             if port and port == other_port and (host == other_host or EVERYWHERE & {host, other_host}):
-                _fail(f"{room}.address", address, f"{other}.address has that port; each service needs its own")
+                refuse(f"{room}.address", address, f"{other}.address has that port; each service needs its own")
         taken[room] = host, port
     for key in ("classifier_address", "executor_address"):
         _host_and_port(f"router.{key}", getattr(settings.router, key))
@@ -203,7 +206,7 @@ def _host_and_port(path: str, address: str) -> tuple[str, int]:
     bracketed = host.startswith("[") and host.endswith("]")
     is_host = host and not re.search(r"[\s/]", host) and (bracketed or ":" not in host)
     if not is_host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:  # noqa: PLR2004 - the largest port
-        _fail(path, address, "write host:port, such as 127.0.0.1:50051 or [::1]:50051")
+        refuse(path, address, "write host:port, such as 127.0.0.1:50051 or [::1]:50051")
     return host, int(port)
 
 
@@ -214,19 +217,14 @@ def _url(path: str, url: str) -> None:
     except ValueError:  # half an IPv6 address, or a port that is none
         is_usable = False
     if not is_usable or re.search(r"\s", url):
-        _fail(path, url, "write an http or https URL, such as http://127.0.0.1:11434")
+        refuse(path, url, "write an http or https URL, such as http://127.0.0.1:11434")
 
 
 def _filled(path: str, text: str) -> None:
     if not text.strip():
-        _fail(path, text, "must not be empty")
+        refuse(path, text, "must not be empty")
 
 
 def _known(path: str, name: str, table: Mapping[str, object]) -> None:
     if name not in table:
-        _fail(path, name, f"it is not defined; defined are: {', '.join(sorted(table)) or 'none'}")
-
-
-def _fail(path: str, value: object, advice: str) -> None:
-    message = f"{path} = {json.dumps(value, ensure_ascii=False)}: {advice}"
-    raise SettingsError(message, path=path, value=str(value))
+        refuse(path, name, f"it is not defined; defined are: {', '.join(sorted(table)) or 'none'}")

@@ -2,11 +2,12 @@
 
 import dataclasses
 import difflib
+import json
 import re
 import sys
 import types
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pointsman.config.settings import Range
 from pointsman.domain.errors import SettingsError
@@ -114,3 +115,9 @@ def _join(path: str, name: str) -> str:
 def quoted(key: str) -> str:
     """Return a key as a dotted path writes it: in quotes unless it is bare."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+
+
+def refuse(path: str, value: object, advice: str) -> NoReturn:
+    """Raise SettingsError for a value that is of the right type and still cannot be."""
+    message = f"{path} = {json.dumps(value, ensure_ascii=False)}: {advice}"
+    raise SettingsError(message, path=path, value=str(value))

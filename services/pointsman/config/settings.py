@@ -62,6 +62,14 @@ class OllamaSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CategorySettings:
+    """A category beside the five: what it is, for the small model to read, and prompts that belong to it."""
+
+    description: str
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierSettings:
     """The service that rules on prompts."""
 
@@ -73,6 +81,7 @@ class ClassifierSettings:
     reflection: bool = True
     grace_s: Seconds = 5.0
     ollama: OllamaSettings = field(default_factory=OllamaSettings)
+    categories: dict[str, CategorySettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,4 +7,4 @@ VISION = "vision"
 REVIEW = "review"
 
 CATEGORIES = (REASONING, CODING, QUICK, VISION, REVIEW)
-"""The five that the classifier knows. Settings may add pools under other names, which callers then ask for by name."""
+"""The five that the classifier was trained on. Settings may add others, with description, examples and a pool each."""

@@ -9,7 +9,7 @@ import structlog
 from pointsman.config.settings import RouterSettings
 from pointsman.domain.category import VISION
 from pointsman.domain.errors import ClassifierDown, OutOfTime, PointsmanError
-from pointsman.domain.prompt import Prompt, Request, Role
+from pointsman.domain.prompt import Message, Prompt, Request, Role
 from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
 from pointsman.telemetry import names
 
@@ -19,6 +19,10 @@ CLASSIFIER_SHARE: Final = 0.25
 TEXT_BYTES: Final = 16_384
 CONTEXT_BYTES: Final = 4_096
 """Bounds of what travels to the Classifier, which reads less than that."""
+
+TURN_CHARACTERS: Final = {Role.USER: 400}
+"""What is told of one earlier turn of a role; the Classifier reads a thousand characters, the user's before others'."""
+OTHER_TURN_CHARACTERS: Final = 160
 
 _GAP: Final = "\n…\n"
 
@@ -44,7 +48,7 @@ def question_of(prompt: Prompt) -> Question:
     for message in reversed(earlier):
         if len(context) >= CONTEXT_BYTES:
             break
-        context = f"{message.text}\n{context}" if context else message.text
+        context = f"{_told(message)}\n{context}" if context else _told(message)
     text = _head_and_tail(prompt.last_user_text)
     return Question(text=text, context=_tail(context), has_image=prompt.has_image)
 
@@ -106,6 +110,14 @@ async def rule(
 
 def _log_absorbed(**facts: str) -> None:
     structlog.get_logger().warning(names.EVENT_CLASSIFIER_ABSORBED, **facts)
+
+
+def _told(message: Message) -> str:
+    """Return an earlier turn with its role, both ends of it when it is long."""
+    text, limit = message.text, TURN_CHARACTERS.get(message.role, OTHER_TURN_CHARACTERS)
+    if len(text) > limit:
+        text = f"{text[: limit // 2]} … {text[-limit // 2 :]}"
+    return f"{message.role.value}: {text}"
 
 
 def _head_and_tail(text: str) -> str:

@@ -33,7 +33,9 @@ class ClassifyRequest(_message.Message):
     text: _builtins.str
     """Required unless `has_image`. The last thing that the user said. Fails with INVALID_ARGUMENT, reason PROMPT_EMPTY."""
     context: _builtins.str
-    """Earlier turns as text, oldest first; may be empty. The classifier reads only the end of it."""
+    """Earlier turns as text, oldest first; may be empty. The classifier reads only the end of it, and more of it when each
+    turn begins a line with its role: "user: …", "assistant: …".
+    """
     has_image: _builtins.bool
     """True when an image is attached or linked."""
     category: _builtins.str

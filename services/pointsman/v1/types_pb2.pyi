@@ -737,7 +737,10 @@ class Verdict(_message.Message):
     runner_up: _builtins.str
     """The second most probable category; empty when there is none."""
     classifier_version: _builtins.str
-    """Which classifier ruled: weights and instructions, such as "e1-5f2c/m1-09ab". Empty when the Router's default decided."""
+    """Which classifier ruled: weights, added categories if any, and instructions, such as "e1-5f2c+77d0/m1-09ab". Ends with
+    "-uncalibrated" when the small model was heard and nothing is known of how far to trust it.
+    Empty when the Router's default decided.
+    """
     model_hop: Global___ModelHop.ValueType
     """What became of the question to the small local model, and so why it was not asked or not heard."""
     cached: _builtins.bool

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from pointsman.classifier.classify import Classifier, Question
 from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.hop import Opinion
+from pointsman.classifier.instructions import Excerpt
+from pointsman.classifier.voice import UNFITTED, Calibration, Voice
 from pointsman.config.settings import ClassifierSettings
 from pointsman.domain.category import CATEGORIES
 from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop
@@ -16,17 +18,33 @@ EMBEDDED = Embedded.load()
 CODING = Question(text="write a python function that parses json and add unit tests")
 VAGUE = Question(text="the paragraph from before")
 NEVER_SURE = 1.0
-SAYS_REVIEW = Opinion(hop=ModelHop.ANSWERED, distribution=(0.02, 0.02, 0.02, 0.02, 0.92), duration_s=0.08)
+REVIEW_ABOVE_ALL = (0.02, 0.02, 0.02, 0.02, 0.92)
+EVEN = (0.2,) * 5
+STRANGER = Voice(digest="d1", prior=EVEN, calibration=UNFITTED)
+MEASURED = Voice(
+    digest="d1", prior=EVEN, calibration=Calibration(temperature=1.5, prior_share=0.5, most_weight=1.0)
+)  # fmt: skip
+
+
+def says_review(voice: Voice = MEASURED) -> Opinion:
+    """What the hop brings when the model is all for review."""
+    return Opinion(hop=ModelHop.ANSWERED, distribution=REVIEW_ABOVE_ALL, voice=voice, duration_s=0.08)
+
+
+SAYS_REVIEW = says_review()
 
 
 class ScriptedHop:
     """Answers what it is told to, and remembers how often it was asked and with how much time."""
 
+    version = "09ab"
+
     def __init__(self, opinion: Opinion) -> None:
         self.opinion = opinion
+        self.digest = "d1"
         self.timeouts_s: list[float] = []
 
-    async def ask(self, prompt: str, *, timeout_s: float) -> Opinion:
+    async def ask(self, excerpt: Excerpt, *, timeout_s: float) -> Opinion:
         self.timeouts_s.append(timeout_s)
         return self.opinion
 
@@ -56,6 +74,34 @@ async def test_an_unsure_one_is_fused_with_the_models_opinion() -> None:
         "review", DecidedBy.FUSION, ModelHop.ANSWERED,
     )  # fmt: skip
     assert verdict.model_duration_s == 0.08
+
+
+async def test_a_model_that_nobody_measured_counts_half_at_most_and_the_verdict_says_so() -> None:
+    stranger, measured = classifier(ScriptedHop(says_review(STRANGER))), classifier(ScriptedHop(SAYS_REVIEW))
+
+    bounded = await stranger.classify(CODING, budget_s=None)
+    trusted = await measured.classify(CODING, budget_s=None)
+
+    assert dict(bounded.probabilities)["review"] < dict(trusted.probabilities)["review"]
+    assert bounded.classifier_version == f"{EMBEDDED.version}/m1-09ab-uncalibrated"
+    assert trusted.classifier_version == f"{EMBEDDED.version}/m1-09ab"
+
+
+async def test_a_verdict_without_the_model_says_nothing_of_its_calibration() -> None:
+    verdict = await classifier(ScriptedHop(Opinion(hop=ModelHop.LATE))).classify(CODING, budget_s=None)
+
+    assert verdict.classifier_version == f"{EMBEDDED.version}/m1-09ab"
+
+
+async def test_what_another_model_said_is_not_remembered() -> None:
+    hop = ScriptedHop(SAYS_REVIEW)
+    ruling = classifier(hop)
+    await ruling.classify(CODING, budget_s=None)
+    hop.digest = "d2"
+
+    again = await ruling.classify(CODING, budget_s=None)
+
+    assert not again.cached
 
 
 async def test_in_mode_ollama_the_model_decides_what_the_embedded_one_is_sure_of() -> None:

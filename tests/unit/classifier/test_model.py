@@ -7,7 +7,9 @@ from pointsman.domain.category import CATEGORIES
 
 
 def read(tokens: dict[str, float]) -> tuple[dict[str, float], float]:
-    distribution, coverage = read_categories((token, log(probability)) for token, probability in tokens.items())
+    distribution, coverage = read_categories(
+        ((token, log(probability)) for token, probability in tokens.items()), CATEGORIES
+    )
     return dict(zip(CATEGORIES, distribution or (), strict=bool(distribution))), coverage
 
 
@@ -45,12 +47,19 @@ def test_a_category_outside_the_list_gets_at_most_the_smallest_listed_probabilit
     assert probabilities["vision"] == pytest.approx(0.001 / (0.95 + 3 * 0.001))
 
 
+def test_an_added_category_is_looked_for_beside_the_five() -> None:
+    distribution, _ = read_categories([(" legal", log(0.7)), (" quick", log(0.2))], (*CATEGORIES, "legal-advice"))
+
+    assert distribution is not None
+    assert distribution.index(max(distribution)) == len(CATEGORIES)
+
+
 def test_numbers_that_are_none_are_passed_over() -> None:
-    assert read_categories([(" quick", nan), (" coding", -inf), (" review", inf)]) == (None, 0.0)
+    assert read_categories([(" quick", nan), (" coding", -inf), (" review", inf)], CATEGORIES) == (None, 0.0)
 
 
 def test_no_tokens_cover_nothing() -> None:
-    assert read_categories([]) == (None, 0.0)
+    assert read_categories([], CATEGORIES) == (None, 0.0)
 
 
 def test_what_the_parts_leave_of_the_total_was_the_wait_for_a_slot() -> None:

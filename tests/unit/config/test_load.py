@@ -212,6 +212,65 @@ def test_what_does_not_fit_is_refused_by_its_path(file: Path, more: str, path: s
     assert says in error.message
 
 
+LEGAL = """
+[pools.legal]
+candidates = ["p/m-1.5"]
+
+[classifier.categories.legal]
+description = "law and contracts"
+examples = ["Is it binding?", "Can they evict me?", "해고 통보 기한은?", "위약금을 내야 하나요?"]
+"""
+
+
+def test_a_category_with_a_pool_is_added(file: Path) -> None:
+    settings = loaded(file, LEGAL)
+
+    assert settings.classifier.categories["legal"].description == "law and contracts"
+    assert len(settings.classifier.categories["legal"].examples) == 4
+
+
+NAMED = "classifier.categories"
+
+
+@pytest.mark.parametrize(
+    "old, new, path, says",
+    [
+        pytest.param("[pools.legal]", "[pools.vision]", f"{NAMED}.legal", "add [pools.legal]", id="no-pool"),
+        pytest.param(
+            "categories.legal]", "categories.law]", f"{NAMED}.law", "add [pools.law]", id="a-pool-of-another-name"
+        ),
+        pytest.param("legal]", "coding]", f"{NAMED}.coding", "built in", id="one-of-the-five"),
+        pytest.param("legal]", '"Legal advice"]', f'{NAMED}."Legal advice"', "small letters", id="a-name-of-two-words"),
+        pytest.param("legal]", "it]", f"{NAMED}.it", "3 to 40", id="too-short-a-name"),
+        pytest.param("legal]", "reviewing]", f"{NAMED}.reviewing", "begins with the other", id="begins-like-a-name"),
+        pytest.param('"law and contracts"', '" "', f"{NAMED}.legal.description", "one line", id="no-description"),
+        pytest.param('"law and contracts"', '"law\\nand"', f"{NAMED}.legal.description", "one line", id="two-lines"),
+        pytest.param(
+            "law and contracts", "law " * 60, f"{NAMED}.legal.description", "200 characters", id="a-long-description"
+        ),
+        pytest.param(', "Can they evict me?"', "", f"{NAMED}.legal.examples", "at least 4", id="three-examples"),
+        pytest.param("Can they evict me?", " ", f"{NAMED}.legal.examples[1]", "no other example", id="a-blank-one"),
+        pytest.param(
+            "Can they evict me?", "Is it binding?", f"{NAMED}.legal.examples[1]", "no other example", id="one-twice"
+        ),
+    ],
+)
+def test_a_category_that_cannot_be_used_is_refused_by_its_path(
+    file: Path, old: str, new: str, path: str, says: str
+) -> None:
+    error = refused(file, LEGAL.replace(old, new))
+
+    assert error.metadata["path"] == path
+    assert says in error.message
+
+
+def test_a_pool_without_a_category_is_refused_by_its_path(file: Path) -> None:
+    error = refused(file, '[pools.legal]\ncandidates = ["p/m-1.5"]\n')
+
+    assert error.metadata["path"] == "pools.legal"
+    assert "add [classifier.categories.legal]" in error.message
+
+
 @pytest.mark.parametrize("key", ["requests", "tokens", "input_tokens", "output_tokens"])
 def test_a_fixed_minute_may_begin_within_the_minute(file: Path, key: str) -> None:
     quota = f'[groups.g]\n{key}_per_minute = 9\nalgorithm = "fixed_window"\noffset_s = 17'

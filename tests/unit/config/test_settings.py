@@ -18,6 +18,8 @@ CHOSEN = {"candidates.*.default_output_tokens": "the local model is slow, so it 
 """Values of the reference file that differ from the default on purpose, and why."""
 
 TABLES = ("providers", "groups", "candidates", "pools")
+OPEN = (*(f"{table}." for table in TABLES), "classifier.categories.")
+"""Where a reader puts names of their own."""
 
 
 def below(hint: Any) -> Any:  # noqa: ANN401 - a type hint
@@ -80,7 +82,7 @@ def test_every_value_of_the_reference_file_is_the_default_or_chosen() -> None:
 def test_every_scalar_of_the_fixed_tables_is_set_in_the_reference_file() -> None:
     table = tomllib.loads(TEXT)
 
-    unset = [path for path, _ in KEYS if path.split(".")[0] not in TABLES and not is_set(table, path.split("."))]
+    unset = [path for path, _ in KEYS if not path.startswith(OPEN) and not is_set(table, path.split("."))]
 
     assert unset == []
 

@@ -35,7 +35,7 @@ def test_the_question_is_the_last_that_the_user_said_and_what_came_before() -> N
 
     question = question_of(prompt)
 
-    assert question == Question(text="and 3+3?", context="be brief\n2+2?\n4", has_image=False)
+    assert question == Question(text="and 3+3?", context="system: be brief\nuser: 2+2?\nassistant: 4", has_image=False)
 
 
 def test_an_image_anywhere_is_told_without_its_bytes() -> None:
@@ -63,6 +63,16 @@ def test_a_long_context_keeps_its_end() -> None:
     assert len(question.context.encode()) <= CONTEXT_BYTES
     assert "49 " in question.context
     assert "40 " not in question.context
+
+
+def test_a_long_answer_hides_no_earlier_question() -> None:
+    asked, answered = said(Role.USER, "write a loop in C"), said(Role.ASSISTANT, "for " + "x" * 20_000 + " done")
+
+    context = question_of(asking(asked, answered, said(Role.USER, "and in Go?")).prompt).context
+
+    assert context.startswith("user: write a loop in C\nassistant: for ")
+    assert context.endswith(" done")
+    assert len(context) < 300
 
 
 @pytest.mark.parametrize(
