@@ -388,3 +388,30 @@ def test_blocks_that_begin_at_one_place_are_calls_of_their_own() -> None:
     deltas, _ = read_stream("anthropic", stream)
 
     assert [call.index for delta in deltas for call in delta.tool_calls] == [0, 1, 2]
+
+
+SAYING = {
+    "openai": lambda text: data(chunk({"content": text})),
+    "anthropic": lambda text: named(grown(0, type="text_delta", text=text)),
+    "gemini": lambda text: data(content([{"text": text}])),
+    "ollama": lambda text: lines(chat({"content": text})),
+}
+
+
+@pytest.mark.parametrize("kind", SAYING)
+@pytest.mark.parametrize(
+    "said, heard",
+    [
+        pytest.param(("a<d83d>", "<de00>b"), ["Par", "a", "😀b"], id="cut-in-two"),
+        pytest.param(("a<d83d>", "<de00><d83d>", "<de00>b"), ["Par", "a", "😀", "😀b"], id="twice"),
+        pytest.param(("a<d83d>", "b"), ["Par", "a", "\ufffdb"], id="the-second-half-never-comes"),
+        pytest.param(("a<d83d>",), ["Par", "a"], id="nothing-follows"),
+        pytest.param(("<d83d>", "<de00>"), ["Par", "😀"], id="no-delta-is-empty"),
+    ],
+)
+def test_a_character_that_is_cut_in_two_is_handed_on_whole(kind: Kind, said: tuple[str, ...], heard: list[str]) -> None:
+    pieces = (SAYING[kind](text).replace(b"<", rb"\u").replace(b">", b"") for text in said)
+
+    deltas, _ = read_stream(kind, SAID[kind], *pieces)
+
+    assert [delta.text for delta in deltas] == heard
