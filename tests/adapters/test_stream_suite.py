@@ -396,3 +396,13 @@ async def test_names_of_providers_are_kept_short(case: WireCase) -> None:
     assert isinstance(opening, Opening)
     assert len(opening.model) == len(reply.model) == 200
     assert len(reply.provider_request_id) <= 200
+
+
+async def test_a_name_that_cannot_be_sent_is_made_sendable() -> None:
+    case = BY_KIND["openai"]
+    odd = STREAMS["openai"].replace(b'"model":"', b'"model":"\\ud800').replace(b'"id":"', b'"id":"\\ud800')
+
+    (opening, *_), reply = await taken(case, streamed(case, odd))
+
+    assert isinstance(opening, Opening)
+    assert (opening.model, reply.model, reply.provider_request_id[:2]) == (f"?{case.model_id}",) * 2 + ("?c",)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from pointsman.domain.answer import Answer, Delta, FinishReason, ToolCallDelta, Usage
-from pointsman.domain.prompt import Options
+from pointsman.domain.prompt import Options, ToolCall
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import HttpResponse, Reply
 from pointsman.executor.adapters.lines import LINE_BYTES
@@ -359,3 +359,59 @@ def test_a_delta_for_a_block_that_never_began_adds_no_call() -> None:
     stray = grown(7, type="input_json_delta", partial_json="{}")
 
     assert read_stream("anthropic", named(STARTED, stray))[0] == []
+
+
+@pytest.mark.parametrize("index", [{}, {"index": 0}, {"index": -1}, {"index": 2**40}, {"index": "1"}])
+def test_another_id_is_another_call_whatever_index_it_is_given(index: dict[str, Any]) -> None:
+    pieces = [function(0, "", id_=f"t{number}", name=name) | index for number, name in enumerate(["now", "then"])]
+    if not index:
+        pieces = [{key: piece[key] for key in piece if key != "index"} for piece in pieces]
+    more = function(0, '{"a":1}') | index
+
+    deltas, _ = read_stream(
+        "openai", data(*(chunk({"tool_calls": [piece]}) for piece in (*pieces, more)), chunk({}, "tool_calls")), DONE
+    )
+
+    assert calls_of(deltas) == (
+        ToolCall(id="t0", name="now", arguments_json="{}"),
+        ToolCall(id="t1", name="then", arguments_json='{"a":1}'),
+    )
+
+
+def test_blocks_that_begin_at_one_place_are_calls_of_their_own() -> None:
+    names = ("now", "then", "here")
+    stream = named(
+        STARTED,
+        *(begun(place, type="tool_use", id=name, name=name) for place, name in zip((0, 0, 1), names, strict=True)),
+    )
+
+    deltas, _ = read_stream("anthropic", stream)
+
+    assert [call.index for delta in deltas for call in delta.tool_calls] == [0, 1, 2]
+
+
+SAYING = {
+    "openai": lambda text: data(chunk({"content": text})),
+    "anthropic": lambda text: named(grown(0, type="text_delta", text=text)),
+    "gemini": lambda text: data(content([{"text": text}])),
+    "ollama": lambda text: lines(chat({"content": text})),
+}
+
+
+@pytest.mark.parametrize("kind", SAYING)
+@pytest.mark.parametrize(
+    "said, heard",
+    [
+        pytest.param(("a<d83d>", "<de00>b"), ["Par", "a", "😀b"], id="cut-in-two"),
+        pytest.param(("a<d83d>", "<de00><d83d>", "<de00>b"), ["Par", "a", "😀", "😀b"], id="twice"),
+        pytest.param(("a<d83d>", "b"), ["Par", "a", "\ufffdb"], id="the-second-half-never-comes"),
+        pytest.param(("a<d83d>",), ["Par", "a"], id="nothing-follows"),
+        pytest.param(("<d83d>", "<de00>"), ["Par", "😀"], id="no-delta-is-empty"),
+    ],
+)
+def test_a_character_that_is_cut_in_two_is_handed_on_whole(kind: Kind, said: tuple[str, ...], heard: list[str]) -> None:
+    pieces = (SAYING[kind](text).replace(b"<", rb"\u").replace(b">", b"") for text in said)
+
+    deltas, _ = read_stream(kind, SAID[kind], *pieces)
+
+    assert [delta.text for delta in deltas] == heard

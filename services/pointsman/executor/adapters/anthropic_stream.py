@@ -31,7 +31,9 @@ class MessageFold:
         self._stop = ""
         self._has_started = False
         self._has_text = False
-        self._calls: dict[int, _Begun] = {}
+        self._calls = 0
+        self._latest: dict[int, _Begun] = {}
+        """The last call that began at each place."""
 
     def take(self, document: Json) -> Delta:
         match document.get("type"):
@@ -72,14 +74,15 @@ class MessageFold:
             case "text":
                 return self._text(shape.text(block, "text"))
             case "tool_use":
-                call = self._calls[place] = _Begun(len(self._calls))
+                call = self._latest[place] = _Begun(self._calls)
+                self._calls += 1
                 named = ToolCallDelta(index=call.index, id=shape.text(block, "id"), name=shape.text(block, "name"))
                 return Delta(tool_calls=(named,))
             case _:
                 return Delta()
 
     def _grow(self, place: int, delta: object) -> Delta:
-        call = self._calls.get(place)
+        call = self._latest.get(place)
         match shape.text(delta, "type"):
             case "text_delta":
                 return self._text(shape.text(delta, "text"))
@@ -90,7 +93,7 @@ class MessageFold:
 
     def _finish(self, place: int) -> Delta:
         """Return the arguments of a tool call that was given none, since nothing is no JSON."""
-        call = self._calls.get(place)
+        call = self._latest.get(place)
         return Delta() if call is None or call.has_arguments else self._arguments(call, "{}")
 
     def _text(self, text: str) -> Delta:

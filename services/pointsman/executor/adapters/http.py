@@ -190,7 +190,7 @@ def _is_json(head: HttpResponse) -> bool:
 
 
 def _opening(model: str, head: HttpResponse) -> Opening:
-    return Opening(model=model[:_NAME_CHARS], simulated=_SIMULATED in head.headers)
+    return Opening(model=_short(model), simulated=_SIMULATED in head.headers)
 
 
 def _handed_on(reply: Reply) -> Iterator[Opening | Delta | Reply]:
@@ -219,9 +219,14 @@ def _stamped(reply: Reply, response: HttpResponse) -> Reply:
         reply,
         http_status=response.status,
         simulated=_SIMULATED in response.headers,
-        model=reply.model[:_NAME_CHARS],
-        provider_request_id=reply.provider_request_id[:_NAME_CHARS],
+        model=_short(reply.model),
+        provider_request_id=_short(reply.provider_request_id),
     )
+
+
+def _short(name: str) -> str:
+    """Return a name as it is passed on: not too long, and without halves of surrogate pairs."""
+    return name[:_NAME_CHARS].encode(errors="replace").decode()
 
 
 def _network(connections: int) -> AiohttpTransport:

@@ -14,9 +14,10 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class _Begun:
-    """A tool call under way; `index` counts from 0 in the order of appearance."""
+    """A tool call under way; `index` counts from 0 in the order of appearance. `id` is empty where none was given."""
 
     index: int
+    id: str
     has_arguments: bool = False
 
 
@@ -32,7 +33,9 @@ class CompletionFold:
         self._has_choice = False
         self._has_text = False
         self._is_refused = False
-        self._calls: dict[int, _Begun] = {}
+        self._calls: list[_Begun] = []
+        self._latest: dict[int, _Begun] = {}
+        """The last call that began at each place."""
 
     def take(self, document: Json) -> Delta:
         self.model = shape.text(document, "model") or self.model
@@ -61,21 +64,23 @@ class CompletionFold:
 
     def _tool_calls(self, choice: Json) -> Iterator[ToolCallDelta]:
         for call in shape.objects(choice, "delta", "tool_calls"):
-            place, name = shape.count(call, "index"), shape.text(call, "function", "name")
+            place, name, id_ = shape.count(call, "index"), shape.text(call, "function", "name"), shape.text(call, "id")
             arguments = shape.text(call, "function", "arguments")
-            begun = self._calls.get(place)
-            if begun is not None and arguments:
+            begun = self._latest.get(place)
+            # Some that speak this dialect give no index, or 0 to all: another id is another call.
+            if name and (begun is None or (id_ and id_ != begun.id)):
+                begun = self._latest[place] = _Begun(len(self._calls), id_, has_arguments=bool(arguments))
+                self._calls.append(begun)
+                yield ToolCallDelta(index=begun.index, id=id_, name=name, arguments_json=arguments)
+            elif begun is not None and arguments:
                 begun.has_arguments = True
                 yield ToolCallDelta(index=begun.index, arguments_json=arguments)
-            elif begun is None and name:
-                begun = self._calls[place] = _Begun(len(self._calls), has_arguments=bool(arguments))
-                yield ToolCallDelta(index=begun.index, id=shape.text(call, "id"), name=name, arguments_json=arguments)
         if shape.text(choice, "finish_reason"):
             yield from self._empty_arguments()
 
     def _empty_arguments(self) -> Iterator[ToolCallDelta]:
         """Yield the arguments of calls that were given none, since nothing is no JSON."""
-        for begun in self._calls.values():
+        for begun in self._calls:
             if not begun.has_arguments:
                 begun.has_arguments = True
                 yield ToolCallDelta(index=begun.index, arguments_json="{}")

@@ -1,6 +1,8 @@
 """JSON of unknown shape, read without raising; and JSON of ours, written."""
 
-from typing import Any
+import json
+import re
+from typing import Any, Final, Never
 
 import orjson
 
@@ -9,13 +11,29 @@ from pointsman.executor.adapters.base import Unreadable, Unsendable
 _MOST = 1_000_000_000_000
 """No count of tokens is higher; what is, was not a count."""
 
+_HALF_A_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
 
 def parse(body: bytes) -> object:
-    """Return the JSON document in `body`; None when it is none, which includes HTML, nothing and `null`."""
+    """Return the JSON document in `body`; None when it is none, which includes HTML, nothing and `null`.
+
+    Its texts may hold halves of surrogate pairs, because a stream may cut a pair in two.
+    """
     try:
         return orjson.loads(body)
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError:  # orjson takes no half a pair
+        return _parse_with_halves(body) if _HALF_A_PAIR.search(body) else None
+
+
+def _parse_with_halves(body: bytes) -> object:
+    try:
+        return json.loads(body.decode(), parse_constant=_no_number)
+    except (ValueError, RecursionError):
         return None
+
+
+def _no_number(name: str) -> Never:
+    raise ValueError(name)
 
 
 def unwrap(document: object) -> object:
@@ -62,11 +80,12 @@ def encode(document: object) -> bytes:
 
 
 def encode_again(document: object) -> str:
-    """Return what a provider sent as JSON again. Raises Unreadable for more than some 250 levels."""
+    """Return what a provider sent as JSON again. Raises Unreadable as `encode` raises Unsendable."""
     try:
         return orjson.dumps(document).decode()
     except orjson.JSONEncodeError as error:
-        raise Unreadable("The provider answered with JSON that is nested too deeply.") from error
+        detail = "The provider answered with invalid Unicode, or JSON that is nested too deeply."
+        raise Unreadable(detail) from error
 
 
 def decode_object(source: str, what: str) -> dict[str, Any]:

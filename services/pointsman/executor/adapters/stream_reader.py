@@ -68,6 +68,8 @@ class DocumentReader:
         self._has_begun = False
         self._error: bytes | None = None
         self._damage = ""
+        self._half = ""
+        """The first half of a character whose second half comes with the next text, if it comes."""
 
     @property
     def model(self) -> str:
@@ -99,7 +101,7 @@ class DocumentReader:
     def _deltas(self, events: Iterator[Event]) -> Iterator[Delta]:
         try:
             while not self.is_done and (event := next(events, None)) is not None:
-                delta = self._take(event)
+                delta = self._in_whole_characters(self._take(event))
                 if delta.text or delta.tool_calls:
                     yield delta
         except LineTooLong:
@@ -124,6 +126,16 @@ class DocumentReader:
         self._has_begun = True
         return self._fold.take(document)
 
+    def _in_whole_characters(self, delta: Delta) -> Delta:
+        """Return the delta with the half that was kept back before it, and without the half that it ends in."""
+        if not delta.text or not (self._half or _ends_in_half(delta.text)):
+            return delta
+        text, self._half = self._half + delta.text, ""
+        if _ends_in_half(text):
+            text, self._half = text[:-1], text[-1]
+        joined = text.encode("utf-16-le", errors="surrogatepass").decode("utf-16-le", errors="replace")
+        return replace(delta, text=joined)
+
     def _is_legible(self, event: Event) -> bool:
         return event.data.strip() == self._terminal or shape.parse(event.data) is not None
 
@@ -136,3 +148,8 @@ class DocumentReader:
         if self._has_begun:
             return Reply(outcome=Outcome.NETWORK, detail="The stream broke off before its end.")
         return replies.no_answer("The provider answered with something that is no stream.")
+
+
+def _ends_in_half(text: str) -> bool:
+    """Return whether the text ends in the first half of a surrogate pair."""
+    return "\ud800" <= text[-1] <= "\udbff"

@@ -6,9 +6,18 @@ from pointsman.executor.adapters.base import Unsendable
 DOCUMENT = {"a": [{"b": 3, "c": "x", "d": True, "e": -1, "f": 1e9, "g": 10**15, "h": None}, "y", 7]}
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"<html></html>", b"{", b"\xff\xfe", b"[" * 100_000, b'"\\ud800"'])
+@pytest.mark.parametrize("body", [b"", b"null", b"<html></html>", b"{", b"\xff\xfe", b"[" * 100_000, b"NaN"])
 def test_what_is_no_json_is_none(body: bytes) -> None:
     assert shape.parse(body) is None
+
+
+@pytest.mark.parametrize("rest", [b"", b",NaN]", b"," + b"[" * 100_000, b"," + b"9" * 5_000 + b"]", b",\xff]"])
+def test_what_is_no_json_is_none_beside_half_a_surrogate_pair_too(rest: bytes) -> None:
+    assert shape.parse(rb'["\ud83d"' + rest) is None
+
+
+def test_half_a_surrogate_pair_is_read() -> None:
+    assert shape.parse(rb'["a\ud83d", "\uDE00b"]') == ["a\ud83d", "\ude00b"]
 
 
 def test_blank_lines_before_json_do_not_matter() -> None:
