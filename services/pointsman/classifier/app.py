@@ -5,12 +5,11 @@ It serves at once, by embedded verdicts while the small model is being loaded.
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from secrets import token_hex
 
 from pointsman.classifier.classify import Classifier
 from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.hop import Hop
-from pointsman.classifier.instructions import TAG_BYTES, Instructions
+from pointsman.classifier.instructions import instructions_of
 from pointsman.classifier.service import ClassifierServicer
 from pointsman.config.settings import ClassifierSettings, LimitsSettings
 from pointsman.domain.clock import Clock
@@ -25,7 +24,7 @@ async def run(
     settings: ClassifierSettings, limits: LimitsSettings, categories: tuple[str, ...], *, clock: Clock
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. Raises SettingsError when the settings leave the small model no room to read."""
-    instructions = Instructions(settings.categories, tag=token_hex(TAG_BYTES), num_ctx=settings.ollama.num_ctx)
+    instructions = instructions_of(settings)
     async with AsyncExitStack() as stack:
         hop = None
         if settings.mode != "embedded":
