@@ -290,6 +290,14 @@ async def test_check_config_shows_what_a_file_amounts_to() -> None:
     assert "local fallback: local/qwen2.5-14b" in finished.out
 
 
+async def test_check_config_knows_a_window_in_which_the_instructions_leave_no_room() -> None:
+    variables = {"POINTSMAN__CLASSIFIER__OLLAMA__NUM_CTX": "1024"}
+    finished = await pointsman("check-config", str(REFERENCE), environment=variables)
+
+    assert finished.code == 2
+    assert "classifier.ollama.num_ctx is 1024; the instructions need at least" in finished.err
+
+
 async def test_check_config_has_json_for_scripts(settings: Settings) -> None:
     told = (await pointsman("check-config", str(REFERENCE), "--json")).json()
 

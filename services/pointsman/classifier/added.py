@@ -13,7 +13,7 @@ from importlib import resources
 from math import exp, log, sqrt
 
 from pointsman.classifier.calibration import Distribution
-from pointsman.classifier.features import extract
+from pointsman.classifier.features import Features, extract
 from pointsman.classifier.instructions import clean
 from pointsman.config.settings import CategorySettings
 
@@ -60,12 +60,9 @@ class Added:
         learned = tuple(_learned((one.description, *one.examples)) for one in categories.values())
         return cls(learned, f"+{sha256(told.encode(errors='surrogatepass')).hexdigest()[:4]}")
 
-    def extend(self, distribution: Distribution, text: str) -> Distribution:
-        """Return `distribution` over the five with the added categories behind them; `text` is cleaned."""
-        if not self._learned:
-            return distribution
-        ngrams = extract(text).ngrams
-        odds = [one.odds(ngrams) for one in self._learned]
+    def extend(self, distribution: Distribution, features: Features) -> Distribution:
+        """Return `distribution` over the five with the added categories behind them, for a text of these features."""
+        odds = [one.odds(features.ngrams) for one in self._learned]
         total = 1.0 + sum(odds)
         return (*(probability / total for probability in distribution), *(share / total for share in odds))
 

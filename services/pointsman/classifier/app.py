@@ -5,12 +5,11 @@ It serves at once, by embedded verdicts while the small model is being loaded.
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from secrets import token_hex
 
 from pointsman.classifier.classify import Classifier
 from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.hop import Hop
-from pointsman.classifier.instructions import TAG_BYTES, Instructions
+from pointsman.classifier.instructions import instructions_of
 from pointsman.classifier.service import ClassifierServicer
 from pointsman.config.settings import ClassifierSettings, LimitsSettings
 from pointsman.domain.clock import Clock
@@ -48,9 +47,7 @@ async def hop_of(settings: ClassifierSettings, *, clock: Clock, in_reverse: bool
     `in_reverse` describes the categories in the reverse order, which a judge that reads should not mind.
     Raises SettingsError when the settings leave the model no room to read.
     """
-    instructions = Instructions(
-        settings.categories, tag=token_hex(TAG_BYTES), num_ctx=settings.ollama.num_ctx, in_reverse=in_reverse
-    )
+    instructions = instructions_of(settings, in_reverse=in_reverse)
     if settings.mode == "embedded":
         yield None
         return

@@ -11,6 +11,7 @@ from pointsman.classifier.added import Added
 from pointsman.classifier.cache import Cache, Flights, Key, key
 from pointsman.classifier.calibration import Distribution, fuse
 from pointsman.classifier.embedded import Embedded
+from pointsman.classifier.features import extract
 from pointsman.classifier.hop import Opinion
 from pointsman.classifier.instructions import Excerpt, excerpt
 from pointsman.classifier.rules import rule
@@ -98,7 +99,8 @@ class Classifier:
         return verdict
 
     def _judge(self, text: str) -> Distribution:
-        return self._added.extend(self._embedded.distribution(text), text)
+        features = extract(text)
+        return self._added.extend(self._embedded.weigh(features), features)
 
     async def _opinion(self, cache_key: Key, read: Excerpt, *, budget_s: float | None, own: Distribution) -> Opinion:
         if self._hop is None:

@@ -75,7 +75,11 @@ class Embedded:
 
     def distribution(self, text: str) -> Distribution:
         """Return the probability of each of CATEGORIES, in their order."""
-        return softmax(self.logits(extract(text)), temperature=self._header.temperature)
+        return self.weigh(extract(text))
+
+    def weigh(self, features: Features) -> Distribution:
+        """Return the same for a text whose features are known."""
+        return softmax(self.logits(features), temperature=self._header.temperature)
 
     def logits(self, features: Features) -> list[float]:
         """Return the score of each of CATEGORIES.

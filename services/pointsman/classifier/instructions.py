@@ -6,8 +6,9 @@ The static part is the same byte for byte in every call, so that Ollama evaluate
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from secrets import token_hex
 
-from pointsman.config.settings import CategorySettings
+from pointsman.config.settings import CategorySettings, ClassifierSettings
 from pointsman.domain.category import CATEGORIES, CODING, QUICK, REASONING, REVIEW, VISION
 from pointsman.domain.errors import SettingsError
 from pointsman.domain.local_text import break_control_tokens
@@ -42,8 +43,7 @@ _EXAMPLES = (
     ("첨부한 사진에서 사람이 몇 명인지 세어줘", VISION),
 )
 
-TAG_BYTES = 3
-"""Random bytes of a tag: nobody guesses it, and a static part with ten of them stays short."""
+_TAG_BYTES = 3  # nobody guesses it, and a static part with ten of them stays short
 
 _PREFILL = "Category:"
 _TURN_END = "<|im_end|>\n"
@@ -52,8 +52,7 @@ _ASSISTANT = f"<|im_start|>assistant\n{_PREFILL}"
 _ROOM_BYTES = 512
 """With fewer bytes than this nothing useful of the user's text would fit."""
 _HINT_BYTES = 48
-_EXAMPLES_OF_ADDED = 2
-_EXAMPLE_BYTES = 160
+_EXAMPLE_BYTES = 120
 
 _HEAD_CHARACTERS = 4_000
 _TAIL_CHARACTERS = 2_000
@@ -112,6 +111,13 @@ class Instructions:
         return self._static + _user_turn(shown, self._tag, before=before, hint=hint) + _ASSISTANT
 
 
+def instructions_of(settings: ClassifierSettings, *, in_reverse: bool = False) -> Instructions:
+    """Return the instructions that settings ask for, with a new tag. Raises SettingsError as Instructions does."""
+    return Instructions(
+        settings.categories, tag=token_hex(_TAG_BYTES), num_ctx=settings.ollama.num_ctx, in_reverse=in_reverse
+    )
+
+
 def excerpt(text: str, context: str = "") -> Excerpt:
     """Return what is read of a text and of the turns before it."""
     return Excerpt(text=clean(text), context=clean_context(context), characters=len(text.strip()))
@@ -129,8 +135,7 @@ def _static(added: Mapping[str, CategorySettings], tag: str, *, in_reverse: bool
 
 def _examples_of(added: Mapping[str, CategorySettings]) -> Iterator[tuple[str, str]]:
     for name, category in added.items():
-        for text in category.examples[:_EXAMPLES_OF_ADDED]:
-            yield trim(clean(text), _EXAMPLE_BYTES), name
+        yield trim(clean(category.examples[0]), _EXAMPLE_BYTES), name
 
 
 def _turn(role: str, text: str) -> str:

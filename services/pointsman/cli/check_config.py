@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pointsman.classifier.instructions import instructions_of
 from pointsman.cli.failure import Misuse
 from pointsman.cli.invocation import program
 from pointsman.cli.terminal import print_json, say, screen
@@ -15,6 +16,7 @@ def check_config(path: Path, *, as_json: bool) -> None:
         raise Misuse(f"settings file {path} does not exist; name one that does: {program()} check-config FILE")
     settings = load(path)
     candidates(settings)  # the Executor's own check: a model of which too little is known
+    instructions_of(settings.classifier)  # the Classifier's: a window in which its instructions leave no room
     source = str(path)
     if as_json:
         print_json(_summary(settings, source))

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from secrets import token_hex
 from typing import Final
 
 from rich.console import Console
 
-from pointsman.classifier.instructions import TAG_BYTES, Excerpt, Instructions
+from pointsman.classifier.instructions import Excerpt, instructions_of
 from pointsman.classifier.model import Model, ModelFault
 from pointsman.classifier.voice import calibration_of
 from pointsman.cli.failure import advice_on
@@ -68,6 +67,7 @@ def doctor(path: Path | None, *, as_json: bool) -> int:
     try:
         settings = load(path)
         candidates(settings)
+        instructions_of(settings.classifier)
     except SettingsError as error:
         advice = advice_on(error) or f"correct that line; {program()} check-config FILE looks at the file alone"
         wrong = Finding(subject="settings", level=Level.PROBLEM, message=error.message, advice=advice)
@@ -134,11 +134,8 @@ def _can_self_test(settings: Settings, looks: dict[str, Look]) -> bool:
 
 
 async def self_test(settings: ClassifierSettings) -> SelfTest:
-    """Load the classifier's model and ask it one known question, exactly as the classifier does at its start.
-
-    Raises SettingsError when the settings leave the small model no room to read.
-    """
-    instructions = Instructions(settings.categories, tag=token_hex(TAG_BYTES), num_ctx=settings.ollama.num_ctx)
+    """Load the classifier's model and ask it one known question, exactly as the classifier does at its start."""
+    instructions = instructions_of(settings)
     model = Model(settings.ollama, instructions.categories)
     try:
         await model.preload()

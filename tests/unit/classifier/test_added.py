@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pointsman.classifier.added import Added
 from pointsman.classifier.embedded import Embedded
+from pointsman.classifier.features import extract
 from pointsman.classifier.instructions import clean
 from pointsman.config.settings import CategorySettings
 from pointsman.domain.category import CATEGORIES
@@ -31,7 +32,8 @@ OF_THE_FIVE = (
 
 
 def extended(text: str, added: Added = ADDED) -> dict[str, float]:
-    return dict(zip(NAMES, added.extend(EMBEDDED.distribution(clean(text)), clean(text)), strict=False))
+    features = extract(clean(text))
+    return dict(zip(NAMES, added.extend(EMBEDDED.weigh(features), features), strict=True))
 
 
 @pytest.mark.parametrize("text", [*LEGAL.examples, *OF_LEGAL])
@@ -72,7 +74,7 @@ def test_the_version_changes_with_an_example() -> None:
 
 def test_without_added_categories_nothing_changes() -> None:
     none = Added.learn({})
-    distribution = EMBEDDED.distribution(OF_LEGAL[0])
+    features = extract(OF_LEGAL[0])
 
-    assert none.extend(distribution, OF_LEGAL[0]) == distribution
+    assert none.extend(EMBEDDED.weigh(features), features) == EMBEDDED.distribution(OF_LEGAL[0])
     assert none.version == ""

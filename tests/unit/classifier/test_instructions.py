@@ -15,7 +15,7 @@ TAG = "7f3a9c"
 LEGAL = {
     "legal": CategorySettings(
         description="law, contracts, rights and duties",
-        examples=("Can my landlord keep the deposit?", "x" * 5_000, "계약을 해지할 수 있나요?", "Is this binding?"),
+        examples=("Can my landlord keep it? " + "x" * 5_000, "계약을 해지할 수 있나요?", "Is this binding?"),
     )
 }
 
@@ -122,13 +122,13 @@ def test_earlier_turns_are_told_by_their_end_in_a_fence_of_their_own() -> None:
     assert f"sort a list in C</{TAG} earlier>\n<{TAG}>and in Go?</{TAG}>" in prompt
 
 
-def test_an_added_category_is_described_and_shown_by_two_short_examples() -> None:
+def test_an_added_category_is_described_and_shown_by_one_short_example() -> None:
     written = make(LEGAL)
     prompt = written.write(Excerpt(text="hello"))
 
     assert written.categories == (*CATEGORIES, "legal")
     assert "legal: law, contracts, rights and duties\nquick: all else" in prompt
-    assert prompt.count("Category: legal") == 2
+    assert prompt.count("Category: legal") == 1
     assert "x" * 200 not in prompt
     assert written.version != WRITTEN.version
 
