@@ -18,11 +18,17 @@ from pointsman.classifier.rules import rule
 from pointsman.domain.category import CATEGORIES
 from tests.eval import corpus, figures
 
-HELD_OUT_ACCURACY = 0.70
-HELD_OUT_MACRO_F1 = 0.70
-HELD_OUT_CALIBRATION_ERROR = 0.15
+HELD_OUT_ACCURACY = 0.84
+HELD_OUT_MACRO_F1 = 0.84
+HELD_OUT_CALIBRATION_ERROR = 0.08
+DATA_MACRO_F1 = 0.82
+DATA_ACCEPTED_ACCURACY = 0.88
+DATA_WORST_F1 = 0.72
+DATA_KOREAN_BEHIND = 0.05
+DATA_CALIBRATION_ERROR = 0.05
 ACCEPT_CONFIDENCE = 0.8  # the default of classifier.accept_confidence
 VERDICT_P50_MS = 0.3
+VERDICT_P99_MS = 2.0
 
 Figures = dict[str, float]
 
@@ -62,10 +68,13 @@ def summarise(judged: list[figures.Judged], name: str) -> Figures:
 
 
 def speed(embedded: Embedded, rows: list[corpus.Row]) -> Figures:
-    """Return the time of one verdict, in milliseconds and as a multiple of a fixed loop run beside it."""
+    """Return the time of one verdict, in milliseconds and as a multiple of a fixed loop run beside it.
+
+    Of three runs the shortest counts for each text: what else a machine does is no property of the classifier.
+    """
     texts = [row.text for row in rows]
     _rule_on(embedded, texts[0])
-    taken_ms = sorted(_timed_ms(partial(_rule_on, embedded, text)) for text in texts * 3)
+    taken_ms = sorted(min(_timed_ms(partial(_rule_on, embedded, text)) for _ in range(3)) for text in texts)
     loop_ms = statistics.median(_timed_ms(_calibration_loop) for _ in range(200))
     p50, p99 = statistics.median(taken_ms), taken_ms[int(len(taken_ms) * 0.99)]
     return {
@@ -92,14 +101,40 @@ def _timed_ms(work: Callable[[], object]) -> float:
 
 
 def falls_short(found: Figures) -> list[str]:
-    """Return a sentence for each bound that does not hold."""
-    bounds = (
-        ("held_out.accuracy", found["held_out.accuracy"] >= HELD_OUT_ACCURACY, f"≥ {HELD_OUT_ACCURACY}"),
-        ("held_out.macro_f1", found["held_out.macro_f1"] >= HELD_OUT_MACRO_F1, f"≥ {HELD_OUT_MACRO_F1}"),
-        ("held_out.ece", found["held_out.ece"] <= HELD_OUT_CALIBRATION_ERROR, f"≤ {HELD_OUT_CALIBRATION_ERROR}"),
-        ("verdict.p50_ms", found["verdict.p50_ms"] <= VERDICT_P50_MS, f"≤ {VERDICT_P50_MS}"),
-    )
-    return [f"{name} is {found[name]}, wanted {wanted}" for name, holds, wanted in bounds if not holds]
+    """Return a sentence for each bound that does not hold; those of a named file count where there is one."""
+    bounds = _BOUNDS + (_DATA_BOUNDS if "data.prompts" in found else ())
+    found = found | _derived(found)
+    return [
+        f"{name} is {found[name]}, wanted {'≥' if at_least else '≤'} {bound}"
+        for name, at_least, bound in bounds
+        if name in found and not (found[name] >= bound if at_least else found[name] <= bound)
+    ]
+
+
+def _derived(found: Figures) -> Figures:
+    """Return the worst F1, and how far Korean is behind English, of a named file that has both."""
+    scores = [value for name, value in found.items() if name.startswith("data.f1.")]
+    derived = {"data.worst_f1": min(scores)} if scores else {}
+    if "data.accuracy.ko" in found and "data.accuracy.en" in found:
+        derived["data.korean_behind"] = round(found["data.accuracy.en"] - found["data.accuracy.ko"], 4)
+    return derived
+
+
+_BOUNDS = (
+    ("held_out.accuracy", True, HELD_OUT_ACCURACY),
+    ("held_out.macro_f1", True, HELD_OUT_MACRO_F1),
+    ("held_out.ece", False, HELD_OUT_CALIBRATION_ERROR),
+    ("verdict.p50_ms", False, VERDICT_P50_MS),
+    ("verdict.p99_ms", False, VERDICT_P99_MS),
+)
+_DATA_BOUNDS = (
+    ("data.macro_f1", True, DATA_MACRO_F1),
+    ("data.accepted_accuracy", True, DATA_ACCEPTED_ACCURACY),
+    ("data.worst_f1", True, DATA_WORST_F1),
+    ("data.korean_behind", False, DATA_KOREAN_BEHIND),
+    ("data.ece", False, DATA_CALIBRATION_ERROR),
+)
+"""Name, whether the figure must be at least or at most the bound, and the bound."""
 
 
 def main() -> None:

@@ -87,11 +87,7 @@ def extract(text: str) -> Features:
     if not named:
         named.add(_SHAPE["no_cue"])
     named |= _shape(text, head, tail)
-    ngrams: set[int] = set()
-    _add_ngrams(folded_head, ngrams)
-    if tail:
-        _add_ngrams(folded_tail, ngrams)
-    return Features(ngrams=frozenset(ngrams), named=frozenset(named))
+    return Features(ngrams=_ngrams((folded_head, folded_tail)), named=frozenset(named))
 
 
 def _zones(text: str) -> tuple[str, str, str]:
@@ -219,28 +215,31 @@ def _width(text: str, seen: str) -> int:
     return len(text) + wide * len(text) // (len(seen) + 1)
 
 
-def _add_ngrams(piece: str, ngrams: set[int]) -> None:
-    """Add words, pairs of words, and character n-grams inside words.
+def _ngrams(pieces: tuple[str, ...]) -> frozenset[int]:
+    """Return the numbers of words, pairs of words, and character n-grams inside words.
 
     Hangul goes by jamo, so that endings of verbs show.
     """
-    words = _WORD.findall(piece)
-    previous = "^"
-    for word in words:
-        ngrams.add(crc32(word.encode()) & _MASK)
-        ngrams.add(crc32(f"{previous} {word}".encode()) & _MASK)
-        previous = word
+    grams: list[bytes] = []
+    seen: set[str] = set()
+    for piece in pieces:
+        words = _WORD.findall(piece)
+        grams += [f"{first} {second}".encode() for first, second in zip(["^", *words], words, strict=False)]
+        seen.update(words)
+    for word in seen:
+        grams.append(word.encode())
         if word.isascii():
-            _add_slices(f"<{word}>".encode(), (4, 5), 1, ngrams)
+            _add_slices(f"<{word}>".encode(), (4, 5), 1, grams)
         elif word[0] >= "\uac00":
-            _add_slices(normalize("NFD", word).encode("utf-16-be"), (5, 7), 2, ngrams)
+            _add_slices(normalize("NFD", word).encode("utf-16-be"), (5, 7), 2, grams)
         elif word[0] >= "\u3040":
-            _add_slices(word.encode("utf-16-be"), (1, 2, 3), 2, ngrams)
+            _add_slices(word.encode("utf-16-be"), (1, 2, 3), 2, grams)
         else:
-            _add_slices(f"<{word}>".encode("utf-16-be"), (4, 5), 2, ngrams)
+            _add_slices(f"<{word}>".encode("utf-16-be"), (4, 5), 2, grams)
+    return frozenset([number & _MASK for number in map(crc32, grams)])
 
 
-def _add_slices(encoded: bytes, sizes: tuple[int, ...], width: int, ngrams: set[int]) -> None:
+def _add_slices(encoded: bytes, sizes: tuple[int, ...], width: int, grams: list[bytes]) -> None:
     for size in sizes:
         span = size * width
-        ngrams.update([crc32(encoded[at : at + span]) & _MASK for at in range(0, len(encoded) - span + 1, width)])
+        grams += [encoded[at : at + span] for at in range(0, len(encoded) - span + 1, width)]

@@ -1,0 +1,89 @@
+"""Compares other learners with the shipped one, on the same features: `python -m tests.eval.alternatives --data FILE`.
+
+Needs requirements-alternatives.txt in an environment of its own, so its imports have no types here.
+Each learner is judged by whole sittings and by FILE.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np  # type: ignore[import-not-found]
+from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+from sklearn.decomposition import TruncatedSVD  # type: ignore[import-not-found]
+from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-not-found]
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-not-found]
+from sklearn.metrics import f1_score  # type: ignore[import-not-found]
+from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-not-found]
+from sklearn.neural_network import MLPClassifier  # type: ignore[import-not-found]
+from sklearn.pipeline import make_pipeline  # type: ignore[import-not-found]
+from sklearn.svm import LinearSVC  # type: ignore[import-not-found]
+
+from pointsman.classifier import instructions
+from pointsman.classifier.features import BUCKETS, NAMES, extract
+from pointsman.domain.category import CATEGORIES
+from tests.eval import corpus, train
+from tests.eval.curve import FOLDS, SEED, sittings
+
+LEARNERS: dict[str, Callable[[], Any]] = {
+    "logistic regression, L-BFGS": lambda: LogisticRegression(C=3.0, max_iter=400),
+    "linear SVM": lambda: LinearSVC(C=0.3),
+    # Averaged embeddings of all features and one hidden layer on top: the shape of fastText, of small nets as well.
+    "averaged embeddings, 64 wide, softmax": lambda: MLPClassifier((64,), "identity", max_iter=25, random_state=1),
+    "averaged embeddings, 64 wide, ReLU": lambda: MLPClassifier((64,), "relu", max_iter=25, random_state=1),
+    "nearest neighbours, 15 by cosine": lambda: KNeighborsClassifier(15, metric="cosine", weights="distance"),
+    "gradient boosting on 100 components": lambda: make_pipeline(
+        TruncatedSVD(100, random_state=1), HistGradientBoostingClassifier(max_iter=80, random_state=1)
+    ),
+}
+
+
+def matrix(rows: Sequence[corpus.Row]) -> csr_matrix:
+    """Return the inputs that the shipped learner sees."""
+    columns, values, ends = [], [], [0]
+    for row in rows:
+        for number, value in train.inputs(extract(instructions.clean(row.text))):
+            columns.append(number)
+            values.append(value)
+        ends.append(len(columns))
+    return csr_matrix((values, columns, ends), shape=(len(rows), BUCKETS + len(NAMES)))
+
+
+def main() -> None:
+    """Print a line a learner: macro-F1 across sittings, and on the file, images known."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a JSONL file of labelled prompts")
+    rows, judged_on = corpus.training(), corpus.read(parser.parse_args().data)
+    inputs, unseen = matrix(rows), matrix(judged_on)
+    labels = np.array([row.label for row in rows])
+    wanted = np.array([row.label for row in judged_on])
+    images = np.array([row.has_image for row in judged_on])
+    folds = _folds(rows)
+    for name, make in LEARNERS.items():
+        ruled = np.empty_like(labels)
+        for fold in range(FOLDS):
+            ruled[folds == fold] = (
+                make().fit(inputs[folds != fold], labels[folds != fold]).predict(inputs[folds == fold])
+            )
+        on_file = make().fit(inputs, labels).predict(unseen)
+        on_file[images] = "vision"
+        across, outside = (
+            f1_score(*pair, labels=CATEGORIES, average="macro") for pair in ((labels, ruled), (wanted, on_file))
+        )
+        sys.stdout.write(f"| {name} | {across:.3f} | {outside:.3f} |\n")
+        sys.stdout.flush()
+
+
+def _folds(rows: Sequence[corpus.Row]) -> np.ndarray:
+    """Return the number of the fold of each row; a sitting is in one fold."""
+    shuffled = sittings(rows)
+    Random(SEED).shuffle(shuffled)
+    number = {row.id: place % FOLDS for place, sitting in enumerate(shuffled) for row in sitting}
+    return np.array([number[row.id] for row in rows])
+
+
+if __name__ == "__main__":
+    main()
