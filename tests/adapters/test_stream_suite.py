@@ -242,7 +242,7 @@ TOO_DEEP = {
 }
 
 
-DETAIL = "The provider answered with JSON that is nested too deeply."
+DETAIL = "The provider answered with invalid Unicode, or JSON that is nested too deeply."
 
 
 @pytest.mark.parametrize("kind", list(TOO_DEEP))

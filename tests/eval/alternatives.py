@@ -13,13 +13,9 @@ from typing import Any
 
 import numpy as np  # type: ignore[import-not-found]
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
-from sklearn.decomposition import TruncatedSVD  # type: ignore[import-not-found]
-from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-not-found]
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-not-found]
 from sklearn.metrics import f1_score  # type: ignore[import-not-found]
 from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-not-found]
-from sklearn.neural_network import MLPClassifier  # type: ignore[import-not-found]
-from sklearn.pipeline import make_pipeline  # type: ignore[import-not-found]
 from sklearn.svm import LinearSVC  # type: ignore[import-not-found]
 
 from pointsman.classifier import instructions
@@ -31,13 +27,7 @@ from tests.eval.curve import FOLDS, SEED, sittings
 LEARNERS: dict[str, Callable[[], Any]] = {
     "logistic regression, L-BFGS": lambda: LogisticRegression(C=3.0, max_iter=400),
     "linear SVM": lambda: LinearSVC(C=0.3),
-    # Averaged embeddings of all features and one hidden layer on top: the shape of fastText, of small nets as well.
-    "averaged embeddings, 64 wide, softmax": lambda: MLPClassifier((64,), "identity", max_iter=25, random_state=1),
-    "averaged embeddings, 64 wide, ReLU": lambda: MLPClassifier((64,), "relu", max_iter=25, random_state=1),
     "nearest neighbours, 15 by cosine": lambda: KNeighborsClassifier(15, metric="cosine", weights="distance"),
-    "gradient boosting on 100 components": lambda: make_pipeline(
-        TruncatedSVD(100, random_state=1), HistGradientBoostingClassifier(max_iter=80, random_state=1)
-    ),
 }
 
 
