@@ -357,6 +357,22 @@ async def test_an_executor_that_stops_as_redis_goes_away_does_stop(server: Redis
     assert not patience.expired()
 
 
+async def test_a_call_that_is_given_up_as_redis_goes_away_is_not_held_for_ever(server: RedisServer) -> None:
+    async with kept(TEN, url=server.url, replicas=2) as book:
+        reservation = await reserve(book, TEN)
+        server.pause()
+        try:
+            settling = asyncio.ensure_future(end(book, reservation))
+            await asyncio.sleep(0)  # noqa: TID251 - it waits for Redis now
+            book.talk.on_loss(LinkDown("gone"))
+            settling.cancel()
+            await asyncio.wait([settling])
+
+            assert (book.name, book.in_flight(TEN)) == ("redis-away", 0)
+        finally:
+            server.resume()
+
+
 async def test_what_is_learned_while_redis_is_away_is_carried_over(doomed: RedisServer) -> None:
     async with kept(FREE, url=doomed.url, seed=1) as book, kept(FREE, url=doomed.url, seed=2) as other:
         await doomed.kill()
