@@ -350,9 +350,12 @@ async def test_a_redis_that_hangs_is_left_within_the_deadline_and_told_everythin
         assert (left(book, TEN), book.in_flight(TEN)) == (4, 0)
 
 
-async def test_an_executor_that_stops_as_redis_goes_away_does_stop(server: RedisServer) -> None:
+@pytest.mark.parametrize("steps", range(6))
+async def test_an_executor_that_stops_as_redis_goes_away_does_stop(server: RedisServer, steps: int) -> None:
     async with asyncio.timeout(5.0) as patience, kept(TEN, url=server.url) as book:
         book.talk.on_loss(LinkDown("gone"))
+        for _ in range(steps):
+            await asyncio.sleep(0)  # noqa: TID251 - the loss is noticed step by step
 
     assert not patience.expired()
 
