@@ -14,6 +14,7 @@ from pointsman.domain.clock import SystemClock
 from pointsman.domain.pool import Candidate, Unit
 from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.adapters.base import StatedQuota
+from pointsman.executor.ledger.link import LinkDown
 from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.ledger.redis import RedisLedger
 from tests.fakes.redis_ledger import kept
@@ -347,6 +348,32 @@ async def test_a_redis_that_hangs_is_left_within_the_deadline_and_told_everythin
         assert (left(book, TEN), book.in_flight(TEN)) == (4, 1)
         await end(book, taken[0])
         assert (left(book, TEN), book.in_flight(TEN)) == (4, 0)
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_an_executor_that_stops_as_redis_goes_away_does_stop(server: RedisServer, steps: int) -> None:
+    async with asyncio.timeout(5.0) as patience, kept(TEN, url=server.url) as book:
+        book.talk.on_loss(LinkDown("gone"))
+        for _ in range(steps):
+            await asyncio.sleep(0)  # noqa: TID251 - the loss is noticed step by step
+
+    assert not patience.expired()
+
+
+async def test_a_call_that_is_given_up_as_redis_goes_away_is_not_held_for_ever(server: RedisServer) -> None:
+    async with kept(TEN, url=server.url, replicas=2) as book:
+        reservation = await reserve(book, TEN)
+        server.pause()
+        try:
+            settling = asyncio.ensure_future(end(book, reservation))
+            await asyncio.sleep(0)  # noqa: TID251 - it waits for Redis now
+            book.talk.on_loss(LinkDown("gone"))
+            settling.cancel()
+            await asyncio.wait([settling])
+
+            assert (book.name, book.in_flight(TEN)) == ("redis-away", 0)
+        finally:
+            server.resume()
 
 
 async def test_what_is_learned_while_redis_is_away_is_carried_over(doomed: RedisServer) -> None:

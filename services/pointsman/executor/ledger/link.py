@@ -102,6 +102,9 @@ class Link:
                 await while_up()
             raise LinkDown("nobody needs it any more")
         except BaseExceptionGroup as group:
+            task = asyncio.current_task()
+            if task and task.cancelling():  # which a TaskGroup forgets over an error of its own (before Python 3.13)
+                raise asyncio.CancelledError from group
             raise _only_down(group) from group
         finally:
             self.drop(LinkDown("the connection was closed"))

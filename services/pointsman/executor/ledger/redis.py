@@ -175,13 +175,11 @@ class RedisLedger:
                 self._leave(down)
                 self.talk.late.append(late)
             except asyncio.CancelledError:
-                self._under_way.pop(reservation.id)
+                await self._end(call, settlement)
                 raise
         else:
             self.talk.late.append(late)
-        if self._share and call.here:
-            await self._share.settle(call.here, settlement)
-        self._under_way.pop(reservation.id)
+        await self._end(call, settlement)
 
     def take_out(self, candidate: Candidate, cause: Outcome) -> None:
         """Leave the candidate out until `revive`."""
@@ -317,6 +315,12 @@ class RedisLedger:
             left_here=True,
         )
         return reservation
+
+    async def _end(self, call: UnderWay, settlement: Settlement) -> None:
+        """Forget a call that is over; the share may have taken it over meanwhile."""
+        del self._under_way[call.reservation.id]
+        if self._share and call.here:
+            await self._share.settle(call.here, settlement)
 
     def _settling(self, call: UnderWay, settlement: Settlement) -> Late:
         reservation = call.reservation
