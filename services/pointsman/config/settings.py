@@ -122,6 +122,7 @@ class TelemetrySettings:
 
     otlp_endpoint: str = ""
     sample_ratio: Fraction = 1.0
+    content_bytes: Annotated[int, Range(0, 65_536)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
 
@@ -153,6 +154,7 @@ class ProviderSettings:
     api_key_env: str = ""
     api_version: str = ""
     local: bool = False
+    trace_context: bool = False
     quota: QuotaSettings = field(default_factory=QuotaSettings)
 
 

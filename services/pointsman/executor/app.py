@@ -111,6 +111,7 @@ def build(
             prices=load_prices({name: provider.wire for name, provider in settings.providers.items()}),
             estimator=Estimator(),
             clock=clock,
+            content_bytes=settings.telemetry.content_bytes,
         ),
         journal=Journal(since=clock.now()),
         bounds=Bounds(

@@ -22,6 +22,7 @@ __all__ = [
     "SpanKind",
     "current_trace_id",
     "mark",
+    "note",
     "open_span",
     "outgoing_metadata",
     "record_with",
@@ -78,6 +79,11 @@ class Span:
         """Set an attribute; None sets nothing."""
         if value is not None and self._span.is_recording():
             self._span.set_attribute(name, value)
+
+    @property
+    def is_recording(self) -> bool:
+        """False when nobody will see the span: then what is costly to say need not be worked out."""
+        return self._span.is_recording()
 
     def fail(self, error_type: str) -> None:
         """Mark the span as failed.
@@ -146,16 +152,26 @@ def serve_span(name: str, metadata: Mapping[str, str], *, attributes: Mapping[st
     return opened
 
 
-def outgoing_metadata(under: Span) -> tuple[tuple[str, str], ...]:
-    """Return the metadata that lets the other side go on with this trace (W3C Trace Context)."""
+def outgoing_metadata(under: Span | None = None) -> tuple[tuple[str, str], ...]:
+    """Return the headers that let the other side go on with this trace (W3C Trace Context), the current span's if None.
+
+    The caller's `tracestate` goes along. Outside of any trace there are none.
+    """
     carrier: dict[str, str] = {}
-    _W3C.inject(carrier, under.context)
+    _W3C.inject(carrier, under.context if under else None)
     return tuple(carrier.items())
 
 
 def mark(name: str, value: Attribute) -> None:
     """Set an attribute of the current span."""
     trace.get_current_span().set_attribute(name, value)
+
+
+def note(event: str, attributes: Mapping[str, Attribute | None]) -> None:
+    """Put an event on the current span, stamped now; attributes that are None are left out."""
+    current = trace.get_current_span()
+    if current.is_recording():
+        current.add_event(event, {name: value for name, value in attributes.items() if value is not None})
 
 
 def current_trace_id() -> str:
