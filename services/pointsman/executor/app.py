@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 
 from pointsman.config import Settings, settings_hash
@@ -171,5 +171,7 @@ def credentials(settings: Settings) -> frozenset[str]:
 
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    # Not by awaiting it under `suppress`, which would swallow it too when whoever stops is cancelled here.
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()

@@ -29,16 +29,20 @@ def masked_bytes(line: bytes) -> bytes:
     return _SECRET_BYTES.sub(MASK.encode(), line)
 
 
-def masked_fields(value: object) -> object:
-    """Return the value without the texts of fields whose names speak of keys, at any depth.
+def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields without the texts of those whose names speak of keys, at any depth.
 
     `api_key_env` holds a name and may be seen.
     """
+    return {name: MASK if _is_secret(name, value) else _masked(value) for name, value in fields.items()}
+
+
+def _masked(value: object) -> object:
     match value:
         case Mapping():
-            return {name: MASK if _is_secret(name, inner) else masked_fields(inner) for name, inner in value.items()}
+            return masked_fields(value)
         case list() | tuple():
-            return [masked_fields(inner) for inner in value]
+            return [_masked(inner) for inner in value]
         case _:
             return value
 
