@@ -134,6 +134,9 @@ def open_span(name: str, *, kind: SpanKind, attributes: Mapping[str, Attribute] 
 
     For streams, which outlive a block.
     """
+    above = trace.get_current_span().get_span_context()
+    if _is_left_out(above):
+        return Span(NonRecordingSpan(above))
     return Span(_recorder.tracer.start_span(name, kind=kind, attributes=attributes))
 
 
@@ -144,7 +147,12 @@ def serve_span(name: str, metadata: Mapping[str, str], *, attributes: Mapping[st
     gets a trace id that is not sampled, so that the log lines of all hops and the response can be brought together.
     """
     parent = _W3C.extract(metadata) if metadata else None
-    made = _recorder.tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+    above = trace.get_current_span(parent).get_span_context() if parent is not None else trace.INVALID_SPAN_CONTEXT
+    made: trace.Span = (
+        NonRecordingSpan(above)
+        if _is_left_out(above)
+        else _recorder.tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+    )
     if not made.get_span_context().is_valid:
         made = NonRecordingSpan(_unrecorded())
     opened = Span(made)
@@ -182,6 +190,11 @@ def current_trace_id() -> str:
 def _hex_trace_id(span: trace.Span) -> str:
     context = span.get_span_context()
     return trace.format_trace_id(context.trace_id) if context.is_valid else ""
+
+
+def _is_left_out(above: SpanContext) -> bool:
+    """Return whether the root of the trace was not sampled: then nobody below it is, and no span need be built."""
+    return above.is_valid and not above.trace_flags.sampled
 
 
 def _unrecorded() -> SpanContext:
