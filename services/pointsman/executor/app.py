@@ -26,6 +26,7 @@ from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
 from pointsman.executor.service import ExecutorServicer
 from pointsman.rpc.server import Server, ServerOptions
+from pointsman.rpc.tls import Files, certificate_of
 from pointsman.v1.executor_pb2_grpc import add_ExecutorServiceServicer_to_server
 
 SERVICE = "pointsman.v1.ExecutorService"
@@ -58,6 +59,8 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
             concurrent_calls=settings.limits.concurrent_calls,
             reflection=settings.executor.reflection,
             grace_s=settings.executor.grace_s,
+            certificate=certificate_of(Files.of_services(settings.tls)),
+            is_plaintext_allowed=settings.tls.plaintext_on_open_network,
         )
         services = {SERVICE: lambda server: add_ExecutorServiceServicer_to_server(servicer, server)}
         server = Server(options, services=services, clock=clock)
