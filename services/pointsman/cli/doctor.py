@@ -30,12 +30,13 @@ from pointsman.cli.invocation import program
 from pointsman.cli.loop import run
 from pointsman.cli.ollama import Look, look
 from pointsman.cli.ports import ROOMS, Holder, address_of, holder, how_to_ask
-from pointsman.cli.readiness import Readiness, judge, key_variables, ollama_urls
+from pointsman.cli.readiness import Readiness, judge, ollama_urls
 from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load, settings_hash
-from pointsman.config.load import api_key, find
+from pointsman.config.load import find
 from pointsman.config.settings import ClassifierSettings
 from pointsman.domain.errors import SettingsError
+from pointsman.executor.keys import has_key
 from pointsman.executor.pools import candidates
 
 KNOWN_PROMPT: Final = "What is the capital of France?"
@@ -82,7 +83,7 @@ def doctor(path: Path | None, *, as_json: bool) -> int:
 async def _examine(settings: Settings, source: Path, console: Console) -> Examined:
     urls = dict.fromkeys((*ollama_urls(settings), *_classifier_urls(settings)))
     looks = dict(zip(urls, await asyncio.gather(*map(look, urls)), strict=True))
-    keys = {variable for variable in key_variables(settings).values() if api_key(variable)}
+    keys = {provider.key_place for provider in settings.providers.values() if has_key(provider)}
     readiness = judge(settings, present_keys=keys, looks=looks)
     addresses = {room: address_of(settings, room) for room in ROOMS}
     ports = await asyncio.gather(*(holder(addresses[room], service) for room, service in ROOMS.items()))

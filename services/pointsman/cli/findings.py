@@ -8,10 +8,10 @@ from typing import Final
 from pointsman.cli.invocation import program
 from pointsman.cli.ollama import LOGPROBS_VERSION, Look
 from pointsman.cli.ports import Holder
-from pointsman.cli.readiness import Readiness, key_variables, pull_advice
+from pointsman.cli.readiness import Readiness, key_places, pull_advice
 from pointsman.config import Settings
 from pointsman.config.settings import QuotaSettings
-from pointsman.domain.advice import GET_OLLAMA, key_advice
+from pointsman.domain.advice import GET_OLLAMA, key_advice, key_missing
 
 SILENT_WIRES: Final = frozenset({"gemini", "moonshot"})
 """Providers whose answers state no limits (docs, 2026-11): what is not configured is learned by being refused."""
@@ -109,13 +109,14 @@ def self_test_finding(settings: Settings, test: SelfTest) -> Finding:
 
 
 def key_findings(settings: Settings, present_keys: Collection[str]) -> Iterator[Finding]:
-    """Yield whether each provider has a key, by the name of its variable only."""
-    for provider, variable in key_variables(settings).items():
-        if variable in present_keys:
-            yield Finding(subject=f"key {provider}", level=Level.FINE, message=f"{variable} is set")
+    """Yield whether each provider has a key, by the name of its variable or file only."""
+    for provider, place in key_places(settings).items():
+        if place in present_keys:
+            told = "holds a key" if settings.providers[provider].api_key_file else "is set"
+            yield Finding(subject=f"key {provider}", level=Level.FINE, message=f"{place} {told}")
         else:
-            advice = key_advice(settings.providers[provider].wire, variable)
-            yield Finding(subject=f"key {provider}", level=Level.NOTE, message=f"{variable} is not set", advice=advice)
+            advice = key_advice(settings.providers[provider].wire, place)
+            yield Finding(subject=f"key {provider}", level=Level.NOTE, message=key_missing(place), advice=advice)
 
 
 def quota_findings(settings: Settings) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pointsman.cli.invocation import program
 from pointsman.cli.ollama import Look
 from pointsman.config import Settings
-from pointsman.domain.advice import GET_OLLAMA, key_advice
+from pointsman.domain.advice import GET_OLLAMA, key_advice, key_missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Readiness:
 def judge(settings: Settings, *, present_keys: Collection[str], looks: Mapping[str, Look]) -> Readiness:
     """Return what can be called.
 
-    `present_keys` are names of environment variables that hold something; `looks` has what each Ollama server of the
+    `present_keys` are names of variables and files that hold a key; `looks` has what each Ollama server of the
     settings showed, by URL.
     """
     waiting: dict[tuple[str, str], list[str]] = {}
@@ -66,9 +66,9 @@ def ollama_urls(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(provider.base_url for provider in used if provider.wire == "ollama"))
 
 
-def key_variables(settings: Settings) -> dict[str, str]:
-    """Return the variable that holds the key of each provider that needs one, by provider."""
-    return {name: provider.api_key_env for name, provider in settings.providers.items() if provider.api_key_env}
+def key_places(settings: Settings) -> dict[str, str]:
+    """Return the variable or the file that holds the key of each provider that needs one, by provider."""
+    return {name: provider.key_place for name, provider in settings.providers.items() if provider.key_place}
 
 
 def pull_advice(settings: Settings, model: str) -> str:
@@ -86,8 +86,8 @@ def _lack(
 ) -> tuple[str, str] | None:
     candidate = settings.candidates[name]
     provider = settings.providers[candidate.provider]
-    if provider.api_key_env and provider.api_key_env not in present_keys:
-        return f"{provider.api_key_env} is not set", key_advice(provider.wire, provider.api_key_env)
+    if provider.key_place and provider.key_place not in present_keys:
+        return key_missing(provider.key_place), key_advice(provider.wire, provider.key_place)
     if provider.wire != "ollama":
         return None
     found = looks[provider.base_url]

@@ -26,6 +26,8 @@ def overrides(settings: Settings, base_urls: Mapping[str, str]) -> dict[str, str
         if provider.wire in base_urls:
             here = f"{PREFIX}PROVIDERS__{_segment(name)}__"
             variables[f"{here}BASE_URL"] = provider.base_url
+            if settings.providers[name].api_key_file:
+                variables[f"{here}API_KEY_FILE"] = '""'
             if provider.api_key_env:
                 variables[f"{here}API_KEY_ENV"] = provider.api_key_env
     if "ollama" in base_urls:
@@ -36,8 +38,8 @@ def overrides(settings: Settings, base_urls: Mapping[str, str]) -> dict[str, str
 def _simulated(provider: ProviderSettings, base_urls: Mapping[str, str]) -> ProviderSettings:
     if provider.wire not in base_urls:
         return provider
-    key_env = SIMULATED_KEY_ENV if provider.api_key_env else ""
-    return replace(provider, base_url=base_urls[provider.wire], api_key_env=key_env)
+    key_env = SIMULATED_KEY_ENV if provider.key_place else ""
+    return replace(provider, base_url=base_urls[provider.wire], api_key_env=key_env, api_key_file="")
 
 
 def _segment(name: str) -> str:

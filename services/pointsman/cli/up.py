@@ -13,11 +13,12 @@ from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.ollama import look
 from pointsman.cli.ports import holders_named
-from pointsman.cli.readiness import Readiness, judge, key_variables, ollama_urls
+from pointsman.cli.readiness import Readiness, judge, ollama_urls
 from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load, settings_hash
-from pointsman.config.load import SIMULATED_KEY_ENV, api_key, find
+from pointsman.config.load import SIMULATED_KEY_ENV, find
 from pointsman.domain.clock import Clock, SystemClock
+from pointsman.executor.keys import has_key
 from pointsman.rpc.server import Server
 from pointsman.telemetry.setup import configure
 
@@ -57,7 +58,7 @@ async def present(settings: Settings) -> Readiness:
     """Return what can be called now: keys by the names of their variables, local models by asking their servers."""
     urls = ollama_urls(settings)
     looks = await asyncio.gather(*map(look, urls))
-    keys = {variable for variable in key_variables(settings).values() if api_key(variable)}
+    keys = {provider.key_place for provider in settings.providers.values() if has_key(provider)}
     return judge(settings, present_keys=keys, looks=dict(zip(urls, looks, strict=True)))
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pointsman.config.categories import check_categories
 from pointsman.config.parse import Table, parse, quoted, refuse
-from pointsman.config.settings import QuotaSettings, Settings, TlsSettings
+from pointsman.config.settings import ProviderSettings, QuotaSettings, Settings, TlsSettings
 from pointsman.domain.errors import SettingsError
 
 DEFAULT_PATH = Path("deploy/pointsman.toml")
@@ -134,6 +134,7 @@ def _check(settings: Settings) -> None:
     for name, provider in settings.providers.items():
         _url(f"providers.{quoted(name)}.base_url", provider.base_url)
         _check_quota(f"providers.{quoted(name)}.quota", provider.quota)
+        _check_key_place(f"providers.{quoted(name)}.api_key_file", provider)
     for name, group in settings.groups.items():
         _check_quota(f"groups.{quoted(name)}", group)
     for name, candidate in settings.candidates.items():
@@ -161,6 +162,11 @@ def _check(settings: Settings) -> None:
     _check_fallback(settings)
     _check_tls(settings.tls)
     _check_addresses(settings)
+
+
+def _check_key_place(path: str, provider: ProviderSettings) -> None:
+    if provider.api_key_env and provider.api_key_file:
+        refuse(path, provider.api_key_file, "api_key_env names another place for the key; leave one of the two out")
 
 
 def _check_quota(path: str, quota: QuotaSettings) -> None:

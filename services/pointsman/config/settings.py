@@ -162,15 +162,21 @@ class QuotaSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSettings:
-    """One account at one provider."""
+    """One account at one provider. Its key stands in a variable of the environment or in a file, never here."""
 
     wire: Literal["openai", "deepseek", "moonshot", "anthropic", "gemini", "ollama"]
     base_url: str
     api_key_env: str = ""
+    api_key_file: str = ""
     api_version: str = ""
     local: bool = False
     trace_context: bool = False
     quota: QuotaSettings = field(default_factory=QuotaSettings)
+
+    @property
+    def key_place(self) -> str:
+        """The name of the variable or of the file that holds the key; empty when none is needed."""
+        return self.api_key_env or self.api_key_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,18 @@ KEY_PAGES: Final[Mapping[str, str]] = {
 GET_OLLAMA: Final = "get it at https://ollama.com/download and start it: ollama serve"
 
 
-def key_advice(wire: str, variable: str) -> str:
-    """Return how to give a provider its key."""
+def key_advice(wire: str, place: str) -> str:
+    """Return how to give a provider its key, in the variable or the file that `place` names."""
     page = KEY_PAGES.get(wire)
-    return f"export {variable}=…" + (f" with a key from {page}" if page else "")
+    if _is_variable(place):
+        return f"export {place}=…" + (f" with a key from {page}" if page else "")
+    return f"write a key into {place}" + (f"; there are some at {page}" if page else "")
+
+
+def key_missing(place: str) -> str:
+    """Return what is wrong with a place of a key where there is none."""
+    return f"{place} is not set" if _is_variable(place) else f"{place} holds no key that can be read"
+
+
+def _is_variable(place: str) -> bool:
+    return "/" not in place and "." not in place

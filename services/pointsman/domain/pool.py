@@ -88,8 +88,8 @@ class Candidate:
 
     `scopes` go from the widest (the provider account) to the narrowest (the model); `quota_scope` names the one that
     the provider's own statements and rate limits speak of. `effort` is the provider's own word for how hard to think,
-    or empty for its default. `default_output_tokens` is asked for when the caller named no bound. `api_key_env` is
-    empty when no key is needed.
+    or empty for its default. `default_output_tokens` is asked for when the caller named no bound. `api_key_env`
+    names the variable that holds the key, or the file; it is empty when no key is needed.
     """
 
     id: str

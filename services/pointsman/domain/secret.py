@@ -1,8 +1,17 @@
 """A value that may be used and must not be shown."""
 
-from typing import Final, final
+from typing import Final, Protocol, final
 
 _MASK: Final = "***"
+
+
+class Key(Protocol):
+    """A key as its user sees it; it may be another one at the next call. True where there is one."""
+
+    def reveal(self) -> str:
+        """Return the value. The caller puts it into the request that needs it and nowhere else."""
+
+    def __bool__(self) -> bool: ...
 
 
 @final
@@ -39,3 +48,9 @@ class Secret:
     def __reduce__(self) -> str:
         """Refuse to be copied into a file or another process."""
         raise TypeError("A secret is not serialised; read it again where it is needed.")
+
+
+def fits_header(key: Key) -> bool:
+    """Return whether an HTTP header can carry the key."""
+    value = key.reveal()
+    return value.isascii() and all(character.isprintable() and not character.isspace() for character in value)

@@ -6,12 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 
 from pointsman.config import Settings, settings_hash
-from pointsman.config.load import api_key
 from pointsman.config.settings import FallbackSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.domain.pool import Candidate
-from pointsman.domain.secret import Secret
 from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.adapters.registry import Transport, make_adapter
 from pointsman.executor.call import Caller
@@ -19,6 +17,7 @@ from pointsman.executor.estimate import Estimator
 from pointsman.executor.execute import Bounds, Execute
 from pointsman.executor.fallback import Fallback
 from pointsman.executor.journal import Journal
+from pointsman.executor.keys import Keys
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger
 from pointsman.executor.pools import candidates, longest_call_s, pools
@@ -37,12 +36,13 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
     """Run the Executor of these settings until the block ends."""
     known = candidates(settings)
     async with AsyncExitStack() as stack:
-        adapters = adapters_of(settings, clock=clock)
+        keys = Keys(settings.providers, clock=clock)
+        adapters = adapters_of(settings, clock=clock, keys=keys)
         for adapter in adapters.values():
             stack.push_async_callback(adapter.close)
         random = Random()
         ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
-        engine = build(settings, known, adapters, clock=clock, random=random, ledger=ledger)
+        engine = build(settings, known, adapters, clock=clock, random=random, ledger=ledger, keys=keys)
         servicer = ExecutorServicer(
             engine=engine,
             candidates=tuple(known.values()),
@@ -75,12 +75,15 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
         yield server
 
 
-def adapters_of(settings: Settings, *, clock: Clock, transport: Transport | None = None) -> dict[str, Adapter]:
+def adapters_of(
+    settings: Settings, *, clock: Clock, keys: Keys | None = None, transport: Transport | None = None
+) -> dict[str, Adapter]:
     """Return an adapter for each provider; `transport` stands in for the network where they are in this process."""
+    keys = keys or Keys(settings.providers, clock=clock)
     return {
         name: make_adapter(
             provider,
-            api_key=Secret(api_key(provider.api_key_env)),
+            api_key=keys[name],
             clock=clock,
             connections=settings.executor.connections_per_provider,
             connect_timeout_s=settings.executor.connect_timeout_s,
@@ -98,15 +101,16 @@ def build(
     clock: Clock,
     random: Random,
     ledger: Ledger | None = None,
+    keys: Keys | None = None,
 ) -> Execute:
     """Return the attempt loop of these settings over these adapters, without a server; rehearsals use it as it is.
 
-    Without a ledger it has its own, in memory.
+    Without a ledger it has its own, in memory; without keys those of the settings.
     """
     return Execute(
         pools=pools(settings, known),
         fallback=_fallback(settings.fallback, known),
-        credentials=credentials(settings),
+        credentials=keys or Keys(settings.providers, clock=clock),
         ledger=ledger
         or MemoryLedger(known.values(), clock=clock, random=random, margin_s=settings.executor.window_margin_s),
         caller=Caller(
@@ -160,15 +164,6 @@ def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fal
         slots=asyncio.Semaphore(settings.concurrency),
         queue=settings.queue,
         timeout_s=settings.timeout_s,
-    )
-
-
-def credentials(settings: Settings) -> frozenset[str]:
-    """Return the names of the providers that have a key or need none."""
-    return frozenset(
-        name
-        for name, provider in settings.providers.items()
-        if not provider.api_key_env or api_key(provider.api_key_env)
     )
 
 

@@ -5,7 +5,7 @@ Nothing else retries. With an outlet the answer is streamed: failing over ends w
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -91,11 +91,11 @@ class Course:
 
 @dataclass(slots=True, kw_only=True)
 class Execute:
-    """Answers requests from pools. `credentials` holds the names of the providers that have a key or need none."""
+    """Answers requests from pools. A provider is in `credentials` while it has a key or needs none."""
 
     pools: Mapping[str, Pool]
     fallback: Fallback | None
-    credentials: frozenset[str]
+    credentials: Container[str]
     ledger: Ledger
     caller: Caller
     journal: Journal

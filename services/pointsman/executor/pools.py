@@ -83,13 +83,13 @@ def _candidate(name: str, settings: Settings) -> Candidate:
         provider=chosen.provider,
         model=model,
         local=provider.local,
-        api_key_env=provider.api_key_env,
+        api_key_env=provider.key_place,
         scopes=(account, group, own) if group else (account, own),
         quota_scope=quota_scope.name,
         default_output_tokens=chosen.default_output_tokens,
         effort=chosen.effort,
         time_limits=_time_limits(chosen, settings.executor),
-        key_advice=key_advice(provider.wire, provider.api_key_env) if provider.api_key_env else "",
+        key_advice=key_advice(provider.wire, provider.key_place) if provider.key_place else "",
     )
 
 

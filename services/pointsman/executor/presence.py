@@ -1,7 +1,7 @@
 """Look after candidates that are out: is the local model there yet, does the key work again? Asks only what is free."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import structlog
 
@@ -33,7 +33,7 @@ async def look_after(
     candidates: Iterable[Candidate],
     *,
     adapters: Mapping[str, Adapter],
-    credentials: frozenset[str],
+    credentials: Container[str],
     ledger: Ledger,
     clock: Clock,
 ) -> None:
@@ -42,8 +42,10 @@ async def look_after(
         for candidate in candidates:
             if candidate.local:
                 tasks.create_task(_look_after_local(candidate, adapters[candidate.provider], ledger, clock))
-            elif candidate.provider in credentials:
-                tasks.create_task(_look_after_remote(candidate, adapters[candidate.provider], ledger, clock))
+            else:  # one without a key is not called, so it is never out; its file may hold one later
+                tasks.create_task(
+                    _look_after_remote(candidate, adapters[candidate.provider], credentials, ledger, clock)
+                )
 
 
 async def _look_after_local(candidate: Candidate, adapter: Adapter, ledger: Ledger, clock: Clock) -> None:
@@ -59,12 +61,15 @@ async def _look_after_local(candidate: Candidate, adapter: Adapter, ledger: Ledg
         await clock.sleep(LOCAL_EVERY_S)
 
 
-async def _look_after_remote(candidate: Candidate, adapter: Adapter, ledger: Ledger, clock: Clock) -> None:
+async def _look_after_remote(
+    candidate: Candidate, adapter: Adapter, credentials: Container[str], ledger: Ledger, clock: Clock
+) -> None:
     while True:
         cause = ledger.is_out(candidate)
         await clock.sleep(REMOTE_EVERY_S[cause or Outcome.UNAUTHORIZED])
         # Only one that was out before the sleep is probed: each outage lasts as long as its kind asks for.
-        if cause and ledger.is_out(candidate) is cause and await _probe(candidate, adapter) is Outcome.ANSWERED:
+        is_due = cause and ledger.is_out(candidate) is cause and candidate.provider in credentials
+        if is_due and await _probe(candidate, adapter) is Outcome.ANSWERED:
             ledger.revive(candidate)
             structlog.get_logger().info(names.EVENT_CANDIDATE_REVIVED, candidate=candidate.id)
 

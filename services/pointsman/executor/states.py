@@ -1,6 +1,6 @@
 """What is known about each candidate at this moment, for people and dashboards."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -32,7 +32,7 @@ def states(
     pools: Mapping[str, Pool],
     *,
     fallback_id: str,
-    credentials: frozenset[str],
+    credentials: Container[str],
     ledger: Ledger,
     journal: Journal,
     today: date,
@@ -52,7 +52,7 @@ def states(
     ]
 
 
-def _blocked(candidate: Candidate, credentials: frozenset[str], ledger: Ledger) -> Skip | None:
+def _blocked(candidate: Candidate, credentials: Container[str], ledger: Ledger) -> Skip | None:
     if candidate.provider not in credentials:
         return Skip(candidate=candidate.id, reason=SkipReason.NO_CREDENTIALS, detail=candidate.key_advice)
     return ledger.skip(candidate, SMALL_CALL)

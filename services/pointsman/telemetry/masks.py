@@ -32,7 +32,7 @@ def masked_bytes(line: bytes) -> bytes:
 def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
     """Return the fields without the texts of those whose names speak of keys, at any depth.
 
-    `api_key_env` holds a name and may be seen.
+    `api_key_env` and `api_key_file` hold names and may be seen.
     """
     return {name: MASK if _is_secret(name, value) else _masked(value) for name, value in fields.items()}
 
@@ -49,4 +49,6 @@ def _masked(value: object) -> object:
 
 def _is_secret(name: object, value: object) -> bool:
     field = str(name)
-    return isinstance(value, str | bytes) and bool(_SECRET_FIELD.search(field)) and not field.endswith("_env")
+    return (
+        isinstance(value, str | bytes) and bool(_SECRET_FIELD.search(field)) and not field.endswith(("_env", "_file"))
+    )

@@ -743,7 +743,9 @@ class CandidateState(_message.Message):
     follows_json_schema: _builtins.bool
     """True when it promises JSON schemas."""
     api_key_env: _builtins.str
-    """Name of the environment variable that holds the key; empty when none is needed. Never the key."""
+    """Name of the environment variable, or path of the file, that holds the key; empty when none is needed.
+    Never the key.
+    """
     wasted_today: _builtins.int
     """Calls of requests of this day (UTC) that ended rate-limited, as this Executor's journal knows them.
     Those of a request are counted when it ends. Not sent anew at midnight.

@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]  # no stubs in the lock
 from typer.testing import CliRunner
 
 from pointsman.cli.commands import app
-from pointsman.cli.readiness import key_variables
+from pointsman.cli.readiness import key_places
 from pointsman.config import Settings, load
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -69,7 +69,7 @@ def test_compose_waits_until_a_service_has_stopped(room: str, compose: dict[str,
 def test_only_the_executor_is_handed_keys_and_it_is_handed_all(compose: dict[str, Any], reference: Settings) -> None:
     environments = {name: set(service["environment"]) for name, service in compose["services"].items()}
 
-    variables = set(key_variables(reference).values())
+    variables = set(key_places(reference).values())
     assert environments["executor"] == variables | {"POINTSMAN_CONFIG"}
     assert environments["router"] == environments["classifier"] == {"POINTSMAN_CONFIG"}
 
@@ -77,7 +77,7 @@ def test_only_the_executor_is_handed_keys_and_it_is_handed_all(compose: dict[str
 def test_compose_holds_no_key(compose: dict[str, Any], reference: Settings) -> None:
     environment = compose["services"]["executor"]["environment"]
 
-    assert [name for name in key_variables(reference).values() if environment[name] is not None] == []
+    assert [name for name in key_places(reference).values() if environment[name] is not None] == []
 
 
 def test_the_image_copies_only_what_is_there_and_runs_as_nobody_special() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pointsman.cli.ollama import Look
-from pointsman.cli.readiness import Lack, judge, key_variables, ollama_urls, pull_advice
+from pointsman.cli.readiness import Lack, judge, key_places, ollama_urls, pull_advice
 from pointsman.config import Settings, load
 from pointsman.config.settings import FallbackSettings
 
@@ -18,7 +18,7 @@ def reference() -> Settings:
 
 
 def test_with_all_keys_and_models_everything_can_be_called(reference: Settings) -> None:
-    keys = key_variables(reference).values()
+    keys = key_places(reference).values()
 
     readiness = judge(reference, present_keys=set(keys), looks={URL: BOTH_MODELS})
 

@@ -485,3 +485,10 @@ def test_the_hash_changes_with_any_setting(file: Path) -> None:
     changed = replace(settings, executor=replace(settings.executor, max_attempts=9))
 
     assert settings_hash(settings) != settings_hash(changed)
+
+
+def test_two_places_for_one_key_are_refused() -> None:
+    environ = {"POINTSMAN__PROVIDERS__OPENAI__API_KEY_FILE": "/run/secrets/openai"}
+
+    with pytest.raises(SettingsError, match=r"providers\.openai\.api_key_file|API_KEY_FILE"):
+        load(Path(__file__).parents[3] / "deploy/pointsman.toml", environ=environ)

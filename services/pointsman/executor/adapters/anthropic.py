@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pointsman.domain.prompt import Image, ImageUrl, Message, Part, Prompt, Role, Text, Tool, ToolCall, ToolResult
-from pointsman.domain.secret import Secret
+from pointsman.domain.secret import Key
 from pointsman.executor.adapters import replies, shape
 from pointsman.executor.adapters.anthropic_answer import read_message
 from pointsman.executor.adapters.anthropic_errors import classify
@@ -28,7 +28,7 @@ _NO_THINKING: Final = frozenset({"disabled", "none"})
 class Anthropic:
     """The wire format, with the key of one account."""
 
-    def __init__(self, key: Secret, *, api_version: str = "") -> None:
+    def __init__(self, key: Key, *, api_version: str = "") -> None:
         self._key = key
         self._api_version = api_version or API_VERSION
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from pointsman.domain.prompt import Image, ImageUrl, Message, Part, Prompt, Role, Text, Tool, ToolCall, ToolResult
-from pointsman.domain.secret import Secret
+from pointsman.domain.secret import Key
 from pointsman.executor.adapters import replies, shape
 from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, StreamReader
 from pointsman.executor.adapters.gemini_answer import read_content
@@ -31,7 +31,7 @@ _MIME_TYPES: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif",
 class Gemini:
     """The wire format, with the key of one project."""
 
-    def __init__(self, key: Secret, *, api_version: str = "") -> None:
+    def __init__(self, key: Key, *, api_version: str = "") -> None:
         self._key = key
         self._root = f"/{api_version or API_VERSION}/models"
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pointsman.domain.local_text import break_control_tokens
 from pointsman.domain.prompt import Image, ImageUrl, Message, Prompt, Role, Tool, ToolCall, ToolResult
-from pointsman.domain.secret import Secret
+from pointsman.domain.secret import Key
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters import errors, replies, shape
 from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, StreamReader, Unsendable
@@ -51,7 +51,7 @@ _NO_THINKING: Final = frozenset({"disabled", "none"})
 class Ollama:
     """The wire format; the key is empty unless the server is behind something that wants one."""
 
-    def __init__(self, key: Secret) -> None:
+    def __init__(self, key: Key) -> None:
         self._key = key
 
     def request(self, call: Call) -> HttpRequest:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pointsman.domain.prompt import Image, ImageUrl, Message, Role, Text, Tool, ToolCall, ToolResult
-from pointsman.domain.secret import Secret
+from pointsman.domain.secret import Key
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters import replies, shape
 from pointsman.executor.adapters.base import Call, HttpRequest, HttpResponse, Reply, StatedQuota, StreamReader
@@ -29,7 +29,7 @@ _REASONING_NOT_KEPT: Final = "(reasoning not kept)"
 class OpenAI:
     """The wire format in one dialect, with the key of one account."""
 
-    def __init__(self, dialect: Dialect, key: Secret) -> None:
+    def __init__(self, dialect: Dialect, key: Key) -> None:
         self._dialect = dialect
         self._key = key
 

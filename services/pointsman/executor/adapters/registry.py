@@ -8,7 +8,7 @@ import httpx
 from pointsman.config.settings import ProviderSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
-from pointsman.domain.secret import Secret
+from pointsman.domain.secret import Key, fits_header
 from pointsman.executor.adapters import openai_dialect
 from pointsman.executor.adapters.anthropic import Anthropic
 from pointsman.executor.adapters.base import Adapter, Wire
@@ -20,7 +20,7 @@ from pointsman.executor.adapters.openai import OpenAI
 Transport = httpx.AsyncBaseTransport
 """What carries HTTP: the network, or the simulated world in this process."""
 
-WIRES: Final[Mapping[str, Callable[[Secret, str], Wire]]] = {
+WIRES: Final[Mapping[str, Callable[[Key, str], Wire]]] = {
     "openai": lambda key, _: OpenAI(openai_dialect.OPENAI, key),
     "deepseek": lambda key, _: OpenAI(openai_dialect.DEEPSEEK, key),
     "moonshot": lambda key, _: OpenAI(openai_dialect.MOONSHOT, key),
@@ -34,7 +34,7 @@ WIRES: Final[Mapping[str, Callable[[Secret, str], Wire]]] = {
 def make_adapter(
     provider: ProviderSettings,
     *,
-    api_key: Secret,
+    api_key: Key,
     clock: Clock,
     connections: int,
     connect_timeout_s: float,
@@ -45,9 +45,10 @@ def make_adapter(
     `transport` stands in for the network: a rehearsal has the providers in its own process.
     Raises SettingsError when no HTTP header can carry the key.
     """
-    if not _fits_header(api_key):
-        variable = provider.api_key_env
-        raise SettingsError(f"{variable} holds white space or characters that no API key has; copy the key again.")
+    if not fits_header(api_key):
+        raise SettingsError(
+            f"{provider.key_place} holds white space or characters that no API key has; copy the key again."
+        )
     wire = WIRES[provider.wire](api_key, provider.api_version)
     return HttpAdapter(
         wire,
@@ -58,8 +59,3 @@ def make_adapter(
         transport=transport,
         tells_trace=provider.trace_context,
     )
-
-
-def _fits_header(key: Secret) -> bool:
-    value = key.reveal()
-    return value.isascii() and all(character.isprintable() and not character.isspace() for character in value)
