@@ -79,6 +79,23 @@ contract: setup
 test: setup ## Run the tests; those whose tool is missing are skipped with a reason (POINTSMAN_NO_SKIP=1: fail)
 	@$(PY) -m pytest $(ARGS)
 
+.PHONY: fuzz fuzz-atheris audit sbom
+fuzz: setup ## The property tests with a hundred times the inputs; some minutes, ARGS="-k settings" one target
+	@$(PY) -m pytest tests/fuzz --hypothesis-profile=fuzz $(ARGS)
+
+# Not in the lock: it has files for Linux, and for few versions of macOS and Python.
+fuzz-atheris: setup ## One target guided by coverage until Ctrl-C: make fuzz-atheris TARGET=events; fetches atheris
+	@$(UV_WITH_PIP_SETTINGS) pip install --quiet --python $(PY) atheris
+	@$(PY) -m tests.fuzz $(TARGET) $(ARGS)
+
+audit: setup ## Known weaknesses of the locked packages, asked of osv.dev; NEEDS NETWORK
+	@$(UV_WITH_PIP_SETTINGS) tool run --quiet --python "$(PYTHON)" pip-audit@2.10.1 --disable-pip --require-hashes \
+		--vulnerability-service osv --requirement $(LOCK) $(ARGS) \
+		|| { echo "audit: weaknesses were found, or osv.dev could not be asked: this needs the network" >&2; exit 1; }
+
+sbom: setup ## The lock as a CycloneDX bill of materials, dist/sbom.json; needs no network
+	@mkdir -p dist && $(PY) requirements/sbom.py > dist/sbom.json && echo "sbom: dist/sbom.json"
+
 demo: setup ## No keys, no Ollama: the whole stack with simulated providers, and the before/after table
 	@$(BIN)/pointsman demo $(ARGS)
 
@@ -128,7 +145,7 @@ LOCK_FLAGS = --universal --python-version 3.11 --generate-hashes --no-emit-index
 	--custom-compile-command "make lock"
 
 clean: ## Remove everything that make made, .venv too
-	@rm -rf .venv .venv-peers .uv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-peers .uv .fuzz dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find services clients tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp holds the folder it was made in: a .venv that was copied along with its tree would run the old tree's code.

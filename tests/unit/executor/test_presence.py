@@ -143,13 +143,15 @@ async def test_an_outage_lasts_as_long_as_its_own_kind_asks_for(clock: FakeClock
     assert adapter.probed == []
 
 
-async def test_a_candidate_without_a_key_is_not_looked_after(clock: FakeClock) -> None:
+async def test_a_candidate_without_a_key_is_not_probed(clock: FakeClock) -> None:
     book = ledger(REMOTE, clock=clock)
 
-    async with looking(REMOTE, book=book, clock=clock, probes=[], credentials=()):
-        asleep = clock.sleeping
+    async with looking(REMOTE, book=book, clock=clock, probes=[], credentials=()) as adapter:
+        book.take_out(REMOTE, Outcome.UNAUTHORIZED)
+        await after(clock, REMOTE_EVERY_S[Outcome.UNAUTHORIZED])
+        await after(clock, REMOTE_EVERY_S[Outcome.UNAUTHORIZED])
 
-    assert asleep == 0
+    assert adapter.probed == []
 
 
 async def test_a_local_model_that_is_too_busy_to_answer_a_probe_stays_in(
