@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from random import Random
 
@@ -32,6 +32,7 @@ from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
 from pointsman.executor.service import ExecutorServicer
 from pointsman.rpc.server import Server, ServerOptions
+from pointsman.rpc.tls import Files, certificate_of
 from pointsman.v1.executor_pb2_grpc import add_ExecutorServiceServicer_to_server
 
 SERVICE = "pointsman.v1.ExecutorService"
@@ -65,6 +66,8 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
             concurrent_calls=settings.limits.concurrent_calls,
             reflection=settings.executor.reflection,
             grace_s=settings.executor.grace_s,
+            certificate=certificate_of(Files.of_services(settings.tls)),
+            is_plaintext_allowed=settings.tls.plaintext_on_open_network,
         )
         services = {SERVICE: lambda server: add_ExecutorServiceServicer_to_server(servicer, server)}
         server = Server(options, services=services, clock=clock)
@@ -118,6 +121,7 @@ def build(
             prices=load_prices({name: provider.wire for name, provider in settings.providers.items()}),
             estimator=Estimator(),
             clock=clock,
+            content_bytes=settings.telemetry.content_bytes,
         ),
         journal=Journal(clock=clock, terms=_terms(settings.journal)),
         content_characters=settings.journal.content_characters,
@@ -212,5 +216,7 @@ def credentials(settings: Settings) -> frozenset[str]:
 
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    # Not by awaiting it under `suppress`, which would swallow it too when whoever stops is cancelled here.
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
