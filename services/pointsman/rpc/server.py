@@ -83,7 +83,7 @@ class Server:
     async def start(self) -> None:
         """Bind and serve. Raises SettingsError when the address cannot be used."""
         address, setting = self._options.address, self._options.setting
-        _refuse_the_open_network(address)
+        refuse_the_open_network(address)
         try:
             _try_to_bind(address)
             self._port = self._server.add_insecure_port(address)
@@ -118,7 +118,7 @@ def _try_to_bind(address: str) -> None:
         pass
 
 
-def _refuse_the_open_network(address: str) -> None:
+def refuse_the_open_network(address: str) -> None:
     """Raise SettingsError for an address that others can reach: there is no TLS and no check of callers yet."""
     host = address.rpartition(":")[0].strip("[]")
     if address.startswith("unix:") or host == "localhost":
