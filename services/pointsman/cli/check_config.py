@@ -18,8 +18,9 @@ def check_config(path: Path, *, as_json: bool) -> None:
     settings = load(path)
     candidates(settings)  # the Executor's own check: a model of which too little is known
     instructions_of(settings.classifier)  # the Classifier's: a window in which its instructions leave no room
-    for address in _addresses(settings).values():
-        refuse_the_open_network(address)  # the server's
+    if not settings.tls.certificate and not settings.tls.plaintext_on_open_network:
+        for room, address in _addresses(settings).items():
+            refuse_the_open_network(address, f"{room}.address")  # the server's
     source = str(path)
     if as_json:
         print_json(_summary(settings, source))
