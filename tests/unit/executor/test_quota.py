@@ -200,6 +200,17 @@ def test_a_call_is_forgotten_a_period_after_it_was_counted(unit: Unit, forgotten
     assert window.used(forgotten_at) == 0
 
 
+def test_a_window_without_a_limit_forgets_too_though_nobody_asks_it() -> None:
+    window = Window(unit=Unit.REQUESTS, period_s=MINUTE_S)
+
+    for second in range(600):
+        window.hold(second, 1, float(second))
+        window.settle(second, 1, second + 0.5)
+
+    assert len(window.past) <= BINS
+    assert window.past_amount == MINUTE_S
+
+
 def test_the_margin_lengthens_the_memory() -> None:
     window = minute(margin_s=1.5)
     window.hold(1, 10, 0.0)
