@@ -25,6 +25,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pointsman.config.settings import TelemetrySettings
 from pointsman.telemetry import names, spans
+from pointsman.telemetry.console import for_people
 from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
 
 _EXPORT_TIMEOUT_S: Final = 5.0
@@ -172,8 +173,11 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> None:
     render: Callable[..., Any] = (
         structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str)
         if as_json
-        # Not the default, which prints local variables.
-        else structlog.dev.ConsoleRenderer(colors=sink.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(
+            colors=sink.isatty(),
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,  # not the default, which prints local variables
+        )
     )
     structlog.configure(
         processors=[
@@ -183,6 +187,7 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> None:
             add_trace_ids,
             *([structlog.processors.format_exc_info] if as_json else []),
             mask_secret_fields,
+            *([] if as_json else [for_people]),
             render,
             cast("Processor", mask_secret_values),  # takes the finished line, which the type has no word for
         ],
