@@ -20,6 +20,7 @@ from pointsman.executor.adapters.base import Reply
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget, Slice
 from pointsman.executor.call import Caller
+from pointsman.executor.counts import Counts, Ended
 from pointsman.executor.experience import Experience
 from pointsman.executor.failure import failure
 from pointsman.executor.fallback import Fallback
@@ -83,6 +84,7 @@ class Execute:
     ledger: Ledger
     caller: Caller
     journal: Journal
+    counts: Counts
     bounds: Bounds
     experience: Experience = field(default_factory=Experience)
     clock: Clock
@@ -110,6 +112,14 @@ class Execute:
                 course.trail, answered_by, at=started_at, category=category, labels=request.labels, duration=took
             )
             self.journal.write(row)
+            self.counts.count(
+                Ended(
+                    category=category,
+                    trail=course.trail,
+                    answered_by=answered_by,
+                    duration_s=took.total_seconds(),
+                )
+            )
 
     async def _run(self, course: Course) -> Execution:
         while True:

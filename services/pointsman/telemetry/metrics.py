@@ -170,6 +170,12 @@ REGISTER: Final = Register()
 """The register of this process; one, because `up` runs three services in it that one page tells of."""
 
 
+def one_hot(gauge: "Observed", states: Iterable[str], now: str, *before: str) -> Iterator[Reading]:
+    """Yield a reading a state: 1 for the one that holds, 0 for the others. `before` are the labels ahead of it."""
+    for state in states:
+        yield gauge.at(1.0 if state == now else 0.0, *before, state)
+
+
 class Counter:
     """A sum that only grows, by labels."""
 
