@@ -26,7 +26,7 @@ from pointsman.telemetry import names
 from pointsman.telemetry.metrics import Exemplar as OwnExemplar
 from pointsman.telemetry.metrics import Family, Kind, Point, Register
 
-_CLOSE_TIMEOUT_S: Final = 2.0
+_CLOSE_TIMEOUT_S: Final = 1.0
 _CUMULATIVE: Final = AggregationTemporality.CUMULATIVE
 
 
