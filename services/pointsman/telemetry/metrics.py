@@ -146,13 +146,18 @@ class Register:
     def observe(
         self, read: Callable[[], Iterable[Reading]], *, loop: asyncio.AbstractEventLoop | None = None
     ) -> Callable[[], None]:
-        """Ask `read` whenever somebody looks; return what ends this.
+        """Ask `read` whenever somebody looks; return what ends this, and does nothing a second time.
 
         Without a loop it is asked from any thread.
         """
         observer = Observer(read=read, loop=loop)
         self.observers.append(observer)
-        return lambda: self.observers.remove(observer)
+
+        def end() -> None:
+            if observer in self.observers:
+                self.observers.remove(observer)
+
+        return end
 
     def families(self) -> list[Family]:
         """Return what was counted and what observers say now, in the order of the instruments. For any thread."""
