@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from pointsman.domain.answer import Usage
 from pointsman.domain.pool import Candidate
-from pointsman.domain.trail import Attempt, Outcome, Skip, Trail
+from pointsman.domain.trail import Attempt, Outcome, Skip
+from pointsman.executor.journal.row import Row
 from pointsman.executor.ledger.port import WindowState
 from pointsman.executor.states import CandidateState
 from pointsman.telemetry import instruments, names
@@ -20,35 +20,6 @@ STATES: Final = ("ready", "waiting", "out")
 
 LONGEST_MINUTE_S: Final = 120.0
 """A window up to here is called a minute, a longer one a day: what providers state is no more exact than that."""
-
-
-class Ending(StrEnum):
-    """What came of a request."""
-
-    ANSWERED = "answered"
-    PARTIAL = "partial"
-    UNANSWERED = "unanswered"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A request that ended. `answered_by` is None when nobody answered whole."""
-
-    category: str
-    trail: Trail
-    answered_by: Attempt | None
-    duration_s: float
-
-    @property
-    def ending(self) -> Ending:
-        """What came of it."""
-        if self.answered_by:
-            return Ending.ANSWERED
-        last = next((step for step in reversed(self.trail.steps) if isinstance(step, Attempt)), None)
-        if last and last.outcome is Outcome.CANCELLED:
-            return Ending.CANCELLED
-        return Ending.PARTIAL if last and last.time_to_first_token_s is not None else Ending.UNANSWERED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +35,13 @@ class Counts:
             for outcome in (Outcome.ANSWERED, Outcome.RATE_LIMITED):
                 instruments.ATTEMPTS.add(0, candidate_id, outcome)
 
-    def count(self, ended: Ended) -> None:
+    def count(self, row: Row) -> None:
         """Count a request, its skips and its attempts."""
-        last = ended.answered_by
+        last = row.answered_by
         local, fallback = _word(last is not None and last.local), _word(last is not None and last.fallback)
-        instruments.REQUESTS.add(1, ended.category, ended.ending, local, fallback)
-        instruments.REQUEST_DURATION.record(ended.duration_s, ended.category, ended.ending)
-        for step in ended.trail.steps:
+        instruments.REQUESTS.add(1, row.category, row.ending, local, fallback)
+        instruments.REQUEST_DURATION.record(row.duration_s, row.category, row.ending)
+        for step in row.trail.steps:
             if isinstance(step, Skip):
                 instruments.SKIPS.add(1, step.candidate, step.reason)
             else:
