@@ -20,6 +20,7 @@ from pointsman.executor.adapters.base import Reply
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget, Slice
 from pointsman.executor.call import Caller
+from pointsman.executor.counts import Counts
 from pointsman.executor.experience import Experience
 from pointsman.executor.failure import failure
 from pointsman.executor.fallback import Fallback
@@ -103,6 +104,7 @@ class Execute:
     ledger: Ledger
     caller: Caller
     journal: Journal
+    counts: Counts
     bounds: Bounds
     experience: Experience = field(default_factory=Experience)
     clock: Clock
@@ -139,7 +141,9 @@ class Execute:
             raise
         finally:
             row = self._row(course, execution, at=started_at, started=started, ending=ending)
-            self.journal.write(replace(row, reason=reason, ruling=ruling))
+            row = replace(row, reason=reason, ruling=ruling)
+            self.journal.write(row)
+            self.counts.count(row)
 
     def _row(self, course: Course, execution: Execution | None, *, at: datetime, started: float, ending: Ending) -> Row:
         request, outlet, most = course.request, course.outlet, self.content_characters
