@@ -8,12 +8,14 @@ from typing import Final
 from rich.console import Console
 
 from tests.bench import ledger, route, streams
+from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
 
 SECTIONS: Final[Mapping[str, Callable[[Effort], Findings]]] = {
     "route": route.measure,
     "streams": streams.measure,
     "ledger": ledger.measure,
+    "verdict": verdicts.measure,
 }
 """By name, in the order in which they run. A section of its own is a file with a `measure`, and a word here."""
 

@@ -91,15 +91,13 @@ def cross_fitted(scored: Sequence[Scored]) -> tuple[list[figures.Judged], list[f
 
 def reliability(judged: Sequence[figures.Judged]) -> list[str]:
     """Return a line a tenth of confidence: how many verdicts, how sure, how right."""
-    lines = ["confidence    prompts   said  right"]
-    for number in range(10):
-        held = [one for one in judged if number / 10 < one.confidence <= (number + 1) / 10]
-        if held:
-            said = sum(one.confidence for one in held) / len(held)
-            lines.append(
-                f"{number / 10:.1f} to {number / 10 + 0.1:.1f}  {len(held):9} {said:6.3f} {figures.accuracy(held):6.3f}"
-            )
-    return lines
+    return [
+        "confidence    prompts   said  right",
+        *(
+            f"{held.low:.1f} to {held.high:.1f}  {held.right.of:9} {held.confidence:6.3f} {held.right.value:6.3f}"
+            for held in figures.reliability(judged)
+        ),
+    ]
 
 
 def risk_coverage(judged: Sequence[figures.Judged]) -> list[str]:
