@@ -19,9 +19,12 @@ HELD_OUT = frozenset(
         "40-ko-review",
         "53-es",
         "64-ko-en-teams",
+        "68-trades-and-crafts",
+        "89-ko-backend",
+        "122-en-think-or-know",
     },
 )
-"""Sittings that training never reads. Of 25 to 65 one of each writer was drawn by lot, before anything was measured."""
+"""Sittings that training never reads. From 25 on one of each writer was drawn by lot, before anything was measured."""
 
 
 def training() -> list[Row]:
