@@ -361,11 +361,11 @@ def test_ollama_says_where_its_time_went() -> None:
     reply = read("ollama", OLLAMA_200)
 
     assert dict(reply.durations_s) == {
-        "total": 5.0,
-        "load": 1.0,
-        "prompt_eval": 0.5,
-        "eval": 2.0,
-        "slot_wait": 1.5,
+        "pointsman.ollama.total_duration": 5.0,
+        "pointsman.ollama.load_duration": 1.0,
+        "pointsman.ollama.prompt_eval_duration": 0.5,
+        "pointsman.ollama.eval_duration": 2.0,
+        "pointsman.ollama.slot_wait_duration": 1.5,
     }
 
 

@@ -10,6 +10,7 @@ from pointsman_client.errors import (
     RouteError,
     Unreachable,
 )
+from pointsman_client.tls import Tls
 
 __all__ = [
     "Answer",
@@ -22,5 +23,6 @@ __all__ = [
     "PoolExhausted",
     "RouteError",
     "Stream",
+    "Tls",
     "Unreachable",
 ]

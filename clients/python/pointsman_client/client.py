@@ -12,6 +12,7 @@ import grpc
 
 from pointsman.v1 import executor_pb2, router_pb2, router_pb2_grpc, types_pb2
 from pointsman_client.errors import cut_short, from_rpc, given_up
+from pointsman_client.tls import Tls
 
 try:
     from opentelemetry import propagate
@@ -154,23 +155,28 @@ class Stream:
 class Client:
     """A client of one Router. Make it inside the running loop, share it, close it; every call has a deadline.
 
-    Raises ValueError for an address that is empty. Whether anybody listens there shows at the first call.
+    Without `tls` the connection is plaintext. Raises ValueError for an address that is empty, OSError for a file of
+    `tls` that cannot be read. Whether anybody listens there shows at the first call.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S, tls: Tls | None = None
+    ) -> None:
         if not address.strip():
             raise ValueError(f"address is empty; give host:port, such as {DEFAULT_ADDRESS}")
         self._address = address
         self._timeout_s = timeout_s
-        self._channel = grpc.aio.insecure_channel(
-            address,
-            options=(
-                ("grpc.enable_http_proxy", 0),
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 1_000),
-                ("grpc.max_receive_message_length", DEFAULT_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", DEFAULT_MESSAGE_BYTES),
-            ),
+        options = (
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1_000),
+            ("grpc.max_receive_message_length", DEFAULT_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", DEFAULT_MESSAGE_BYTES),
+        )
+        self._channel = (
+            grpc.aio.insecure_channel(address, options)
+            if tls is None
+            else grpc.aio.secure_channel(address, tls.credentials(), options)
         )
         self._stub = router_pb2_grpc.RouterServiceStub(self._channel)
 

@@ -11,9 +11,10 @@ from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.hop import Hop
 from pointsman.classifier.instructions import instructions_of
 from pointsman.classifier.service import ClassifierServicer
-from pointsman.config.settings import ClassifierSettings, LimitsSettings
+from pointsman.config.settings import ClassifierSettings, LimitsSettings, TlsSettings
 from pointsman.domain.clock import Clock
 from pointsman.rpc.server import Server, ServerOptions
+from pointsman.rpc.tls import Files, certificate_of
 from pointsman.v1 import classifier_pb2_grpc
 
 _SERVICE = "pointsman.v1.ClassifierService"
@@ -21,15 +22,24 @@ _SERVICE = "pointsman.v1.ClassifierService"
 
 @asynccontextmanager
 async def run(
-    settings: ClassifierSettings, limits: LimitsSettings, categories: tuple[str, ...], *, clock: Clock
+    settings: ClassifierSettings,
+    limits: LimitsSettings,
+    categories: tuple[str, ...],
+    *,
+    clock: Clock,
+    tls: TlsSettings | None = None,
 ) -> AsyncIterator[Server]:
-    """Serve until the block ends. Raises SettingsError when the settings leave the small model no room to read."""
+    """Serve until the block ends. Without `tls` all is plaintext.
+
+    Raises SettingsError when the settings leave the small model no room to read, and for an address or a certificate
+    that cannot be used.
+    """
     async with AsyncExitStack() as stack:
         hop = await stack.enter_async_context(hop_of(settings, clock=clock))
         classifier = Classifier(settings, embedded=Embedded.load(), hop=hop, clock=clock)
         servicer = ClassifierServicer(classifier, categories=categories, limits=limits)
         server = Server(
-            _options(settings, limits),
+            _options(settings, limits, tls or TlsSettings()),
             services={
                 _SERVICE: lambda server: classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
             },
@@ -55,7 +65,7 @@ async def hop_of(settings: ClassifierSettings, *, clock: Clock, in_reverse: bool
         yield hop
 
 
-def _options(settings: ClassifierSettings, limits: LimitsSettings) -> ServerOptions:
+def _options(settings: ClassifierSettings, limits: LimitsSettings, tls: TlsSettings) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
         setting="classifier.address",
@@ -63,4 +73,6 @@ def _options(settings: ClassifierSettings, limits: LimitsSettings) -> ServerOpti
         concurrent_calls=limits.concurrent_calls,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
+        certificate=certificate_of(Files.of_services(tls)),
+        is_plaintext_allowed=tls.plaintext_on_open_network,
     )

@@ -424,6 +424,32 @@ def simulate(  # noqa: PLR0913 - one argument an option, as typer wants them
 
 
 @app.command(
+    **_shown("Make certificates for trying TLS.", "pointsman certs certs", "pointsman certs certs --host 10.0.0.5")
+)
+def certs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them.", show_default=False)],
+    *,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--host", metavar="NAME", help="A further name or address of the services; may be repeated."),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", metavar="N", help="How long they hold.")] = 90,
+    as_json: Json = False,
+) -> None:
+    """Make an authority of your own, a certificate for the services and one for a caller, and say how to use them."""
+    from pointsman.cli.failure import Failure
+
+    try:
+        from pointsman.cli.certs import certs as make
+    except ModuleNotFoundError as error:
+        if error.name != "cryptography":
+            raise
+        raise Failure("making certificates needs the package cryptography; install pointsman[certs]") from error
+
+    make(folder, hosts=hosts or (), days=days, as_json=as_json)
+
+
+@app.command(
     **_shown("See it work, without keys and without Ollama.", "pointsman demo", "pointsman demo --once --json")
 )
 def demo(

@@ -43,8 +43,10 @@ async def running(settings: Settings, *, clock: Clock) -> AsyncIterator[Stack]:
         await stack.enter_async_context(holders_named(settings))
         executing = await stack.enter_async_context(executor.run(settings, clock=clock))
         classifying = await stack.enter_async_context(
-            classifier.run(settings.classifier, settings.limits, categories, clock=clock)
+            classifier.run(settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls)
         )
         peers = replace(settings.router, classifier_address=classifying.address, executor_address=executing.address)
-        routing = await stack.enter_async_context(router.run(peers, settings.limits, categories, clock=clock))
+        routing = await stack.enter_async_context(
+            router.run(peers, settings.limits, categories, clock=clock, tls=settings.tls)
+        )
         yield Stack(router=routing, classifier=classifying, executor=executing)

@@ -98,10 +98,10 @@ def _running(room: Room, settings: Settings, *, clock: Clock) -> AbstractAsyncCo
     if room == "classifier":
         from pointsman.classifier import app as classifier  # noqa: PLC0415 - as said
 
-        return classifier.run(settings.classifier, settings.limits, categories, clock=clock)
+        return classifier.run(settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls)
     from pointsman.router import app as router  # noqa: PLC0415 - as said
 
-    return router.run(settings.router, settings.limits, categories, clock=clock)
+    return router.run(settings.router, settings.limits, categories, clock=clock, tls=settings.tls)
 
 
 def summary(readiness: Readiness) -> dict[str, object]:

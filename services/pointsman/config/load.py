@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pointsman.config.categories import check_categories
 from pointsman.config.parse import Table, parse, quoted, refuse
-from pointsman.config.settings import QuotaSettings, Settings
+from pointsman.config.settings import QuotaSettings, Settings, TlsSettings
 from pointsman.domain.errors import SettingsError
 
 DEFAULT_PATH = Path("deploy/pointsman.toml")
@@ -159,6 +159,7 @@ def _check(settings: Settings) -> None:
     if settings.telemetry.otlp_endpoint:
         _url("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint)
     _check_fallback(settings)
+    _check_tls(settings.tls)
     _check_addresses(settings)
 
 
@@ -186,6 +187,17 @@ def _check_fallback(settings: Settings) -> None:
             name,
             "the fallback runs on this machine; name a candidate of a provider with local = true",
         )
+
+
+def _check_tls(tls: TlsSettings) -> None:
+    """Refuse half of what a handshake needs."""
+    needed = {"tls.certificate": tls.certificate, "tls.key": tls.key, "tls.authority": tls.authority}
+    for path, file in needed.items():
+        if not file and (any(needed.values()) or tls.caller_authority):
+            refuse(path, file, f"TLS needs {', '.join(needed)} together; set all three, or none of tls")
+    if tls.certificate and tls.plaintext_on_open_network:
+        advice = "there is a certificate, so nothing is plaintext; leave it out"
+        refuse("tls.plaintext_on_open_network", tls.plaintext_on_open_network, advice)
 
 
 def _check_addresses(settings: Settings) -> None:

@@ -31,6 +31,21 @@ class LimitsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """Encryption between services and with callers; all paths are of PEM files. Without a certificate: plaintext.
+
+    `authority` signed the certificates of our services, which ask each other for them; `caller_authority` those of
+    callers, who then need one.
+    """
+
+    certificate: str = ""
+    key: str = ""
+    authority: str = ""
+    caller_authority: str = ""
+    plaintext_on_open_network: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterSettings:
     """The public service."""
 
@@ -122,6 +137,7 @@ class TelemetrySettings:
 
     otlp_endpoint: str = ""
     sample_ratio: Fraction = 1.0
+    content_bytes: Annotated[int, Range(0, 65_536)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
 
@@ -153,6 +169,7 @@ class ProviderSettings:
     api_key_env: str = ""
     api_version: str = ""
     local: bool = False
+    trace_context: bool = False
     quota: QuotaSettings = field(default_factory=QuotaSettings)
 
 
@@ -225,6 +242,7 @@ class Settings:
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     providers: dict[str, ProviderSettings]
     groups: dict[str, QuotaSettings] = field(default_factory=dict)

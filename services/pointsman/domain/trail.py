@@ -117,10 +117,9 @@ class Trail:
         """Append what happened next."""
         self.steps.append(step)
 
-    def add_once(self, skip: Skip) -> None:
-        """Append a skip unless the same candidate was left out for the same reason before."""
-        if not any(known.candidate == skip.candidate and known.reason is skip.reason for known in self.skips):
-            self.add(skip)
+    def knows(self, skip: Skip) -> bool:
+        """Return whether the same candidate was left out for the same reason before."""
+        return any(known.candidate == skip.candidate and known.reason is skip.reason for known in self.skips)
 
     @property
     def tried(self) -> frozenset[str]:

@@ -41,6 +41,7 @@ class DegradedReason(StrEnum):
     LOCAL_FALLBACK = "local_fallback"
     LEDGER_LOCAL_SHARE = "ledger_local_share"
     MODEL_HOP_DOWN = "model_hop_down"
+    EXECUTOR_LOST = "executor_lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 
 from pointsman.config import Settings, settings_hash
@@ -26,6 +26,7 @@ from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
 from pointsman.executor.service import ExecutorServicer
 from pointsman.rpc.server import Server, ServerOptions
+from pointsman.rpc.tls import Files, certificate_of
 from pointsman.v1.executor_pb2_grpc import add_ExecutorServiceServicer_to_server
 
 SERVICE = "pointsman.v1.ExecutorService"
@@ -58,6 +59,8 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
             concurrent_calls=settings.limits.concurrent_calls,
             reflection=settings.executor.reflection,
             grace_s=settings.executor.grace_s,
+            certificate=certificate_of(Files.of_services(settings.tls)),
+            is_plaintext_allowed=settings.tls.plaintext_on_open_network,
         )
         services = {SERVICE: lambda server: add_ExecutorServiceServicer_to_server(servicer, server)}
         server = Server(options, services=services, clock=clock)
@@ -111,6 +114,7 @@ def build(
             prices=load_prices({name: provider.wire for name, provider in settings.providers.items()}),
             estimator=Estimator(),
             clock=clock,
+            content_bytes=settings.telemetry.content_bytes,
         ),
         journal=Journal(since=clock.now()),
         bounds=Bounds(
@@ -170,5 +174,7 @@ def credentials(settings: Settings) -> frozenset[str]:
 
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    # Not by awaiting it under `suppress`, which would swallow it too when whoever stops is cancelled here.
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()

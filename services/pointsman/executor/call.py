@@ -16,7 +16,9 @@ from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Outcome
 from pointsman.executor.adapters.base import Adapter, Call, Opening, Reply
 from pointsman.executor.attempt import RULES
+from pointsman.executor.attempt_span import asked, describe, describe_given_up
 from pointsman.executor.budget import Slice
+from pointsman.executor.content import Overheard, input_messages, output_messages
 from pointsman.executor.estimate import Estimator, output_limit
 from pointsman.executor.outlet import Outlet, Start
 from pointsman.executor.prices import PriceTable
@@ -43,6 +45,8 @@ class Caller:
     clock: Clock
     suspects: dict[str, float] = field(default_factory=dict)
     """Candidates whose last rate limit looked like a spend limit, and since when; a later one is taken for it."""
+    content_bytes: int = 0
+    """How much of a prompt, and of an answer, a span may hold; 0: nothing."""
 
     async def call(
         self,
@@ -66,15 +70,24 @@ class Caller:
             first_token_s=within.first_token_s,
             idle_s=within.idle_s,
         )
-        asked = _asked(call, is_fallback=is_fallback, is_streamed=outlet is not None)
-        with span(f"{names.OPERATION_CHAT} {candidate.model.id}", kind=SpanKind.CLIENT, attributes=asked) as call_span:
-            reply = self._second_look(candidate, await self._reply(call, outlet), started)
+        about = asked(call, is_fallback=is_fallback, is_streamed=outlet is not None)
+        with span(f"{names.OPERATION_CHAT} {candidate.model.id}", kind=SpanKind.CLIENT, attributes=about) as call_span:
+            overheard = self._overheard(call_span, request)
+            try:
+                reply = self._second_look(candidate, await self._reply(call, outlet, overheard), started)
+            except asyncio.CancelledError:
+                so_far = self.given_up(candidate, request, started_at, outlet=outlet, is_fallback=is_fallback)
+                describe_given_up(call_span, so_far.usage, so_far.time_to_first_token_s, so_far.cost_usd)
+                raise
             first_token_s = outlet.begun_at - started if outlet and outlet.begun_at is not None else None
-            _describe(call_span, reply, first_token_s)
+            cost = self.prices.cost(candidate, reply.usage, started_at) if reply.usage else None
+            describe(call_span, reply, first_token_s=first_token_s, cost_usd=cost)
+            if overheard and reply.answer:
+                told = output_messages(reply.answer, overheard.text, overheard.most_bytes)
+                call_span.set(names.GEN_AI_OUTPUT_MESSAGES, told)
         duration_s = self.clock.monotonic() - started
         if reply.outcome is Outcome.ANSWERED and reply.usage:
             self.estimator.learn(candidate, request, reply.usage, duration_s)
-        cost = self.prices.cost(candidate, reply.usage, started_at) if reply.usage else None
         attempt = Attempt(
             candidate=candidate.id,
             outcome=reply.outcome,
@@ -124,12 +137,19 @@ class Caller:
             price_version=self.prices.version if cost is not None else "",
         )
 
-    async def _reply(self, call: Call, outlet: Outlet | None) -> Reply:
+    def _overheard(self, call_span: Span, request: Request) -> Overheard | None:
+        """Put the prompt on the span and return what collects the answer, where the settings want them there."""
+        if not self.content_bytes or not call_span.is_recording:
+            return None
+        call_span.set(names.GEN_AI_INPUT_MESSAGES, input_messages(request.prompt, self.content_bytes))
+        return Overheard(self.content_bytes)
+
+    async def _reply(self, call: Call, outlet: Outlet | None, overheard: Overheard | None) -> Reply:
         candidate = call.candidate
         try:
             adapter = self.adapters[candidate.provider]
             async with asyncio.timeout(call.timeout_s + (GRACE_S if outlet else 0.0)):
-                reply = await (_streamed(adapter, call, outlet) if outlet else adapter.call(call))
+                reply = await (_streamed(adapter, call, outlet, overheard) if outlet else adapter.call(call))
         except TimeoutError:
             reply = Reply(outcome=Outcome.TIMED_OUT, detail=f"no answer within {call.timeout_s:.2f} s")
         except Exception as error:
@@ -159,7 +179,7 @@ class Caller:
         return reply
 
 
-async def _streamed(adapter: Adapter, call: Call, outlet: Outlet) -> Reply:
+async def _streamed(adapter: Adapter, call: Call, outlet: Outlet, overheard: Overheard | None) -> Reply:
     """Put the content into the outlet as it comes, and return what became of the call."""
     opening = Opening(model="", simulated=False)
     async with aclosing(adapter.stream(call)) as arrivals:
@@ -172,6 +192,8 @@ async def _streamed(adapter: Adapter, call: Call, outlet: Outlet) -> Reply:
             if not outlet.has_begun:
                 outlet.begin(Start(candidate=call.candidate, model=opening.model, simulated=opening.simulated))
             outlet.put(arrival)
+            if overheard:
+                overheard.take(arrival)
             if outlet.is_full:
                 await outlet.room()
     return Reply(outcome=Outcome.SERVER_ERROR, detail="the adapter ended its stream without a reply")
@@ -182,34 +204,3 @@ def _is_counted(reply: Reply, outlet: Outlet) -> bool:
     if reply.usage is None:
         return False
     return reply.outcome in ANSWERS or reply.usage.output_tokens * MOST_BYTES_PER_TOKEN >= outlet.taken_bytes
-
-
-def _asked(call: Call, *, is_fallback: bool, is_streamed: bool) -> dict[str, str | int | bool]:
-    return {
-        names.GEN_AI_OPERATION_NAME: names.OPERATION_CHAT,
-        names.GEN_AI_PROVIDER_NAME: call.candidate.provider,
-        names.GEN_AI_REQUEST_MODEL: call.candidate.model.id,
-        names.GEN_AI_REQUEST_MAX_TOKENS: call.max_output_tokens,
-        names.GEN_AI_REQUEST_STREAM: is_streamed,
-        names.CANDIDATE: call.candidate.id,
-        names.FALLBACK: is_fallback,
-    }
-
-
-def _describe(call_span: Span, reply: Reply, first_token_s: float | None) -> None:
-    call_span.set(names.OUTCOME, reply.outcome)
-    call_span.set(names.WASTED, RULES[reply.outcome].wasted)
-    call_span.set(names.SIMULATED, reply.simulated)
-    call_span.set(names.HTTP_STATUS_CODE, reply.http_status or None)
-    call_span.set(names.GEN_AI_RESPONSE_MODEL, reply.model or None)
-    call_span.set(names.GEN_AI_RESPONSE_ID, reply.provider_request_id or None)
-    call_span.set(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, first_token_s)
-    if reply.usage:
-        call_span.set(names.GEN_AI_USAGE_INPUT_TOKENS, reply.usage.input_tokens)
-        call_span.set(names.GEN_AI_USAGE_OUTPUT_TOKENS, reply.usage.output_tokens)
-    if reply.answer:
-        call_span.set(names.GEN_AI_RESPONSE_FINISH_REASONS, (reply.answer.finish_reason,))
-    for name, duration_s in reply.durations_s:
-        call_span.set(name, duration_s)
-    if reply.outcome is not Outcome.ANSWERED:
-        call_span.fail(reply.outcome)

@@ -27,6 +27,8 @@ from pointsman.executor.journal import Journal, row_of
 from pointsman.executor.ledger.port import Ledger, Settlement
 from pointsman.executor.outlet import Outlet
 from pointsman.executor.plan import Plan, Planned, Prospect, ineligible, plan
+from pointsman.telemetry import names
+from pointsman.telemetry.spans import note
 
 LOOK_AGAIN_S = 0.05
 """The least time between two plans of one request, when it waits for whoever is free first."""
@@ -67,6 +69,20 @@ class Course:
     def is_committed(self) -> bool:
         """True once the caller has content: then nobody else may answer."""
         return self.outlet is not None and self.outlet.has_begun
+
+    def skip(self, skip: Skip) -> None:
+        """Put a skip on the trail and on the span of the request."""
+        self.trail.add(skip)
+        ready_at = skip.ready_at.isoformat() if skip.ready_at else None
+        note(
+            names.SPAN_EVENT_SKIP,
+            {names.CANDIDATE: skip.candidate, names.REASON: skip.reason.value, names.READY_AT: ready_at},
+        )
+
+    def skip_once(self, skip: Skip) -> None:
+        """Put a skip there unless the same candidate was left out for the same reason before."""
+        if not self.trail.knows(skip):
+            self.skip(skip)
 
     def may_try(self, candidate_id: str) -> bool:
         """Return whether the candidate is worth waiting for: each is called once, and attempts are bounded."""
@@ -126,13 +142,13 @@ class Execute:
         budget, trail = course.budget, course.trail
         planned_now = self._plan(course.pool, course.request)
         for left_out in planned_now.skips:
-            trail.add_once(left_out)
+            course.skip_once(left_out)
         for planned in planned_now.ready:
             if planned.candidate.id in trail.tried:
                 continue
             too_small = _too_small(planned, course.pool, trail)
             if skip := too_small or budget.refuse(planned, self.clock.monotonic()):
-                trail.add_once(skip)
+                course.skip_once(skip)
                 continue
             if planned.wait_s:  # else nothing comes between plan and reservation
                 await self.clock.sleep(planned.wait_s)
@@ -211,7 +227,7 @@ class Execute:
         candidate, request, outlet = planned.candidate, course.request, course.outlet
         reservation = await self.ledger.reserve(candidate, planned.estimate)
         if isinstance(reservation, Skip):
-            course.trail.add(reservation)
+            course.skip(reservation)
             return None
         self.experience.leave(candidate.quota_scope)
         settlement, started_at = Settlement(outcome=Outcome.CANCELLED), self.clock.now()
@@ -253,13 +269,13 @@ class Execute:
         prospect = self.prospect(candidate, request)
         away = prospect.blocked if prospect.blocked and prospect.blocked.reason is SkipReason.NOT_RUNNING else None
         if skip := ineligible(candidate, request, prospect) or away:
-            trail.add(skip)
+            course.skip(skip)
             raise self._failure(course)
         latest = course.budget.deadline - self.bounds.attempt_floor_s
         if skip := await self._queue(fallback, latest=latest, until=until):
             if until < latest:
                 return None
-            trail.add(skip)
+            course.skip(skip)
             raise self._failure(course)
         started_at = self.clock.now()
         try:

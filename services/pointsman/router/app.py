@@ -6,11 +6,12 @@ from typing import Final
 
 import grpc
 
-from pointsman.config.settings import LimitsSettings, RouterSettings
+from pointsman.config.settings import LimitsSettings, RouterSettings, TlsSettings
 from pointsman.domain.clock import Clock
 from pointsman.router.service import RouterServicer
 from pointsman.rpc.channel import open_channel
 from pointsman.rpc.server import Server, ServerOptions
+from pointsman.rpc.tls import Files, certificate_of, identity_of
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc, router_pb2_grpc
 
 SERVICE: Final = "pointsman.v1.RouterService"
@@ -21,12 +22,22 @@ _ENVELOPE_BYTES: Final = 65_536
 
 @asynccontextmanager
 async def run(
-    settings: RouterSettings, limits: LimitsSettings, categories: tuple[str, ...], *, clock: Clock
+    settings: RouterSettings,
+    limits: LimitsSettings,
+    categories: tuple[str, ...],
+    *,
+    clock: Clock,
+    tls: TlsSettings | None = None,
 ) -> AsyncIterator[Server]:
-    """Serve until the block ends. The other services need not run yet: a missing one is found when it comes."""
+    """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
+
+    Without `tls` all is plaintext. Raises SettingsError for an address or a certificate that cannot be used.
+    """
+    tls = tls or TlsSettings()
+    identity, bytes_ = identity_of(tls), limits.message_bytes
     async with (
-        open_channel(settings.classifier_address, message_bytes=limits.message_bytes) as to_classifier,
-        open_channel(settings.executor_address, message_bytes=limits.message_bytes) as to_executor,
+        open_channel(settings.classifier_address, message_bytes=bytes_, identity=identity) as to_classifier,
+        open_channel(settings.executor_address, message_bytes=bytes_, identity=identity) as to_executor,
     ):
         servicer = RouterServicer(
             settings=settings,
@@ -40,7 +51,7 @@ async def run(
         def register(server: grpc.aio.Server) -> None:
             router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
 
-        server = Server(_options(settings, limits), services={SERVICE: register}, clock=clock)
+        server = Server(_options(settings, limits, tls), services={SERVICE: register}, clock=clock)
         await server.start()
         try:
             yield server
@@ -48,7 +59,7 @@ async def run(
             await server.stop()
 
 
-def _options(settings: RouterSettings, limits: LimitsSettings) -> ServerOptions:
+def _options(settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
         setting="router.address",
@@ -56,4 +67,6 @@ def _options(settings: RouterSettings, limits: LimitsSettings) -> ServerOptions:
         concurrent_calls=limits.concurrent_calls,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
+        certificate=certificate_of(Files.of_callers(tls)),
+        is_plaintext_allowed=tls.plaintext_on_open_network,
     )

@@ -104,9 +104,16 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
                 down=ExecutorDown,
             )
-            async with aclosing(events):
-                async for event in events:
-                    yield _relayed(event, ruled)
+            has_started = False
+            try:
+                async with aclosing(events):
+                    async for event in events:
+                        has_started = True
+                        yield _relayed(event, ruled)
+            except PointsmanError as error:
+                if not has_started or not _is_lost(error):
+                    raise
+                yield _broken_off(error, ruled)
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         ruled = await self._rule(request, context)
@@ -199,6 +206,24 @@ def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.Str
             return pb.StreamRouteResponse(delta=event.delta)
         case _:
             return pb.StreamRouteResponse()
+
+
+def _is_lost(error: PointsmanError) -> bool:
+    """Return whether the Executor went away or failed, and nobody can say what became of the request."""
+    return isinstance(error, ExecutorDown) or type(error) is PointsmanError
+
+
+def _broken_off(error: PointsmanError, ruled: _Ruled) -> pb.StreamRouteResponse:
+    """Return the end of a stream whose Executor was lost after its start; what it cost is not known."""
+    degraded = [*degraded_to_pb(ruled.verdict.degraded), types_pb2.DEGRADED_REASON_EXECUTOR_LOST]
+    bind_contextvars(reason=error.reason, partial=True, degraded=[each.value for each in degraded_from_pb(degraded)])
+    mark(names.REASON, error.reason)
+    mark(names.PARTIAL, value=True)
+    mark(names.DEGRADED, [each.value for each in degraded_from_pb(degraded)])
+    end = executor_pb2.StreamEnd(
+        finish_reason=types_pb2.FINISH_REASON_INTERRUPTED, partial=True, degraded_reasons=degraded
+    )
+    return pb.StreamRouteResponse(end=end)
 
 
 def _union(verdict: Verdict, executor_reasons: Iterable[int]) -> list[types_pb2.DegradedReason.ValueType]:

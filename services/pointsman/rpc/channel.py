@@ -13,6 +13,7 @@ import grpc
 
 from pointsman.domain.errors import ExecutorDown, PointsmanError
 from pointsman.rpc.status import from_call
+from pointsman.rpc.tls import Identity
 from pointsman.telemetry import names, spans
 
 RequestT = TypeVar("RequestT")
@@ -47,28 +48,25 @@ _SERVICE_CONFIG: Final = json.dumps(
 )
 
 
-def open_channel(address: str, *, message_bytes: int) -> grpc.aio.Channel:
-    """Open a channel to one of our services on this machine. Belongs to the running loop; the opener closes it.
+def open_channel(address: str, *, message_bytes: int, identity: Identity | None = None) -> grpc.aio.Channel:
+    """Open a channel to one of our services. Belongs to the running loop; the opener closes it.
 
-    `message_bytes` bounds a message in either direction. Connecting is lazy: an address where nothing listens fails the
-    calls.
+    `message_bytes` bounds a message in either direction. Without an identity it is plaintext, as it always is over a
+    Unix socket. Connecting is lazy: an address where nothing listens fails the calls.
     """
-    return grpc.aio.insecure_channel(
-        address,
-        options=(
-            ("grpc.enable_http_proxy", 0),  # else a proxy in the environment takes loopback calls too
-            ("grpc.initial_reconnect_backoff_ms", 50),  # default 1 s: a restarted service would be found late
-            (
-                "grpc.min_reconnect_backoff_ms",
-                1_000,
-            ),  # how long one attempt to connect may take, whatever its name says
-            ("grpc.max_reconnect_backoff_ms", 500),
-            ("grpc.max_receive_message_length", message_bytes),
-            ("grpc.max_send_message_length", message_bytes),
-            ("grpc.enable_retries", 1),
-            ("grpc.service_config", _SERVICE_CONFIG),
-        ),
+    options = (
+        ("grpc.enable_http_proxy", 0),  # else a proxy in the environment takes loopback calls too
+        ("grpc.initial_reconnect_backoff_ms", 50),  # default 1 s: a restarted service would be found late
+        ("grpc.min_reconnect_backoff_ms", 1_000),  # how long one attempt to connect may take, whatever its name says
+        ("grpc.max_reconnect_backoff_ms", 500),
+        ("grpc.max_receive_message_length", message_bytes),
+        ("grpc.max_send_message_length", message_bytes),
+        ("grpc.enable_retries", 1),
+        ("grpc.service_config", _SERVICE_CONFIG),
     )
+    if identity is None or address.startswith("unix:"):
+        return grpc.aio.insecure_channel(address, options)
+    return grpc.aio.secure_channel(address, identity.channel_credentials(), options)
 
 
 async def call(

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.rpc.interceptors import CallInterceptor
+from pointsman.rpc.tls import ServerCertificate
 from pointsman.telemetry import names
 
 Register = Callable[[grpc.aio.Server], None]
@@ -29,6 +30,8 @@ class ServerOptions:
     `setting` is the dotted path of the address in the settings, for the message when it cannot be used. `address` is
     "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message in either
     direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
+    `certificate` is None for plaintext, which others on the network are spared unless `is_plaintext_allowed`; a Unix
+    socket is always plaintext.
     """
 
     address: str
@@ -37,6 +40,8 @@ class ServerOptions:
     concurrent_calls: int
     reflection: bool
     grace_s: float
+    certificate: ServerCertificate | None = None
+    is_plaintext_allowed: bool = False
 
 
 class Server:
@@ -82,11 +87,15 @@ class Server:
 
     async def start(self) -> None:
         """Bind and serve. Raises SettingsError when the address cannot be used."""
-        address, setting = self._options.address, self._options.setting
-        _refuse_the_open_network(address)
+        address, setting, certificate = self._options.address, self._options.setting, self._options.certificate
+        if not certificate and not is_of_this_machine(address):
+            self._expose(address)
         try:
             _try_to_bind(address)
-            self._port = self._server.add_insecure_port(address)
+            if certificate and not address.startswith("unix:"):
+                self._port = self._server.add_secure_port(address, certificate.credentials())
+            else:
+                self._port = self._server.add_insecure_port(address)
         except (OSError, RuntimeError) as error:
             wrong = "it is in use, or not an address of this machine"
             variable = f"POINTSMAN__{setting.upper().replace('.', '__')}"
@@ -96,6 +105,14 @@ class Server:
         for service in ("", *self._services):
             await self.set_health(service, serving=True)
         self._log.info(names.EVENT_SERVER_STARTED, address=self.address, services=list(self._services))
+
+    def _expose(self, address: str) -> None:
+        """Raise SettingsError unless the settings say that others may read what is said."""
+        if not self._options.is_plaintext_allowed:
+            advice = "set tls.certificate (`pointsman certs` makes one for trying), or use 127.0.0.1 or unix:/path"
+            message = f"cannot listen on {address}: others can reach it, and calls are not encrypted; {advice}"
+            raise SettingsError(message, address=address, path=self._options.setting)
+        self._log.warning(names.EVENT_SERVER_EXPOSED, address=address, setting="tls.plaintext_on_open_network")
 
     async def stop(self) -> None:
         """Tell health watchers, take no new calls, let calls under way end within the grace, cancel the rest."""
@@ -118,16 +135,12 @@ def _try_to_bind(address: str) -> None:
         pass
 
 
-def _refuse_the_open_network(address: str) -> None:
-    """Raise SettingsError for an address that others can reach: there is no TLS and no check of callers yet."""
+def is_of_this_machine(address: str) -> bool:
+    """Return whether nobody else can reach what listens there: loopback, or a Unix socket."""
     host = address.rpartition(":")[0].strip("[]")
     if address.startswith("unix:") or host == "localhost":
-        return
+        return True
     try:
-        is_loopback = ip_address(host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        wrong = "others can reach it, and calls are neither encrypted nor checked yet"
-        message = f"cannot listen on {address}: {wrong}; use 127.0.0.1, localhost or unix:/path"
-        raise SettingsError(message, address=address)
+        return False

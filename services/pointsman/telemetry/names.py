@@ -24,6 +24,7 @@ HTTP_STATUS_CODE: Final = "http.response.status_code"
 # Conventions: calls of models.
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
+GEN_AI_CONVERSATION_ID: Final = "gen_ai.conversation.id"
 GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
 GEN_AI_REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
 GEN_AI_REQUEST_STREAM: Final = "gen_ai.request.stream"
@@ -33,12 +34,23 @@ GEN_AI_RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
 GEN_AI_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+GEN_AI_USAGE_CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+GEN_AI_USAGE_CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
+GEN_AI_USAGE_REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+GEN_AI_INPUT_MESSAGES: Final = "gen_ai.input.messages"
+GEN_AI_OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 
 OPERATION_CHAT: Final = "chat"
 OPERATION_TEXT_COMPLETION: Final = "text_completion"
 
+PROVIDERS: Final = {"gemini": "gcp.gemini"}
+"""What the conventions call a provider, where that is not its name in the settings."""
+
 # Our own spans.
 SPAN_CLASSIFY: Final = "pointsman.classify"
+
+# Our own events on spans.
+SPAN_EVENT_SKIP: Final = "pointsman.skip"
 
 # Our own attributes.
 REASON: Final = "pointsman.reason"
@@ -57,6 +69,10 @@ FALLBACK: Final = "pointsman.fallback"
 SIMULATED: Final = "pointsman.simulated"
 ATTEMPTS: Final = "pointsman.attempts"
 DEGRADED: Final = "pointsman.degraded"
+PARTIAL: Final = "pointsman.partial"
+READY_AT: Final = "pointsman.ready_at"
+COST_USD: Final = "pointsman.cost_usd"
+USAGE_ESTIMATED: Final = "pointsman.usage_estimated"
 
 # Ollama's own timings of one call, in seconds. What the parts leave of the total was spent waiting for a slot.
 OLLAMA_TOTAL_DURATION: Final = "pointsman.ollama.total_duration"
@@ -71,10 +87,14 @@ EVENT_ADAPTER_BROKEN: Final = "adapter.broken"
 EVENT_CALL_ENDED: Final = "call.ended"
 EVENT_CANDIDATE_OUT: Final = "candidate.out"
 EVENT_CANDIDATE_REVIVED: Final = "candidate.revived"
+EVENT_CERTIFICATE_RENEWED: Final = "certificate.renewed"
+EVENT_CERTIFICATE_UNUSABLE: Final = "certificate.unusable"
 EVENT_CLASSIFIER_ABSORBED: Final = "classifier.absorbed"
 EVENT_LEDGER_AWAY: Final = "ledger.away"
 EVENT_LEDGER_JOINED: Final = "ledger.joined"
+EVENT_LIBRARY_WARNED: Final = "library.warned"
 EVENT_MODEL_HOP_CHANGED: Final = "model_hop.changed"
+EVENT_SERVER_EXPOSED: Final = "server.exposed"
 EVENT_SERVER_STARTED: Final = "server.started"
 EVENT_SERVER_STOPPED: Final = "server.stopped"
 EVENT_SPANS_UNDELIVERED: Final = "spans.undelivered"

@@ -5,7 +5,6 @@ response (see `spans.serve_span`).
 """
 
 import logging
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -26,15 +25,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pointsman.config.settings import TelemetrySettings
 from pointsman.telemetry import names, spans
-
-MASK: Final = "[masked]"
-
-_SECRET_FIELD: Final = re.compile(r"api.?key|authorization|password|secret|credential", re.IGNORECASE)
-_SECRET_VALUE: Final = re.compile(
-    r"\b(?:sk|rk|pk)-[\w-]{16,}|\bAIza[\w-]{30,}|\bBearer\s+[\w.~+/=-]{8,}", re.IGNORECASE
-)
-"""Keys as OpenAI, Anthropic, DeepSeek, Moonshot (sk-…) and Google (AIza…) write them (2026-11), and bearer tokens."""
-_SECRET_BYTES: Final = re.compile(_SECRET_VALUE.pattern.encode(), re.IGNORECASE)
+from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
 
 _EXPORT_TIMEOUT_S: Final = 5.0
 _CLOSE_TIMEOUT_S: Final = 2.0
@@ -82,6 +73,7 @@ def configure(settings: TelemetrySettings, *, service: str, sink: IO[bytes] | No
     undo = ExitStack()
     undo.callback(structlog.configure, **structlog.get_config())
     _configure_logs(settings, sink or sys.stderr.buffer)
+    undo.enter_context(_relayed(logging.getLogger(), _Relay(names.EVENT_LIBRARY_WARNED)))
     if not settings.otlp_endpoint:
         return Telemetry(None, undo)
     relay = undo.enter_context(_relayed_sdk_log())
@@ -120,23 +112,39 @@ def _open_provider(settings: TelemetrySettings, service: str, undo: ExitStack) -
 @contextmanager
 def _relayed_sdk_log() -> Iterator[logging.Handler]:
     """Turn what the SDK logs, such as a collector that does not answer, into our lines."""
-    log, relay = logging.getLogger("opentelemetry"), _Relay()
+    log, relay = logging.getLogger("opentelemetry"), _Relay(names.EVENT_SPANS_UNDELIVERED)
     propagated = log.propagate
-    log.addHandler(relay)
     log.propagate = False
     try:
-        yield relay
+        with _relayed(log, relay):
+            yield relay
     finally:
-        log.removeHandler(relay)
         log.propagate = propagated
 
 
+@contextmanager
+def _relayed(log: logging.Logger, relay: logging.Handler) -> Iterator[None]:
+    log.addHandler(relay)
+    try:
+        yield
+    finally:
+        log.removeHandler(relay)
+
+
 class _Relay(logging.Handler):
-    """Writes the records of the standard library's logging as events of ours."""
+    """Writes warnings and worse of the standard library's logging as events of ours.
+
+    What libraries say below that (httpx: a line a request) is told better by the line of the call.
+    """
+
+    def __init__(self, event: str) -> None:
+        super().__init__(logging.WARNING)
+        self._event = event
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record as an event."""
-        structlog.get_logger().warning(names.EVENT_SPANS_UNDELIVERED, detail=record.getMessage())
+        write = structlog.get_logger().error if record.levelno >= logging.ERROR else structlog.get_logger().warning
+        write(self._event, library=record.name, detail=record.getMessage(), exc_info=record.exc_info)
 
 
 class LineWriter:
@@ -194,15 +202,10 @@ def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 
 def mask_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Hide the values of fields whose names speak of keys. `api_key_env` holds a name and may be seen."""
-    for field, value in event.items():
-        if isinstance(value, str) and _SECRET_FIELD.search(field) and not field.endswith("_env"):
-            event[field] = MASK
-    return event
+    """Hide the values of fields whose names speak of keys, at any depth."""
+    return masked_fields(event)
 
 
 def mask_secret_values(_logger: WrappedLogger, _method: str, line: bytes | str) -> bytes | str:
     """Hide what looks like a key anywhere in the finished line, tracebacks included: the last net, not the first."""
-    if isinstance(line, str):
-        return _SECRET_VALUE.sub(MASK, line)
-    return _SECRET_BYTES.sub(MASK.encode(), line)
+    return masked_text(line) if isinstance(line, str) else masked_bytes(line)

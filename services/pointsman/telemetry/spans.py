@@ -22,6 +22,7 @@ __all__ = [
     "SpanKind",
     "current_trace_id",
     "mark",
+    "note",
     "open_span",
     "outgoing_metadata",
     "record_with",
@@ -79,6 +80,11 @@ class Span:
         if value is not None and self._span.is_recording():
             self._span.set_attribute(name, value)
 
+    @property
+    def is_recording(self) -> bool:
+        """False when nobody will see the span: then what is costly to say need not be worked out."""
+        return self._span.is_recording()
+
     def fail(self, error_type: str) -> None:
         """Mark the span as failed.
 
@@ -128,6 +134,9 @@ def open_span(name: str, *, kind: SpanKind, attributes: Mapping[str, Attribute] 
 
     For streams, which outlive a block.
     """
+    above = trace.get_current_span().get_span_context()
+    if _is_left_out(above):
+        return Span(NonRecordingSpan(above))
     return Span(_recorder.tracer.start_span(name, kind=kind, attributes=attributes))
 
 
@@ -138,7 +147,12 @@ def serve_span(name: str, metadata: Mapping[str, str], *, attributes: Mapping[st
     gets a trace id that is not sampled, so that the log lines of all hops and the response can be brought together.
     """
     parent = _W3C.extract(metadata) if metadata else None
-    made = _recorder.tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+    above = trace.get_current_span(parent).get_span_context() if parent is not None else trace.INVALID_SPAN_CONTEXT
+    made: trace.Span = (
+        NonRecordingSpan(above)
+        if _is_left_out(above)
+        else _recorder.tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+    )
     if not made.get_span_context().is_valid:
         made = NonRecordingSpan(_unrecorded())
     opened = Span(made)
@@ -146,16 +160,26 @@ def serve_span(name: str, metadata: Mapping[str, str], *, attributes: Mapping[st
     return opened
 
 
-def outgoing_metadata(under: Span) -> tuple[tuple[str, str], ...]:
-    """Return the metadata that lets the other side go on with this trace (W3C Trace Context)."""
+def outgoing_metadata(under: Span | None = None) -> tuple[tuple[str, str], ...]:
+    """Return the headers that let the other side go on with this trace (W3C Trace Context), the current span's if None.
+
+    The caller's `tracestate` goes along. Outside of any trace there are none.
+    """
     carrier: dict[str, str] = {}
-    _W3C.inject(carrier, under.context)
+    _W3C.inject(carrier, under.context if under else None)
     return tuple(carrier.items())
 
 
 def mark(name: str, value: Attribute) -> None:
     """Set an attribute of the current span."""
     trace.get_current_span().set_attribute(name, value)
+
+
+def note(event: str, attributes: Mapping[str, Attribute | None]) -> None:
+    """Put an event on the current span, stamped now; attributes that are None are left out."""
+    current = trace.get_current_span()
+    if current.is_recording():
+        current.add_event(event, {name: value for name, value in attributes.items() if value is not None})
 
 
 def current_trace_id() -> str:
@@ -166,6 +190,11 @@ def current_trace_id() -> str:
 def _hex_trace_id(span: trace.Span) -> str:
     context = span.get_span_context()
     return trace.format_trace_id(context.trace_id) if context.is_valid else ""
+
+
+def _is_left_out(above: SpanContext) -> bool:
+    """Return whether the root of the trace was not sampled: then nobody below it is, and no span need be built."""
+    return above.is_valid and not above.trace_flags.sampled
 
 
 def _unrecorded() -> SpanContext:

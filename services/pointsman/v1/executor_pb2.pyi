@@ -406,11 +406,11 @@ class StreamEnd(_message.Message):
     """Sum over all attempts in US dollars; absent when the price of one that used tokens is unknown."""
     @_builtins.property
     def trail(self) -> _types_pb2.Trail:
-        """Skips and attempts in order."""
+        """Skips and attempts in order; absent when the Executor was lost."""
 
     @_builtins.property
     def usage(self) -> _types_pb2.Usage:
-        """Sum over all attempts."""
+        """Sum over all attempts; absent when the Executor was lost."""
 
     @_builtins.property
     def degraded_reasons(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.DegradedReason.ValueType]:

@@ -70,7 +70,8 @@ class RouterServiceServicer:
 
     def StreamRoute(self, request, context):
         """Answers one prompt as the answer is produced: one start, deltas, one end.
-        Fails like Route before the start; a break after the first content ends with `StreamEnd.partial`.
+        Fails like Route before the start; a break after the first content ends with `StreamEnd.partial`, also when it is the
+        Executor that is lost (DEGRADED_REASON_EXECUTOR_LOST). A deadline that passes unanswered is DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

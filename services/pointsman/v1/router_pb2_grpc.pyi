@@ -43,7 +43,8 @@ class RouterServiceStub:
     """
     StreamRoute: _grpc.UnaryStreamMultiCallable[_router_pb2.StreamRouteRequest, _router_pb2.StreamRouteResponse]
     """Answers one prompt as the answer is produced: one start, deltas, one end.
-    Fails like Route before the start; a break after the first content ends with `StreamEnd.partial`.
+    Fails like Route before the start; a break after the first content ends with `StreamEnd.partial`, also when it is the
+    Executor that is lost (DEGRADED_REASON_EXECUTOR_LOST). A deadline that passes unanswered is DEADLINE_EXCEEDED.
     """
     Explain: _grpc.UnaryUnaryMultiCallable[_router_pb2.ExplainRequest, _router_pb2.ExplainResponse]
     """Says how a prompt would be routed now, and calls no provider."""
@@ -63,7 +64,8 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """
     StreamRoute: _aio.UnaryStreamMultiCallable[_router_pb2.StreamRouteRequest, _router_pb2.StreamRouteResponse]  # type: ignore[assignment]
     """Answers one prompt as the answer is produced: one start, deltas, one end.
-    Fails like Route before the start; a break after the first content ends with `StreamEnd.partial`.
+    Fails like Route before the start; a break after the first content ends with `StreamEnd.partial`, also when it is the
+    Executor that is lost (DEGRADED_REASON_EXECUTOR_LOST). A deadline that passes unanswered is DEADLINE_EXCEEDED.
     """
     Explain: _aio.UnaryUnaryMultiCallable[_router_pb2.ExplainRequest, _router_pb2.ExplainResponse]  # type: ignore[assignment]
     """Says how a prompt would be routed now, and calls no provider."""
@@ -92,7 +94,8 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_router_pb2.StreamRouteResponse], _abc.AsyncIterator[_router_pb2.StreamRouteResponse]]:
         """Answers one prompt as the answer is produced: one start, deltas, one end.
-        Fails like Route before the start; a break after the first content ends with `StreamEnd.partial`.
+        Fails like Route before the start; a break after the first content ends with `StreamEnd.partial`, also when it is the
+        Executor that is lost (DEGRADED_REASON_EXECUTOR_LOST). A deadline that passes unanswered is DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod

@@ -387,6 +387,8 @@ class _DegradedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degrad
     """The shared ledger is away; quotas are kept by a conservative local share."""
     DEGRADED_REASON_MODEL_HOP_DOWN: _DegradedReason.ValueType  # 5
     """Settings want the small model's ruling, and the embedded classifier stood in for it."""
+    DEGRADED_REASON_EXECUTOR_LOST: _DegradedReason.ValueType  # 6
+    """The Executor was lost in the middle of a stream; what came is kept, and what was used is not known."""
 
 class DegradedReason(_DegradedReason, metaclass=_DegradedReasonEnumTypeWrapper):
     """Why an answer is less than it should be. May grow; read an unknown value as unspecified."""
@@ -403,6 +405,8 @@ DEGRADED_REASON_LEDGER_LOCAL_SHARE: DegradedReason.ValueType  # 4
 """The shared ledger is away; quotas are kept by a conservative local share."""
 DEGRADED_REASON_MODEL_HOP_DOWN: DegradedReason.ValueType  # 5
 """Settings want the small model's ruling, and the embedded classifier stood in for it."""
+DEGRADED_REASON_EXECUTOR_LOST: DegradedReason.ValueType  # 6
+"""The Executor was lost in the middle of a stream; what came is kept, and what was used is not known."""
 Global___DegradedReason: _TypeAlias = DegradedReason  # noqa: Y015
 
 @_typing.final

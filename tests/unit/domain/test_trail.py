@@ -86,13 +86,19 @@ def test_which_skips_pass_by_themselves(reason: SkipReason, ready_at: datetime |
     assert skip(reason, ready_at).waits is waits
 
 
-def test_a_skip_is_told_once_for_each_reason() -> None:
-    trail = Trail()
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param(skip(), id="the same again"),
+        pytest.param(skip(ready_at=SOON), id="with an end"),
+    ],
+)
+def test_a_skip_for_the_same_reason_is_known(known: Skip) -> None:
+    assert Trail(steps=[skip()]).knows(known)
 
-    for step in (skip(), skip(), skip(SkipReason.OUT_OF_QUOTA), skip(ready_at=SOON)):
-        trail.add_once(step)
 
-    assert [step.reason for step in trail.skips] == [SkipReason.COOLING, SkipReason.OUT_OF_QUOTA]
+def test_a_skip_for_another_reason_is_not() -> None:
+    assert not Trail(steps=[skip(), attempt()]).knows(skip(SkipReason.OUT_OF_QUOTA))
 
 
 def test_who_was_called_is_told_by_the_attempts_alone() -> None:

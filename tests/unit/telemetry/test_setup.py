@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -98,3 +99,15 @@ def test_without_an_endpoint_there_is_nothing_to_flush() -> None:
 
     assert telemetry.flush()
     telemetry.close()
+
+
+def test_what_a_library_warns_of_is_a_line_of_ours_and_its_chatter_is_not() -> None:
+    sink = io.BytesIO()
+
+    with configure(TelemetrySettings(log_level="debug"), service="test", sink=sink):
+        logging.getLogger("httpx").info("HTTP Request: POST")
+        logging.getLogger("asyncio").error("Task exception was never retrieved: %s", KEY)
+
+    (line,) = written(sink)
+    assert (line["event"], line["library"], line["level"]) == ("library.warned", "asyncio", "error")
+    assert line["detail"] == "Task exception was never retrieved: [masked]"

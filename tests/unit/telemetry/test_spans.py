@@ -125,3 +125,16 @@ def test_without_a_recorder_a_call_still_has_a_trace_id_and_passes_it_on() -> No
 
 def test_outside_of_any_call_there_is_no_trace_id() -> None:
     assert contextvars.Context().run(current_trace_id) == ""
+
+
+def test_below_a_root_that_is_not_sampled_no_span_is_begun_and_the_trace_goes_on() -> None:
+    def serve_and_call() -> dict[str, str]:
+        serve_span("call", {"traceparent": TRACEPARENT[:-1] + "0", "tracestate": "a=1"}, attributes={})
+        with span("work") as work:
+            return dict(outgoing_metadata(work))
+
+    with recorded_spans() as recorder:
+        sent = contextvars.Context().run(serve_and_call)
+
+    assert recorder.begun == 0
+    assert sent == {"traceparent": TRACEPARENT[:-1] + "0", "tracestate": "a=1"}

@@ -55,7 +55,7 @@ class Reply:
     `answer` is set when the outcome of a call is ANSWERED or CONTENT_BLOCKED; a probe has none. `retry_after_s` is the
     provider's wait, for outcomes that have one. `out_until` is the instant at which a daily quota or a spend limit
     renews, when known. `detail` is our own sentence and never holds the provider's text. `durations_s` has the
-    provider's own timings by name (Ollama's five).
+    provider's own timings in seconds, by their names on spans (Ollama's five).
     """
 
     outcome: Outcome

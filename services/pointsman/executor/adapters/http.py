@@ -30,6 +30,7 @@ from pointsman.executor.adapters.base import (
     Wire,
 )
 from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed, until
+from pointsman.telemetry.spans import outgoing_metadata
 
 _PROBE_TIMEOUT_S: Final = 10.0
 _KEEPALIVE_S: Final = 30.0
@@ -51,8 +52,11 @@ class HttpAdapter:
         connections: int,
         connect_timeout_s: float,
         transport: httpx.AsyncBaseTransport | None = None,
+        tells_trace: bool = False,
     ) -> None:
+        """Open nothing yet. `tells_trace` says that the provider is told which trace a call belongs to."""
         self._wire = wire
+        self._tells_trace = tells_trace
         self._base_url = base_url.rstrip("/")
         self._clock = clock
         self._client = _client(transport or _network(connections), connect_timeout_s)
@@ -166,7 +170,8 @@ class HttpAdapter:
         method = "GET" if request.body is None else "POST"
         url = self._base_url + request.path
         limits = httpx.USE_CLIENT_DEFAULT if connect_s == math.inf else httpx.Timeout(None, connect=connect_s)
-        return self._client.build_request(method, url, headers=request.headers, content=request.body, timeout=limits)
+        headers = (*request.headers, *outgoing_metadata()) if self._tells_trace else request.headers
+        return self._client.build_request(method, url, headers=headers, content=request.body, timeout=limits)
 
 
 async def _body(response: httpx.Response) -> bytes:

@@ -8,9 +8,15 @@ from pointsman.domain.answer import Answer, FinishReason, Usage
 from pointsman.domain.prompt import ToolCall
 from pointsman.executor.adapters import replies, shape
 from pointsman.executor.adapters.base import Call, Reply
+from pointsman.telemetry import names
 
 _FINISH: Final = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-_DURATIONS: Final = ("total", "load", "prompt_eval", "eval")
+_PARTS: Final = {
+    "load_duration": names.OLLAMA_LOAD_DURATION,
+    "prompt_eval_duration": names.OLLAMA_PROMPT_EVAL_DURATION,
+    "eval_duration": names.OLLAMA_EVAL_DURATION,
+}
+_NANOSECONDS: Final = 1e-9
 
 
 def read_chat(call: Call, document: object) -> Reply:
@@ -54,9 +60,14 @@ def usage(chat: object) -> Usage | None:
 
 
 def durations_s(document: object) -> tuple[tuple[str, float], ...]:
-    """Return Ollama's four timings and the rest of the total, which is the wait for a slot."""
+    """Return Ollama's four timings and the rest of the total, which is the wait for a slot, by their names on spans."""
     if shape.at(document, "total_duration") is None:
         return ()
-    known = {name: shape.count(document, f"{name}_duration") / 1e9 for name in _DURATIONS}
-    slot_wait = known["total"] - known["load"] - known["prompt_eval"] - known["eval"]
-    return (*known.items(), ("slot_wait", max(0.0, slot_wait)))
+    total_s = shape.count(document, "total_duration") * _NANOSECONDS
+    parts = {name: shape.count(document, key) * _NANOSECONDS for key, name in _PARTS.items()}
+    slot_wait_s = max(0.0, total_s - sum(parts.values()))
+    return (
+        (names.OLLAMA_TOTAL_DURATION, total_s),
+        *parts.items(),
+        (names.OLLAMA_SLOT_WAIT_DURATION, slot_wait_s),
+    )

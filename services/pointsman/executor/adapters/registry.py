@@ -56,6 +56,7 @@ def make_adapter(
         connections=connections,
         connect_timeout_s=connect_timeout_s,
         transport=transport,
+        tells_trace=provider.trace_context,
     )
 
 

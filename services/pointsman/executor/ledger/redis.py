@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Never
@@ -229,8 +229,10 @@ class RedisLedger:
         finally:
             for task in (looked, keeping):
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            # Not by awaiting them under `suppress`, which would swallow it too when whoever leaves is cancelled here.
+            await asyncio.wait({looked, keeping})
+            if keeping.done() and not keeping.cancelled():
+                keeping.result()
 
     async def keep(self) -> Never:
         """Stay with Redis, and look for it while it is away."""

@@ -1,0 +1,52 @@
+"""The last net for secrets: whatever looks like a key is hidden in all that is shown, wherever it came from.
+
+The first net is `domain/secret.py`: a key that is a Secret never gets this far.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+MASK: Final = "[masked]"
+
+_SECRET_FIELD: Final = re.compile(r"api.?key|authorization|password|secret|credential", re.IGNORECASE)
+_SECRET_VALUE: Final = re.compile(
+    r"\b(?:sk|rk|pk)-[\w-]{16,}|\bAIza[\w-]{30,}|\bBearer\s+[\w.~+/=-]{8,}|(?<=://)[^\s/@\"']*:[^\s/@\"']+(?=@)",
+    re.IGNORECASE,
+)
+"""Keys as OpenAI, Anthropic, DeepSeek, Moonshot (sk-…) and Google (AIza…) write them (2026-11), bearer tokens, and the
+name and password in a URL."""
+_SECRET_BYTES: Final = re.compile(_SECRET_VALUE.pattern.encode(), re.IGNORECASE)
+
+
+def masked_text(text: str) -> str:
+    """Return the text without what looks like a key."""
+    return _SECRET_VALUE.sub(MASK, text)
+
+
+def masked_bytes(line: bytes) -> bytes:
+    """Return the line without what looks like a key."""
+    return _SECRET_BYTES.sub(MASK.encode(), line)
+
+
+def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields without the texts of those whose names speak of keys, at any depth.
+
+    `api_key_env` holds a name and may be seen.
+    """
+    return {name: MASK if _is_secret(name, value) else _masked(value) for name, value in fields.items()}
+
+
+def _masked(value: object) -> object:
+    match value:
+        case Mapping():
+            return masked_fields(value)
+        case list() | tuple():
+            return [_masked(inner) for inner in value]
+        case _:
+            return value
+
+
+def _is_secret(name: object, value: object) -> bool:
+    field = str(name)
+    return isinstance(value, str | bytes) and bool(_SECRET_FIELD.search(field)) and not field.endswith("_env")

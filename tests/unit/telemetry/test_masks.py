@@ -1,0 +1,36 @@
+import pytest
+
+from pointsman.domain.secret import Secret
+from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
+
+KEYS = [
+    pytest.param("sk-canary0123456789abcdef", id="OpenAI and its like"),
+    pytest.param("AIza" + "a" * 35, id="Google"),
+    pytest.param("Bearer abcdefgh1234", id="a bearer token"),
+    pytest.param("user:pass", id="the password of a URL"),
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_looks_like_a_key_is_hidden_wherever_it_stands(key: str) -> None:
+    text = f"redis://{key}@127.0.0.1/0" if key == "user:pass" else f'said "{key}" 가'
+
+    assert key not in masked_text(text)
+    assert masked_bytes(text.encode()).decode() == masked_text(text)
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1:4317/v1", "12:30 a@b", "task-list", "2+2는?"])
+def test_what_is_no_key_is_left_alone(text: str) -> None:
+    assert masked_text(text) == text
+
+
+def test_fields_that_speak_of_keys_are_hidden_at_any_depth() -> None:
+    assert masked_fields({"a": [{"x-api-key": "short"}], "api_key_env": "NAME", "n": 1}) == {
+        "a": [{"x-api-key": "[masked]"}],
+        "api_key_env": "NAME",
+        "n": 1,
+    }
+
+
+def test_a_secret_needs_no_net() -> None:
+    assert "short" not in str(masked_fields({"anything": Secret("short")}))
