@@ -1,5 +1,7 @@
 """What README and card say about the embedded classifier, held by prompts that training never read."""
 
+import json
+
 import pytest
 
 from pointsman.classifier.embedded import Embedded
@@ -38,11 +40,17 @@ def test_the_corpus_keeps_its_promises() -> None:
     rows = corpus.training() + corpus.held_out()
     share = {lang: sum(row.lang == lang for row in rows) / len(rows) for lang in ("en", "ko")}
 
-    assert len(rows) >= 4_000
+    assert len(rows) >= 6_500
     assert len({row.text for row in rows}) == len(rows)
     assert {row.label for row in rows} == set(CATEGORIES)
     assert 0.45 <= share["en"] <= 0.6
     assert share["ko"] >= 0.3
+
+
+def test_enough_rows_try_to_name_their_label() -> None:
+    lines = [line for path in corpus.FOLDER.glob("*.jsonl") for line in path.read_text(encoding="utf-8").splitlines()]
+
+    assert sum(json.loads(line).get("steer", False) for line in lines) >= 200
 
 
 def languages(*, english: float, korean: float) -> Figures:
