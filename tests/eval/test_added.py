@@ -1,4 +1,4 @@
-"""What the README says about categories from settings: they find little that their examples do not name, and take little of others."""
+"""What the README says about categories from settings: each finds something unseen, and they take little of others."""
 
 import pytest
 
