@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from rich.console import Console
@@ -63,7 +64,7 @@ def dollars(amount_usd: float | None) -> str:
         return "unknown cost"
     if amount_usd >= 1:
         return f"${amount_usd:,.2f}"
-    return f"${amount_usd:.2g}" if amount_usd else "$0"
+    return f"${Decimal(f'{amount_usd:.2g}'):f}"  # never as 3e-05
 
 
 def seconds(duration_s: float) -> str:

@@ -109,9 +109,7 @@ class Server:
     def _expose(self, address: str) -> None:
         """Raise SettingsError unless the settings say that others may read what is said."""
         if not self._options.is_plaintext_allowed:
-            advice = "set tls.certificate (`pointsman certs` makes one for trying), or use 127.0.0.1 or unix:/path"
-            message = f"cannot listen on {address}: others can reach it, and calls are not encrypted; {advice}"
-            raise SettingsError(message, address=address, path=self._options.setting)
+            refuse_the_open_network(address, self._options.setting)
         self._log.warning(names.EVENT_SERVER_EXPOSED, address=address, setting="tls.plaintext_on_open_network")
 
     async def stop(self) -> None:
@@ -133,6 +131,17 @@ def _try_to_bind(address: str) -> None:
         return
     with socket.create_server((host, int(port))):
         pass
+
+
+def refuse_the_open_network(address: str, setting: str) -> None:
+    """Raise SettingsError for an address of the open network; no certificate is set, and nobody has allowed plain text.
+
+    `setting` is the dotted path that names the address.
+    """
+    if not is_of_this_machine(address):
+        advice = "set tls.certificate (`pointsman certs` makes one for trying), or use 127.0.0.1 or unix:/path"
+        message = f"cannot listen on {address}: others can reach it, and calls are not encrypted; {advice}"
+        raise SettingsError(message, address=address, path=setting)
 
 
 def is_of_this_machine(address: str) -> bool:
