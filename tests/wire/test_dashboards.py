@@ -23,6 +23,7 @@ from pointsman.telemetry.page import serving
 from pointsman.telemetry.process import observed
 from pointsman.v1 import types_pb2 as pb
 from pointsman_client import Client
+from tests import metrics_table
 from tests.dashboards import BOARDS, FOLDER, written
 
 ALERTS = FOLDER.parent / "alerts"
@@ -97,6 +98,10 @@ def read(url: str) -> str:
 
 def shown(page: str) -> set[str]:
     return {re.split(r"[{ ]", line)[0] for line in page.splitlines() if not line.startswith("#")}
+
+
+def test_the_table_of_metrics_is_what_the_instruments_say() -> None:
+    assert metrics_table.FILE.read_text() == metrics_table.written(), "run `python -m tests.metrics_table`"
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -4,6 +4,8 @@ import json
 import plistlib
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,17 @@ def test_launchd_waits_until_all_three_services_have_stopped(job: dict[str, Any]
 
 def test_no_key_stands_in_the_launchd_job(job: dict[str, Any]) -> None:
     assert "EnvironmentVariables" not in job
+
+
+def test_compose_is_what_the_specification_allows() -> None:
+    # The schema comes with check-jsonschema, so that this needs no network.
+    command = ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml")]
+
+    checked = subprocess.run(
+        [Path(sys.executable).parent / command[0], *command[1:]], capture_output=True, text=True, check=False
+    )
+
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_compose_starts_each_service_once(compose: dict[str, Any]) -> None:
