@@ -53,7 +53,7 @@ def running(changed: Mapping[str, str] | None = None) -> Iterator[Stack]:
         base_urls: dict[str, str] = json.loads(line) | {"ollama": json.loads(local_line)["ollama"]}
         echo, port = spawn(stack, [str(HERE / "echo.py")], {})
         ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
-        environment = {**_environment(base_urls, ports), **(changed or {})}
+        environment = {"POINTSMAN__JOURNAL__URL": "", **_environment(base_urls, ports), **(changed or {})}
         processes = {"upstream": upstream, "ollama": ollama, "echo": echo}
         for name in SERVICES:
             command = ["-m", "pointsman", "serve", name, "--config", str(SETTINGS)]
