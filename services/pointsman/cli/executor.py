@@ -84,7 +84,7 @@ class Listing:
     """Candidates in the order of the settings; `message` is what came, for scripts."""
 
     candidates: tuple[CandidateLine, ...]
-    message: Mapping[str, object]
+    message: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
