@@ -13,6 +13,7 @@ from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.domain.pool import Candidate
 from pointsman.domain.secret import Secret
+from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.adapters.registry import Transport, make_adapter
 from pointsman.executor.call import Caller
@@ -129,6 +130,7 @@ def build(
             content_bytes=settings.telemetry.content_bytes,
         ),
         journal=Journal(clock=clock, terms=_terms(settings.journal)),
+        activity=Activity(started_s=clock.monotonic()),
         content_characters=settings.journal.content_characters,
         counts=Counts(candidates=known),
         bounds=Bounds(

@@ -36,7 +36,7 @@ class Counts:
                 instruments.ATTEMPTS.add(0, candidate_id, outcome)
 
     def count(self, row: Row) -> None:
-        """Count a request, its skips and its attempts."""
+        """Count a request that ended, its skips and its attempts."""
         last = row.answered_by
         local, fallback = _word(last is not None and last.local), _word(last is not None and last.fallback)
         instruments.REQUESTS.add(1, row.category, row.ending, local, fallback)
