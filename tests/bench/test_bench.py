@@ -4,7 +4,7 @@ import pytest
 from rich.table import Table
 
 from tests.bench import __main__ as bench
-from tests.bench import ledger
+from tests.bench import ledger, telemetry
 from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
 
@@ -65,6 +65,16 @@ def test_a_bound_that_does_not_hold_is_named(figure: str, value: float, sentence
 
 def test_what_was_not_measured_is_not_judged() -> None:
     assert ledger.falls_short({"ledger_cpu_us_worst": 10.0}) == []
+
+
+@pytest.mark.parametrize(
+    "slower, more_cpu, short",
+    [(0.05, 0.30, 0), (0.051, 0.0, 1), (0.0, 0.31, 1), (0.1, 0.4, 2)],
+)
+def test_telemetry_that_costs_more_than_promised_falls_short(slower: float, more_cpu: float, short: int) -> None:
+    figures = {"telemetry_scraped_slower": slower, "telemetry_sampled_more_cpu": more_cpu}
+
+    assert len(telemetry.falls_short(figures)) == short
 
 
 def test_a_verdict_within_its_bounds_falls_short_of_nothing() -> None:
