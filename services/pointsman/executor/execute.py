@@ -21,6 +21,7 @@ from pointsman.executor.adapters.base import Reply
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget, Slice
 from pointsman.executor.call import Caller
+from pointsman.executor.counts import Counts
 from pointsman.executor.experience import Experience
 from pointsman.executor.failure import failure
 from pointsman.executor.fallback import Fallback
@@ -104,6 +105,7 @@ class Execute:
     ledger: Ledger
     caller: Caller
     journal: Journal
+    counts: Counts
     activity: Activity
     bounds: Bounds
     experience: Experience = field(default_factory=Experience)
@@ -140,9 +142,10 @@ class Execute:
             reason = error.reason
             raise
         finally:
-            told = self._row(course, execution, at=started_at, started=started, ending=ending)
-            row = replace(told, reason=reason, ruling=ruling)
+            row = self._row(course, execution, at=started_at, started=started, ending=ending)
+            row = replace(row, reason=reason, ruling=ruling)
             self.journal.write(row)
+            self.counts.count(row)
             self.activity.add(row, self.clock.monotonic())
 
     def _row(self, course: Course, execution: Execution | None, *, at: datetime, started: float, ending: Ending) -> Row:

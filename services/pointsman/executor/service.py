@@ -217,17 +217,21 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         return pool.candidates
 
     def _states_pb(self, chosen: Iterable[Candidate]) -> list[pb.CandidateState]:
-        fallback, now = self.engine.fallback, self.engine.clock.now()
-        found = states(
-            chosen,
+        now = self.engine.clock.now()
+        return [_state_to_pb(state, self.engine.caller.prices, now) for state in self.states(chosen)]
+
+    def states(self, chosen: Iterable[Candidate] | None = None) -> list[CandidateState]:
+        """Return the state of the chosen candidates, of all when none are named."""
+        fallback = self.engine.fallback
+        return states(
+            self.candidates if chosen is None else chosen,
             self.engine.pools,
             fallback_id=fallback.candidate.id if fallback else "",
             credentials=self.engine.credentials,
             ledger=self.engine.ledger,
             journal=self.engine.journal,
-            today=now.date(),
+            today=self.engine.clock.now().date(),
         )
-        return [_state_to_pb(state, self.engine.caller.prices, now) for state in found]
 
 
 def _since(request: pb.ReportRequest) -> datetime | None:
