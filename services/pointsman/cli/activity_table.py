@@ -16,7 +16,7 @@ NOW_S: Final = 10
 """Whole seconds behind the rate of requests that is called "now"."""
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
-_LEAST_HOP: Final = 12  # screen columns; the longest word of a hop
+_IN_WORDS: Final = 60  # screen columns from which on hops are named in words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,8 @@ def figures(activity: ActivityNews, *, in_flight: int, today_usd: float | None) 
             name="calls",
             parts=(
                 f"{calls} a request",
-                f"{count(minute.wasted)} wasted",
+                f"{count(minute.wasted)} wasted, {count(start.wasted)} since the start",
                 f"{count(minute.unproductive)} without an answer",
-                f"{count(start.wasted)} wasted since the start",
             ),
             is_alarming=minute.wasted > 0,
         ),
@@ -74,11 +73,11 @@ def trend(by_second: Sequence[int], width: int) -> str:
 def latencies(activity: ActivityNews, *, width: int) -> Table:
     """Return how long each hop took lately, for a terminal of `width` columns."""
     hops = activity.hops
+    names = HOPS if width >= _IN_WORDS else {}
     columns = (
         Column(
-            heading="time in the last minute",
-            cells=tuple(printable(HOPS.get(hop.hop, hop.hop)) for hop in hops),
-            least=_LEAST_HOP,
+            heading="time in the last minute" if names else "last minute",
+            cells=tuple(printable(names.get(hop.hop, hop.hop)) for hop in hops),
         ),
         Column(heading="p50", cells=tuple(seconds(hop.p50_s) for hop in hops), justify="right"),
         Column(heading="p95", cells=tuple(seconds(hop.p95_s) for hop in hops), justify="right"),

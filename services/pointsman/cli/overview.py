@@ -7,7 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from pointsman.cli.activity_table import Figure, figures, heading, latencies, trend
-from pointsman.cli.candidate_table import table
+from pointsman.cli.candidate_table import glance
 from pointsman.cli.columns import JOINT, folded
 from pointsman.cli.executor import ActivityNews, Listing
 from pointsman.cli.watched import Candidates, Today
@@ -89,10 +89,9 @@ class Overview:
             if figure.name == "requests" and bars:
                 yield Text(" " * _NAME_COLUMNS + bars, style="cyan")
         if activity.hops:
-            yield Text()
             yield latencies(activity, width=width)
         yield Text()
-        yield table(self.candidates.at(now), now, width=width)
+        yield glance(self.candidates.at(now), now, width=width)
 
 
 def _line(figure: Figure, width: int) -> Text:
