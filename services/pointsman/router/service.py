@@ -18,7 +18,7 @@ from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, request_from_pb
-from pointsman.telemetry import names
+from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
 from pointsman.telemetry.story import story
 from pointsman.v1 import (
@@ -243,6 +243,8 @@ def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degrade
     """Put what became of the request into the one log line of the call; read where it lies, for it is not ours."""
     attempts = [step.attempt for step in end.trail.steps if step.HasField("attempt")]
     reasons = [reason.value for reason in degraded_from_pb(degraded)]
+    for reason in reasons:
+        instruments.DEGRADED.add(1, reason)
     told = story(
         outcome=OUTCOMES.from_pb(attempts[-1].outcome) if attempts else None,
         attempts=len(attempts),
