@@ -140,6 +140,8 @@ def _of_reason(message: str, told: Told) -> PointsmanError:
             return ClassifierDown(message)
         case ExecutorDown.reason:
             return ExecutorDown(message)
+        case JournalDown.reason:
+            return JournalDown(message)
         case TooManyCalls.reason:
             return TooManyCalls(message, ready_at=told.ready_at)
         case OutOfTime.reason:
