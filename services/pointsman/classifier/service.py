@@ -76,6 +76,9 @@ def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
         confidence=round(verdict.confidence, 3),
         decided_by=verdict.decided_by.value,
         model_hop=verdict.model_hop.value,
+        model_duration_s=None if verdict.model_duration_s is None else round(verdict.model_duration_s, 6),
+        cached=verdict.cached,
+        degraded=[reason.value for reason in verdict.degraded],
     )
 
 

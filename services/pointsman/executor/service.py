@@ -29,6 +29,7 @@ from pointsman.executor.stream import stream
 from pointsman.rpc import convert
 from pointsman.rpc.check_options import category_violations
 from pointsman.rpc.requests import execute_request_from_pb
+from pointsman.telemetry.story import story_of
 from pointsman.v1 import executor_pb2 as pb
 from pointsman.v1 import executor_pb2_grpc
 
@@ -66,7 +67,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         """Run a prompt and answer with one whole message."""
         asked, category, deadline, ruling = self._read(request, context)
         execution = await self.engine.execute(asked, category, deadline=deadline, ruling=ruling)
-        _bind(execution)
+        self._tell(execution)
         return pb.ExecuteResponse(
             answer=convert.answer_to_pb(execution.answer),
             candidate=execution.attempt.candidate,
@@ -95,7 +96,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
                     bind_contextvars(candidate=piece.candidate.id)
                     yield pb.StreamExecuteResponse(start=_start_to_pb(piece))
                 else:
-                    _bind(piece)
+                    self._tell(piece)
                     if not has_started:  # an answer without content, such as one that went into reasoning
                         yield pb.StreamExecuteResponse(start=_start_of(piece))
                     yield pb.StreamExecuteResponse(end=self._end_to_pb(piece))
@@ -204,6 +205,16 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
             degraded_reasons=convert.degraded_to_pb(self._degraded(execution)),
         )
 
+    def _tell(self, execution: Execution) -> None:
+        """Put what became of the request into the one log line of the call."""
+        bind_contextvars(
+            candidate=execution.attempt.candidate,
+            **story_of(execution.trail),
+            degraded=[reason.value for reason in self._degraded(execution)],
+        )
+        if execution.partial:
+            bind_contextvars(partial=True)
+
     def _degraded(self, execution: Execution) -> tuple[DegradedReason, ...]:
         away = self.engine.ledger.name.endswith("-away")
         return (*execution.degraded, *((DegradedReason.LEDGER_LOCAL_SHARE,) if away else ()))
@@ -251,12 +262,6 @@ def _interval_s(request: pb.WatchActivityRequest) -> float:
     bounds = f"{LEAST_INTERVAL_S:g} s to {LONGEST_INTERVAL_S:g} s"
     message = f"an interval of {interval_s:g} s is not possible; send {bounds}, or none for {INTERVAL_S:g} s"
     raise InvalidRequest(Violation(field="interval", reason="INTERVAL_INVALID", message=message))
-
-
-def _bind(execution: Execution) -> None:
-    """Put what became of the request into the one log line of the call."""
-    attempts = sum(1 for _ in execution.trail.attempts)
-    bind_contextvars(candidate=execution.attempt.candidate, attempts=attempts, cost_usd=_cost(execution))
 
 
 def _start_to_pb(start: Start) -> pb.StreamStart:

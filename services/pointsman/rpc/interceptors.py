@@ -5,10 +5,10 @@ a generator.
 """
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
@@ -20,6 +20,7 @@ from pointsman.domain.clock import Clock
 from pointsman.domain.errors import InvalidRequest, PointsmanError, TooManyCalls, Violation
 from pointsman.rpc.status import code_of, to_status, trailers
 from pointsman.telemetry import instruments, names, spans
+from pointsman.telemetry.story import story_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -188,7 +189,8 @@ class _Call:
         if request_id := structlog.contextvars.get_contextvars().get("request_id"):
             known["request_id"] = request_id
         status = to_status(error, now=self._clock.now(), known=known)
-        self._end(code, reason=error.reason, unexpected=unexpected)
+        story = story_of(error.trail) if error.trail is not None else {}
+        self._end(code, reason=error.reason, unexpected=unexpected, story=story)
         await self._context.abort(code, status.message, trailers(error, status))
 
     def _end(
@@ -198,6 +200,7 @@ class _Call:
         reason: str = "",
         unexpected: BaseException | None = None,
         cancelled_by: BaseException | None = None,
+        story: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         if self._span is not None:
             self._span.set(names.RPC_STATUS_CODE, code.name)
@@ -210,7 +213,12 @@ class _Call:
         duration_s = self._clock.monotonic() - self._started_s
         if not self._is_quiet:
             instruments.RPC_SERVER_DURATION.record(duration_s, "grpc", self._method, code.name)
-        line: dict[str, Any] = {"method": self._method, "code": code.name, "duration_s": round(duration_s, 6)}
+        line: dict[str, Any] = {
+            "method": self._method,
+            "code": code.name,
+            "duration_s": round(duration_s, 6),
+            **story,
+        }
         if reason:
             line["reason"] = reason
         if self._span is not None:

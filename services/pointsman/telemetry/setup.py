@@ -27,6 +27,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pointsman.config.settings import TelemetrySettings
 from pointsman.telemetry import instruments, names, spans
+from pointsman.telemetry.console import for_people
 from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
 from pointsman.telemetry.metrics import REGISTER, Reading
 from pointsman.telemetry.page import serving
@@ -219,8 +220,11 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
     render: Callable[..., Any] = (
         structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str)
         if as_json
-        # Not the default, which prints local variables.
-        else structlog.dev.ConsoleRenderer(colors=sink.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(
+            colors=sink.isatty(),
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,  # not the default, which prints local variables
+        )
     )
     structlog.configure(
         processors=[
@@ -230,6 +234,7 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
             add_trace_ids,
             *([structlog.processors.format_exc_info] if as_json else []),
             mask_secret_fields,
+            *([] if as_json else [for_people]),
             render,
             cast("Processor", mask_secret_values),  # takes the finished line, which the type has no word for
         ],
