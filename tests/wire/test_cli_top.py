@@ -8,7 +8,7 @@ import signal
 import struct
 import sys
 import termios
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,15 @@ async def until(top: Running, state: str, requests: int = 0) -> Any:  # noqa: AN
         told = await top.json_line()
         if told["state"] == state and int(told["activity"]["since_start"]["requests"]) >= requests:
             return told
+
+
+def rest_of(terminal: int) -> bytes:
+    """Return what comes until nobody holds the other end any more."""
+    came = b""
+    with suppress(OSError):  # EIO is how Linux says so
+        while piece := os.read(terminal, 65_536):
+            came += piece
+    return came
 
 
 async def test_scripts_get_one_object_a_look(stack: Stack, settings: Settings) -> None:
@@ -135,8 +144,8 @@ async def test_on_a_terminal_it_is_drawn_in_place_and_no_wider(columns: int, sta
         while shown.count(b"Ctrl-C ends") < 3:
             shown += await asyncio.to_thread(os.read, terminal, 65_536)
         top.send_signal(signal.SIGINT)
+        shown += await asyncio.to_thread(rest_of, terminal)
         code = await top.wait()
-    shown += await asyncio.to_thread(os.read, terminal, 65_536)
     os.close(terminal)
 
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
