@@ -238,10 +238,37 @@ def pools(
 
 @app.command(
     **_shown(
+        "Show live what a running stack is doing.",
+        "pointsman top",
+        "pointsman top --interval 0.5",
+        "pointsman top --json | jq .activity.last_minute",
+    )
+)
+def top(
+    *,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", min=0.1, max=60, help="Between two looks.")
+    ] = 1.0,
+    address: ExecutorAddress = EXECUTOR,
+    as_json: Json = False,
+) -> None:
+    """Show what a running stack is doing, until Ctrl-C: requests, time per hop, waste, cost, candidates.
+
+    Rates, times and waste are those of the last minute. A stack that goes away is found again when it comes back.
+    With --json one object a look: "state" (running or away), "detail", "activity", "today", "candidates".
+    """
+    from pointsman.cli.top import top as show
+
+    show(address, interval_s=interval, as_json=as_json)
+
+
+@app.command(
+    **_shown(
         "Sum up calls, waste, time and cost.",
         "pointsman report",
         "pointsman report --by category --since 30d",
         "pointsman report --by label --json",
+        "pointsman report --since 30d --html report.html",
     )
 )
 def report(
@@ -251,13 +278,16 @@ def report(
         typer.Option("--by", help="One row for each of these.", show_default=False),
     ] = None,
     since: Annotated[str, typer.Option("--since", metavar="SPAN", help="Only the last 90m, 12h, 30d or 4w.")] = "",
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="OUT", help="Write it as one page with charts.", dir_okay=False)
+    ] = None,
     address: ExecutorAddress = EXECUTOR,
     as_json: Json = False,
 ) -> None:
     """Sum up what a running stack was asked: calls per request, wasted share, time, cost."""
     from pointsman.cli.report import report as show
 
-    show(address, group_by=by or "", since=since, as_json=as_json)
+    show(address, group_by=by or "", since=since, as_json=as_json, html=html)
 
 
 @app.command(
