@@ -145,3 +145,16 @@ def test_grafana_is_told_of_the_source_that_the_dashboards_name() -> None:
 
     named = {panel["datasource"]["uid"] for board in boards for panel in board["panels"]}
     assert named <= {source["uid"] for source in sources}
+
+
+def test_the_journal_of_a_container_stands_on_a_volume_that_its_user_may_write(
+    compose: dict[str, Any],
+) -> None:
+    executor = compose["services"]["executor"]
+    url = executor["environment"]["POINTSMAN__JOURNAL__URL"]
+    folder = url.removeprefix("sqlite:///").rpartition("/")[0]
+    image = (DEPLOY / "Dockerfile").read_text()
+
+    assert all(compose["services"][room]["read_only"] for room in ROOMS)
+    assert f"journal:{folder}" in executor["volumes"]
+    assert f"install --directory --owner=10001 --group=10001 {folder}" in image
