@@ -12,6 +12,7 @@ TOOLS = {
         ("grpcurl",),
         "brew install grpcurl, or go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
     ),
+    "needs_postgres": (("postgres", "pg_ctlcluster"), "apt-get install postgresql, or brew install postgresql"),
     "needs_promtool": (("promtool",), "apt-get install prometheus, or brew install prometheus"),
     "needs_redis": (("redis-server",), "apt-get install redis-server, or brew install redis"),
 }

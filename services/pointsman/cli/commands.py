@@ -242,6 +242,7 @@ def pools(
         "pointsman report",
         "pointsman report --by category --since 30d",
         "pointsman report --by label --json",
+        "pointsman report --since 30d --html report.html",
     )
 )
 def report(
@@ -251,13 +252,16 @@ def report(
         typer.Option("--by", help="One row for each of these.", show_default=False),
     ] = None,
     since: Annotated[str, typer.Option("--since", metavar="SPAN", help="Only the last 90m, 12h, 30d or 4w.")] = "",
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="OUT", help="Write it as one page with charts.", dir_okay=False)
+    ] = None,
     address: ExecutorAddress = EXECUTOR,
     as_json: Json = False,
 ) -> None:
     """Sum up what a running stack was asked: calls per request, wasted share, time, cost."""
     from pointsman.cli.report import report as show
 
-    show(address, group_by=by or "", since=since, as_json=as_json)
+    show(address, group_by=by or "", since=since, as_json=as_json, html=html)
 
 
 @app.command(

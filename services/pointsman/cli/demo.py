@@ -16,6 +16,7 @@ from rich.console import Console
 from pointsman.cli.comparison import BUSY_HOURS_A_MONTH, Figures, falls_short, pointsman, sequential, table_of
 from pointsman.cli.comparison import run as run_hour
 from pointsman.cli.failure import Failure
+from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, until_stopped
 from pointsman.cli.simulated import over
 from pointsman.cli.stack import Stack, running
@@ -204,4 +205,5 @@ def _invite(out: Console, stack: Stack) -> None:
         f"  grpcurl -plaintext {stack.executor.address} pointsman.v1.ExecutorService/ListCandidates", soft_wrap=True
     )
     out.print(f"  {python}", soft_wrap=True)
+    out.print(f"  {program()} report --address {stack.executor.address} --html report.html", soft_wrap=True)
     out.print("\nCtrl-C stops it.")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -13,12 +14,22 @@ from pointsman.cli.executor import ReportLine, ReportSums, reaching
 from pointsman.cli.failure import Misuse
 from pointsman.cli.loop import run
 from pointsman.cli.pools import not_running
+from pointsman.cli.report_page import page
 from pointsman.cli.terminal import print_json, printable, say, screen, seconds
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import ExecutorDown
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(days=36_500)
+PAGE_GROUPS: Final = ("category", "candidate", "day", "caller", "label")
+"""What the page has a table of."""
+
+SEQUENTIAL: Final = (
+    "Sequential fallback is the candidates in the order of the settings for every request, knowing no quotas, priced "
+    "by the tokens that were really used. Its calls are the least that it would have made."
+)
+"""What the comparison assumes."""
+
 _LEAST_KEY: Final = 40  # screen columns; candidates are shorter, labels need not be
 
 NOTHING_TO_GROUP: Final = dict.fromkeys(
@@ -27,10 +38,16 @@ NOTHING_TO_GROUP: Final = dict.fromkeys(
 """What to say in place of a table without rows."""
 
 
-def report(address: str, *, group_by: str, since: str, as_json: bool) -> None:
-    """Print the sums. Raises Misuse for a span of time that is none, Failure when there is no stack."""
+def report(address: str, *, group_by: str, since: str, as_json: bool, html: Path | None = None) -> None:
+    """Print the sums, and write them as a page. Raises Misuse for a span of time that is none or a file that cannot be.
+
+    Raises Failure when there is no stack.
+    """
     span = read_span(since) if since else None
-    sums = run(_report(address, group_by, None if span is None else SystemClock().now() - span))
+    begin = None if span is None else SystemClock().now() - span
+    sums = run(_report(address, group_by, begin))
+    if html:
+        _write_page(html, address, begin)
     if as_json:
         print_json(sums.message)
         return
@@ -56,6 +73,25 @@ def _print_groups(out: Console, group_by: str, lines: Sequence[ReportLine]) -> N
     else:
         for line in lines:
             say(out, plain(line))
+
+
+def _write_page(html: Path, address: str, since: datetime | None) -> None:
+    total, grouped = run(_everything(address, since))
+    try:
+        html.write_text(page(total, grouped, notes(total)), encoding="utf-8")
+    except OSError as error:
+        raise Misuse(f"--html {html} cannot be written: {error.strerror}") from error
+
+
+async def _everything(address: str, since: datetime | None) -> tuple[ReportSums, dict[str, tuple[ReportLine, ...]]]:
+    """Return the sums with their details, and the lines of each way to group them."""
+    async with reaching(address) as executor:
+        try:
+            total = await executor.report("", since, with_details=True)
+            grouped = {name: (await executor.report(name, since)).lines for name in PAGE_GROUPS}
+        except ExecutorDown as error:
+            raise not_running(address) from error
+    return total, grouped
 
 
 async def _report(address: str, group_by: str, since: datetime | None) -> ReportSums:
@@ -97,7 +133,9 @@ def _rows(total: ReportLine) -> tuple[tuple[str, str, str], ...]:
         ("mean time", "", seconds(total.mean_s)),
         ("95 % within", "", seconds(total.p95_s)),
         ("cost", cost_before, f"${total.cost_usd:,.4f}"),
+        ("of it without an answer", "", f"${total.unproductive_cost_usd:,.4f}"),
         ("answered", "", f"{total.answered:,} of {total.requests:,}"),
+        ("callers that left before the end", "", f"{total.cancelled:,}"),
         ("of these by the local fallback", "", f"{total.answered_by_fallback:,}"),
         ("tokens in / out", "", f"{total.usage.input_tokens:,} / {total.usage.output_tokens:,}"),
     )
@@ -145,6 +183,11 @@ def notes(sums: ReportSums) -> tuple[str, ...]:
         for applies, note in (
             (sums.journal == "memory", "Kept in memory: the Executor forgets it when it stops."),
             (bool(unpriced), f"{unpriced} calls have no known price and are not in the cost."),
+            (
+                sums.total.sequential_attempts is not None,
+                SEQUENTIAL,
+            ),
+            (bool(sums.trouble), f"Nothing can be written down now: {sums.trouble}"),
             (bool(sums.dropped), f"{sums.dropped} requests could not be written down and are missing."),
         )
         if applies

@@ -132,6 +132,17 @@ class LedgerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSettings:
+    """Where each request that ended is written down. An empty URL: in memory, forgotten at the stop."""
+
+    url: str = "sqlite:///journal.sqlite"
+    retention_days: Annotated[int, Range(0, 36_500)] = 90
+    queue: Positive = 10_000
+    content_characters: Count = 0
+    grace_s: Seconds = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
     """Traces and logs."""
 
@@ -241,6 +252,7 @@ class Settings:
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

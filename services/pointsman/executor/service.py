@@ -17,7 +17,8 @@ from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Skip
 from pointsman.domain.verdict import DegradedReason
 from pointsman.executor.execute import Execute, Execution
-from pointsman.executor.journal import ReportBy, Sums
+from pointsman.executor.journal.row import Ruling
+from pointsman.executor.journal.sums import Details, Question, ReportBy, Sums
 from pointsman.executor.ledger.port import WindowState
 from pointsman.executor.outlet import Start
 from pointsman.executor.plan import Planned
@@ -59,8 +60,8 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
 
     async def Execute(self, request: pb.ExecuteRequest, context: Context) -> pb.ExecuteResponse:
         """Run a prompt and answer with one whole message."""
-        asked, category, deadline = self._read(request, context)
-        execution = await self.engine.execute(asked, category, deadline=deadline)
+        asked, category, deadline, ruling = self._read(request, context)
+        execution = await self.engine.execute(asked, category, deadline=deadline, ruling=ruling)
         _bind(execution)
         return pb.ExecuteResponse(
             answer=convert.answer_to_pb(execution.answer),
@@ -78,8 +79,8 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         self, request: pb.StreamExecuteRequest, context: Context
     ) -> AsyncIterator[pb.StreamExecuteResponse]:
         """Run a prompt and send the answer as it comes: one start, deltas, one end."""
-        asked, category, deadline = self._read(request.request, context)
-        pieces = stream(self.engine, asked, category, deadline=deadline, window_s=self.window_s)
+        asked, category, deadline, ruling = self._read(request.request, context)
+        pieces = stream(self.engine, asked, category, deadline=deadline, window_s=self.window_s, ruling=ruling)
         has_started = False
         async with aclosing(pieces):
             async for piece in pieces:
@@ -150,24 +151,35 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
 
     async def Report(self, request: pb.ReportRequest, _context: Context) -> pb.ReportResponse:
         """Sum up what was asked, tried and paid."""
-        since = _since(request)
-        total, groups = self.engine.journal.report(REPORT_BY.get(request.group_by, ReportBy.ALL), since)
+        journal = self.engine.journal
+        question = Question(
+            group_by=REPORT_BY.get(request.group_by, ReportBy.ALL),
+            since=_since(request),
+            with_details=request.with_details,
+        )
+        report = await journal.report(question)
         return pb.ReportResponse(
-            since_time=convert.instant_to_pb(self.engine.journal.since),
-            rows=[_sums_to_pb(group) for group in groups],
-            total=_sums_to_pb(total),
-            journal=self.engine.journal.name,
-            dropped=self.engine.journal.dropped,
+            since_time=convert.instant_to_pb(report.first_at or journal.since),
+            rows=[_sums_to_pb(group) for group in report.groups],
+            total=_sums_to_pb(report.total),
+            journal=journal.name,
+            dropped=journal.dropped,
+            journal_detail=journal.trouble,
+            details=_details_to_pb(report.details) if question.with_details else None,
         )
 
-    def _read(self, request: pb.ExecuteRequest, context: Context) -> tuple[Request, str, float]:
-        """Return the request, its category, and the instant by which it must have ended here."""
-        asked, category, _ = execute_request_from_pb(request, self.limits, self.engine.pools)
+    def _read(self, request: pb.ExecuteRequest, context: Context) -> tuple[Request, str, float, Ruling]:
+        """Return the request, its category, the instant by which it must have ended here, and why the category."""
+        asked, category, verdict = execute_request_from_pb(request, self.limits, self.engine.pools)
         bind_contextvars(request_id=asked.request_id, category=category)
         remaining_s = context.time_remaining()
         # grpcio 1.85 answers None to a call without a deadline, whatever its type says.
         left_s = self.default_deadline_s if remaining_s is None else remaining_s  # type: ignore[redundant-expr]
-        return asked, category, self.engine.clock.monotonic() + left_s - self.reply_reserve_s
+        waited_s = (
+            convert.duration_from_pb(request.classify_duration) if request.HasField("classify_duration") else None
+        )
+        deadline = self.engine.clock.monotonic() + left_s - self.reply_reserve_s
+        return asked, category, deadline, Ruling(verdict=verdict, waited_s=waited_s)
 
     def _end_to_pb(self, execution: Execution) -> pb.StreamEnd:
         return pb.StreamEnd(
@@ -317,4 +329,43 @@ def _sums_to_pb(sums: Sums) -> pb.ReportRow:
         attempts_without_price=sums.attempts_without_price,
         mean_duration=convert.duration_to_pb(sums.mean_s),
         p95_duration=convert.duration_to_pb(sums.p95_s),
+        sequential_cost_usd=float(sums.sequential_cost_usd) if sums.requests else None,
+        sequential_attempts=sums.sequential_attempts if sums.requests else None,
+        cancelled=sums.cancelled,
+        partial=sums.partial,
+        unproductive_cost_usd=float(sums.unproductive_cost_usd),
+        cost_usd_exact=f"{sums.cost_usd.normalize():f}",
+    )
+
+
+def _details_to_pb(details: Details) -> pb.ReportDetails:
+    return pb.ReportDetails(
+        hops=[
+            pb.HopTimes(
+                hop=times.hop,
+                count=times.count,
+                mean_duration=convert.duration_to_pb(times.mean_s),
+                p95_duration=convert.duration_to_pb(times.p95_s),
+                longest_duration=convert.duration_to_pb(times.longest_s),
+            )
+            for times in details.hops
+        ],
+        calls=[
+            pb.CallCount(
+                candidate=calls.candidate,
+                outcome=convert.OUTCOMES.to_pb(calls.outcome),
+                count=calls.count,
+                cost_usd=float(calls.cost_usd),
+            )
+            for calls in details.calls
+        ],
+        skips=[
+            pb.SkipCount(candidate=skips.candidate, reason=convert.SKIP_REASONS.to_pb(skips.reason), count=skips.count)
+            for skips in details.skips
+        ],
+        verdicts=[
+            pb.VerdictCount(category=verdicts.category, decided_by=verdicts.decided_by, count=verdicts.count)
+            for verdicts in details.verdicts
+        ],
+        confidence=details.confidence,
     )

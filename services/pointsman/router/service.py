@@ -43,10 +43,11 @@ class _Ruled:
     request: Request
     verdict: Verdict
     remaining_s: float
+    classify_s: float | None
 
     @property
     def execute_request(self) -> executor_pb2.ExecuteRequest:
-        return execute_request_to_pb(self.request, self.verdict.category, self.verdict)
+        return execute_request_to_pb(self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +143,11 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         request = replace(request_from_pb(request_pb, self.limits, self.categories), request_id=request_id)
         stated_s: float | None = context.time_remaining()
         remaining_s = self.settings.default_deadline_s if stated_s is None else stated_s
-        started_s = self.clock.monotonic()
+        started_s, was_asked = self.clock.monotonic(), False
 
         async def classify(question: Question, timeout_s: float) -> Verdict:
+            nonlocal was_asked
+            was_asked = True
             return await self._classify(question, request_id, timeout_s)
 
         verdict = await rule(request, remaining_s, self.settings, self.categories, classify)
@@ -155,8 +158,13 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         mark(names.CATEGORY, verdict.category)
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
-        left_s = remaining_s - (self.clock.monotonic() - started_s)
-        return _Ruled(request=request, verdict=verdict, remaining_s=left_s)
+        took_s = self.clock.monotonic() - started_s
+        return _Ruled(
+            request=request,
+            verdict=verdict,
+            remaining_s=remaining_s - took_s,
+            classify_s=took_s if was_asked else None,
+        )
 
     async def _classify(self, question: Question, request_id: str, timeout_s: float) -> Verdict:
         ruling = await call(

@@ -17,7 +17,7 @@ from pointsman.executor.call import Caller
 from pointsman.executor.estimate import Estimator
 from pointsman.executor.execute import Bounds, Execute
 from pointsman.executor.fallback import Fallback
-from pointsman.executor.journal import Journal
+from pointsman.executor.journal.journal import Journal
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.prices import Prices, PriceTable, Tariff
 from pointsman.executor.quota import Estimate
@@ -142,7 +142,7 @@ def engine(
         credentials=frozenset(kinds) - set(keyless),
         ledger=ledger(*known, clock=clock),
         caller=Caller(adapters=adapters, prices=replace(table, kinds=kinds), estimator=Estimator(), clock=clock),
-        journal=Journal(since=clock.now()),
+        journal=Journal(clock=clock),
         bounds=bounds or Bounds(max_attempts=4, attempt_floor_s=0.25, fallback_reserve_s=10.0),
         clock=clock,
     )
