@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
+from pointsman.rpc.callers import Keyring
 from pointsman.rpc.interceptors import CallInterceptor
 from pointsman.rpc.tls import ServerCertificate
 from pointsman.telemetry import names
@@ -31,7 +32,7 @@ class ServerOptions:
     "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message in either
     direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
     `certificate` is None for plaintext, which others on the network are spared unless `is_plaintext_allowed`; a Unix
-    socket is always plaintext.
+    socket is always plaintext. `keyring` is None where callers need no key.
     """
 
     address: str
@@ -42,6 +43,7 @@ class ServerOptions:
     grace_s: float
     certificate: ServerCertificate | None = None
     is_plaintext_allowed: bool = False
+    keyring: Keyring | None = None
 
 
 class Server:
@@ -55,7 +57,7 @@ class Server:
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         self._port = 0
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(clock, most_calls=options.concurrent_calls)],
+            interceptors=[CallInterceptor(clock, most_calls=options.concurrent_calls, keyring=options.keyring)],
             # A backstop: the interceptor refuses earlier, and says why in the details.
             maximum_concurrent_rpcs=2 * (options.concurrent_calls + WATCHERS),
             options=(
