@@ -298,6 +298,15 @@ async def test_check_config_knows_a_window_in_which_the_instructions_leave_no_ro
     assert "classifier.ollama.num_ctx is 1024; the instructions need at least" in finished.err
 
 
+async def test_check_config_refuses_an_address_that_up_would_refuse() -> None:
+    variables = {"POINTSMAN__EXECUTOR__ADDRESS": "0.0.0.0:50053"}
+
+    finished = await pointsman("check-config", str(REFERENCE), environment=variables)
+
+    assert finished.code == 2
+    assert "cannot listen on 0.0.0.0:50053: others can reach it" in finished.err
+
+
 async def test_check_config_has_json_for_scripts(settings: Settings) -> None:
     told = (await pointsman("check-config", str(REFERENCE), "--json")).json()
 

@@ -201,7 +201,13 @@ async def test_the_demo_beside_a_running_pointsman_names_the_way_around(stack: S
 async def test_on_a_terminal_the_log_comes_after_the_words_for_people() -> None:
     terminal, its_end = os.openpty()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pointsman", "up", env=ANY_PORTS | NO_OLLAMA, stdout=its_end, stderr=its_end
+        sys.executable,
+        "-m",
+        "pointsman",
+        "up",
+        env=ANY_PORTS | NO_OLLAMA | {"POINTSMAN__JOURNAL__URL": ""},
+        stdout=its_end,
+        stderr=its_end,
     )
     os.close(its_end)
     shown = b""

@@ -8,6 +8,7 @@ from pointsman.cli.invocation import program
 from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load, settings_hash
 from pointsman.executor.pools import candidates
+from pointsman.rpc.server import refuse_the_open_network
 
 
 def check_config(path: Path, *, as_json: bool) -> None:
@@ -17,6 +18,9 @@ def check_config(path: Path, *, as_json: bool) -> None:
     settings = load(path)
     candidates(settings)  # the Executor's own check: a model of which too little is known
     instructions_of(settings.classifier)  # the Classifier's: a window in which its instructions leave no room
+    if not settings.tls.certificate and not settings.tls.plaintext_on_open_network:
+        for room, address in _addresses(settings).items():
+            refuse_the_open_network(address, f"{room}.address")  # the server's
     source = str(path)
     if as_json:
         print_json(_summary(settings, source))
@@ -37,10 +41,14 @@ def _summary(settings: Settings, source: str) -> dict[str, object]:
         "ok": True,
         "file": source,
         "hash": settings_hash(settings),
-        "addresses": {room: getattr(settings, room).address for room in ("router", "classifier", "executor")},
+        "addresses": _addresses(settings),
         "mode": settings.classifier.mode,
         "pools": {
             name: {"policy": pool.policy, "candidates": list(pool.candidates)} for name, pool in settings.pools.items()
         },
         "fallback": settings.fallback.candidate,
     }
+
+
+def _addresses(settings: Settings) -> dict[str, str]:
+    return {room: getattr(settings, room).address for room in ("router", "classifier", "executor")}

@@ -243,6 +243,32 @@ def pools(
 
 @app.command(
     **_shown(
+        "Show live what a running stack is doing.",
+        "pointsman top",
+        "pointsman top --interval 0.5",
+        "pointsman top --json | jq .activity.last_minute",
+    )
+)
+def top(
+    *,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", min=0.1, max=60, help="Between two looks.")
+    ] = 1.0,
+    address: ExecutorAddress = EXECUTOR,
+    as_json: Json = False,
+) -> None:
+    """Show what a running stack is doing, until Ctrl-C: requests, time per hop, waste, cost, candidates.
+
+    Rates, times and waste are those of the last minute. A stack that goes away is found again when it comes back.
+    With --json one object a look: "state" (running or away), "detail", "activity", "today", "candidates".
+    """
+    from pointsman.cli.top import top as show
+
+    show(address, interval_s=interval, as_json=as_json)
+
+
+@app.command(
+    **_shown(
         "Sum up calls, waste, time and cost.",
         "pointsman report",
         "pointsman report --by category --since 30d",

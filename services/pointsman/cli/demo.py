@@ -205,5 +205,18 @@ def _invite(out: Console, stack: Stack) -> None:
         f"  grpcurl -plaintext {stack.executor.address} pointsman.v1.ExecutorService/ListCandidates", soft_wrap=True
     )
     out.print(f"  {python}", soft_wrap=True)
-    out.print(f"  {program()} report --address {stack.executor.address} --html report.html", soft_wrap=True)
+    out.print("\nOr with pointsman itself:\n")
+    for command in commands(router=address, executor=stack.executor.address):
+        out.print(f"  {program()} {command}", soft_wrap=True)
     out.print("\nCtrl-C stops it.")
+
+
+def commands(*, router: str, executor: str) -> tuple[str, ...]:
+    """Return what is worth trying against a stack at these addresses, without the name of the program."""
+    return (
+        f'route --stream "Explain recursion to a child" --address {router}',
+        f'explain "2+2는?" --address {router}',
+        f"pools --watch --address {executor}",
+        f"top --address {executor}",
+        f"report --html report.html --address {executor}",
+    )

@@ -84,7 +84,7 @@ class Listing:
     """Candidates in the order of the settings; `message` is what came, for scripts."""
 
     candidates: tuple[CandidateLine, ...]
-    message: Mapping[str, object]
+    message: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +150,46 @@ class ReportSums:
     details: ReportDetails = field(default_factory=ReportDetails)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCounts:
+    """Sums of requests that ended. `answered_locally` is a part of `answered`."""
+
+    requests: int
+    answered: int
+    answered_locally: int
+    attempts: int
+    wasted: int
+    unproductive: int
+    cost_usd: float
+    attempts_without_price: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopLatency:
+    """How long one part of the requests' way took lately, in seconds; `count` durations are behind it."""
+
+    hop: str
+    count: int
+    p50_s: float
+    p95_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityNews:
+    """The last minute, `window_s` of it, and all since the start; `message` is what came, for scripts.
+
+    `by_second` has the requests that ended in each second, the oldest first; the last second is not over yet.
+    """
+
+    started_at: datetime
+    window_s: float
+    last_minute: ActivityCounts
+    since_start: ActivityCounts
+    by_second: tuple[int, ...]
+    hops: tuple[HopLatency, ...]
+    message: Mapping[str, object]
+
+
 class ExecutorCalls:
     """Calls of one running Executor. They raise the domain error that it meant, ExecutorDown when nobody listens."""
 
@@ -181,6 +221,19 @@ class ExecutorCalls:
         async with aclosing(answers):
             async for answer in answers:
                 yield _listing(answer.candidates, answer)
+
+    async def watch_activity(self, interval_s: float) -> AsyncGenerator[ActivityNews, None]:
+        """Yield what the last minute looked like, at once and after each interval, until cancelled."""
+        answers = channel.stream(
+            self._stub.WatchActivity,
+            pb.WatchActivityRequest(interval=convert.duration_to_pb(interval_s)),
+            method=f"{SERVICE}/WatchActivity",
+            target=self._address,
+            timeout_s=None,
+        )
+        async with aclosing(answers):
+            async for answer in answers:
+                yield _activity_news(answer)
 
     async def report(self, group_by: str, since: datetime | None, *, with_details: bool = False) -> ReportSums:
         """Return the sums since an instant, of all that is kept for None; `group_by` is one of GROUPS."""
@@ -308,4 +361,37 @@ def _details(details: pb.ReportDetails) -> ReportDetails:
         ),
         verdicts=tuple((each.category, each.decided_by or "nobody", each.count) for each in details.verdicts),
         confidence=tuple(details.confidence),
+    )
+
+
+def _activity_news(answer: pb.WatchActivityResponse) -> ActivityNews:
+    return ActivityNews(
+        started_at=convert.instant_from_pb(answer.start_time),
+        window_s=convert.duration_from_pb(answer.window),
+        last_minute=_activity_counts(answer.last_minute),
+        since_start=_activity_counts(answer.since_start),
+        by_second=tuple(answer.requests_by_second),
+        hops=tuple(
+            HopLatency(
+                hop=latency.hop,
+                count=latency.count,
+                p50_s=convert.duration_from_pb(latency.p50_duration),
+                p95_s=convert.duration_from_pb(latency.p95_duration),
+            )
+            for latency in answer.hops
+        ),
+        message=as_json(answer),
+    )
+
+
+def _activity_counts(sums: pb.ActivitySums) -> ActivityCounts:
+    return ActivityCounts(
+        requests=sums.requests,
+        answered=sums.answered,
+        answered_locally=sums.answered_locally,
+        attempts=sums.attempts,
+        wasted=sums.wasted,
+        unproductive=sums.unproductive,
+        cost_usd=sums.cost_usd,
+        attempts_without_price=sums.attempts_without_price,
     )

@@ -15,7 +15,7 @@ from pointsman.cli.failure import Misuse
 from pointsman.cli.loop import run
 from pointsman.cli.pools import not_running
 from pointsman.cli.report_page import page
-from pointsman.cli.terminal import print_json, printable, say, screen, seconds
+from pointsman.cli.terminal import print_json, printable, ratio, say, screen, seconds, share
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import ExecutorDown
 
@@ -125,11 +125,11 @@ def summary(total: ReportLine) -> Table:
 
 
 def _rows(total: ReportLine) -> tuple[tuple[str, str, str], ...]:
-    calls_before = "" if total.sequential_attempts is None else _ratio(total.sequential_attempts, total.requests)
+    calls_before = "" if total.sequential_attempts is None else ratio(total.sequential_attempts, total.requests)
     cost_before = "" if total.sequential_cost_usd is None else f"${total.sequential_cost_usd:,.4f}"
     return (
-        ("calls per request", calls_before, _ratio(total.attempts, total.requests)),
-        ("wasted calls", "", _share(total.wasted, total.attempts)),
+        ("calls per request", calls_before, ratio(total.attempts, total.requests)),
+        ("wasted calls", "", share(total.wasted, total.attempts)),
         ("mean time", "", seconds(total.mean_s)),
         ("95 % within", "", seconds(total.p95_s)),
         ("cost", cost_before, f"${total.cost_usd:,.4f}"),
@@ -151,8 +151,8 @@ def groups(group_by: str, lines: Sequence[ReportLine], *, width: int) -> Table:
         Column(heading=group_by, cells=tuple(printable(line.key) for line in lines), least=_LEAST_KEY),
         figures("requests", lambda line: f"{line.requests:,}", 0),
         figures("answered", lambda line: f"{line.answered:,}", 4),
-        figures("calls/request", lambda line: _ratio(line.attempts, line.requests), 0),
-        figures("wasted", lambda line: _share(line.wasted, line.attempts), 0),
+        figures("calls/request", lambda line: ratio(line.attempts, line.requests), 0),
+        figures("wasted", lambda line: share(line.wasted, line.attempts), 0),
         figures("mean", lambda line: seconds(line.mean_s), 2),
         figures("95 %", lambda line: seconds(line.p95_s), 3),
         figures("cost", lambda line: f"${line.cost_usd:,.4f}", 1),
@@ -166,8 +166,8 @@ def plain(line: ReportLine) -> str:
         printable(line.key),
         f"{line.requests} requests",
         f"{line.answered} answered",
-        f"{_ratio(line.attempts, line.requests)} calls/request",
-        f"{_share(line.wasted, line.attempts)} wasted",
+        f"{ratio(line.attempts, line.requests)} calls/request",
+        f"{share(line.wasted, line.attempts)} wasted",
         f"mean {seconds(line.mean_s)}",
         f"95 % within {seconds(line.p95_s)}",
         f"${line.cost_usd:.4f}",
@@ -192,11 +192,3 @@ def notes(sums: ReportSums) -> tuple[str, ...]:
         )
         if applies
     )
-
-
-def _ratio(part: int, whole: int) -> str:
-    return f"{part / whole:.2f}" if whole else "–"
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "–"

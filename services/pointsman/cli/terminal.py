@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from rich.console import Console
@@ -63,7 +64,7 @@ def dollars(amount_usd: float | None) -> str:
         return "unknown cost"
     if amount_usd >= 1:
         return f"${amount_usd:,.2f}"
-    return f"${amount_usd:.2g}" if amount_usd else "$0"
+    return f"${Decimal(f'{amount_usd:.2g}'):f}"  # never as 3e-05
 
 
 def seconds(duration_s: float) -> str:
@@ -89,3 +90,13 @@ def count(number: int) -> str:
     if number < _LARGE:
         return f"{number:,}"
     return f"{number / 1e3:.4g}k" if number < _MILLION else f"{number / 1e6:.4g}M"
+
+
+def ratio(part: int, whole: int) -> str:
+    """Return how many of a part there are to one of the whole; a dash where there is no whole."""
+    return f"{part / whole:.2f}" if whole else "–"
+
+
+def share(part: int, whole: int) -> str:
+    """Return a part in per cent; a dash where there is no whole."""
+    return f"{part / whole:.1%}" if whole else "–"

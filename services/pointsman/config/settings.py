@@ -161,14 +161,26 @@ class JournalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """Where a process shows its metrics to Prometheus, by what it runs: "host:port" here, empty for nowhere."""
+
+    up: str = ""
+    router: str = ""
+    classifier: str = ""
+    executor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
-    """Traces and logs."""
+    """Traces, metrics and logs."""
 
     otlp_endpoint: str = ""
     sample_ratio: Fraction = 1.0
     content_bytes: Annotated[int, Range(0, 65_536)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
+    metrics_interval_s: PositiveSeconds = 15.0
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Settings to a running Executor."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -14,10 +14,12 @@ from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.domain.pool import Candidate
 from pointsman.domain.secret import Secret
+from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.adapters.registry import Transport, make_adapter
 from pointsman.executor.allowance import Allowances, Grant
 from pointsman.executor.call import Caller
+from pointsman.executor.counts import Counts, readings
 from pointsman.executor.estimate import Estimator
 from pointsman.executor.execute import Bounds, Execute
 from pointsman.executor.fallback import Fallback
@@ -36,6 +38,8 @@ from pointsman.executor.service import ExecutorServicer
 from pointsman.executor.spent import recall
 from pointsman.rpc.server import Server, ServerOptions
 from pointsman.rpc.tls import Files, certificate_of
+from pointsman.telemetry import instruments
+from pointsman.telemetry.metrics import REGISTER, Reading
 from pointsman.v1.executor_pb2_grpc import add_ExecutorServiceServicer_to_server
 
 SERVICE = "pointsman.v1.ExecutorService"
@@ -83,6 +87,8 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
             )
         )
         stack.push_async_callback(_end, presence)
+        engine.counts.begin()
+        stack.callback(REGISTER.observe(lambda: _readings(servicer), loop=asyncio.get_running_loop()))
         yield server
 
 
@@ -128,8 +134,10 @@ def build(
             content_bytes=settings.telemetry.content_bytes,
         ),
         journal=Journal(clock=clock, terms=_terms(settings.journal)),
+        activity=Activity(started_s=clock.monotonic()),
         content_characters=settings.journal.content_characters,
         allowances=Allowances.of({name: _grant(caller) for name, caller in settings.callers.items()}),
+        counts=Counts(candidates=known),
         bounds=Bounds(
             max_attempts=settings.executor.max_attempts,
             attempt_floor_s=settings.executor.attempt_floor_s,
@@ -233,6 +241,14 @@ def credentials(settings: Settings) -> frozenset[str]:
         for name, provider in settings.providers.items()
         if not provider.api_key_env or api_key(provider.api_key_env)
     )
+
+
+def _readings(servicer: ExecutorServicer) -> Iterator[Reading]:
+    engine = servicer.engine
+    waiting = engine.fallback.waiting if engine.fallback else 0
+    yield from readings(servicer.states(), ledger=engine.ledger.name, waiting=waiting, now=engine.clock.now())
+    yield instruments.JOURNAL_QUEUED.at(len(engine.journal.waiting))
+    yield instruments.JOURNAL_DROPPED.at(engine.journal.dropped)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

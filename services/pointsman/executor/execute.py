@@ -16,11 +16,13 @@ from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
 from pointsman.domain.verdict import DegradedReason
+from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Reply
 from pointsman.executor.allowance import Allowance, Allowances, Charge, Held, Instant
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget, Slice
 from pointsman.executor.call import Caller
+from pointsman.executor.counts import Counts
 from pointsman.executor.experience import Experience
 from pointsman.executor.failure import failure
 from pointsman.executor.fallback import Fallback
@@ -111,6 +113,8 @@ class Execute:
     ledger: Ledger
     caller: Caller
     journal: Journal
+    counts: Counts
+    activity: Activity
     bounds: Bounds
     experience: Experience = field(default_factory=Experience)
     clock: Clock
@@ -151,7 +155,10 @@ class Execute:
             raise
         finally:
             row = self._row(course, execution, at=started_at, started=started, ending=ending)
-            self.journal.write(replace(row, reason=reason, ruling=ruling))
+            row = replace(row, reason=reason, ruling=ruling)
+            self.journal.write(row)
+            self.counts.count(row)
+            self.activity.add(row, self.clock.monotonic())
 
     def _row(self, course: Course, execution: Execution | None, *, at: datetime, started: float, ending: Ending) -> Row:
         request, outlet, most = course.request, course.outlet, self.content_characters

@@ -172,6 +172,7 @@ class Window:
             return
         # Requests and input are counted by providers when a call arrives; generated tokens when it ends.
         self._remember(held.since if self.unit in ARRIVING else now, used)
+        self._forget(now)  # nobody else may, while there is plenty left
 
     def state(self, statement: Statement) -> None:
         """Take in what an answer said, before its call is settled.
@@ -222,7 +223,7 @@ class Window:
             return now
         if amount > limit:
             return FOREVER
-        if self._left(limit, now) >= amount:
+        if self._surely_fits(amount, limit) or self._left(limit, now) >= amount:
             return now
         excess = self.used(now) + amount - limit
         own = now if excess <= 0 else self._own_ready_at(excess, now)
@@ -230,6 +231,16 @@ class Window:
             return own
         stated = self._stated_ready_at(self.statement, amount, own, now)
         return max(own, stated) if self._is_capped else stated
+
+    def _surely_fits(self, amount: int, limit: int) -> bool:
+        """Return whether `amount` fits even if nothing has come back since it was last looked; most calls do."""
+        statement = self.statement
+        if statement is not None:
+            if statement.remaining - self._unseen() < amount or self.forgotten_amount < 0:
+                return False
+            if self.ceiling is None or self.ceiling >= statement.limit:
+                return True
+        return self.bucket is None and limit - self.past_amount - self.held_amount >= amount
 
     def _left(self, limit: int, now: float) -> int:
         own = limit - self.used(now)
@@ -329,11 +340,16 @@ class Window:
     def _bin_end(self, at: float) -> float:
         width = self.period_s / BINS
         end = (math.floor(at / width) + 1) * width
+        if self.ends_at == FOREVER:
+            return end
         return min(end, self._border) if at < self._border else end
 
     def _remember(self, at: float, amount: int) -> None:
-        end = self._bin_end(at)
+        end, past = self._bin_end(at), self.past
         self.past_amount += amount
+        if not past or past[-1][0] < end:
+            past.append((end, amount))
+            return
         for index in range(len(self.past) - 1, -1, -1):
             if self.past[index][0] == end:
                 self.past[index] = (end, self.past[index][1] + amount)

@@ -16,6 +16,7 @@ from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Skip
 from pointsman.domain.verdict import DegradedReason
+from pointsman.executor.activity import Counts, Lately
 from pointsman.executor.execute import Execute, Execution
 from pointsman.executor.journal.row import Ruling
 from pointsman.executor.journal.sums import Details, Question, ReportBy, Sums
@@ -32,6 +33,9 @@ from pointsman.v1 import executor_pb2 as pb
 from pointsman.v1 import executor_pb2_grpc
 
 Context = grpc.aio.ServicerContext[object, object]
+
+INTERVAL_S, LEAST_INTERVAL_S, LONGEST_INTERVAL_S = 1.0, 0.1, 60.0
+"""Between two messages of WatchActivity: unless the caller says otherwise, and what it may say."""
 
 REPORT_BY = {
     pb.REPORT_BY_UNSPECIFIED: ReportBy.ALL,
@@ -168,6 +172,15 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
             details=_details_to_pb(report.details) if question.with_details else None,
         )
 
+    async def WatchActivity(
+        self, request: pb.WatchActivityRequest, _context: Context
+    ) -> AsyncIterator[pb.WatchActivityResponse]:
+        """Send what the last minute looked like, at once and again after each interval."""
+        interval_s, engine = _interval_s(request), self.engine
+        while True:
+            yield _lately_to_pb(engine.activity.lately(engine.clock.monotonic()), engine.journal.since)
+            await engine.clock.sleep(interval_s)
+
     def _read(self, request: pb.ExecuteRequest, context: Context) -> tuple[Request, str, float, Ruling]:
         """Return the request, its category, the instant by which it must have ended here, and why the category."""
         asked, category, verdict = execute_request_from_pb(request, self.limits, self.engine.pools)
@@ -206,17 +219,21 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         return pool.candidates
 
     def _states_pb(self, chosen: Iterable[Candidate]) -> list[pb.CandidateState]:
-        fallback, now = self.engine.fallback, self.engine.clock.now()
-        found = states(
-            chosen,
+        now = self.engine.clock.now()
+        return [_state_to_pb(state, self.engine.caller.prices, now) for state in self.states(chosen)]
+
+    def states(self, chosen: Iterable[Candidate] | None = None) -> list[CandidateState]:
+        """Return the state of the chosen candidates, of all when none are named."""
+        fallback = self.engine.fallback
+        return states(
+            self.candidates if chosen is None else chosen,
             self.engine.pools,
             fallback_id=fallback.candidate.id if fallback else "",
             credentials=self.engine.credentials,
             ledger=self.engine.ledger,
             journal=self.engine.journal,
-            today=now.date(),
+            today=self.engine.clock.now().date(),
         )
-        return [_state_to_pb(state, self.engine.caller.prices, now) for state in found]
 
 
 def _since(request: pb.ReportRequest) -> datetime | None:
@@ -227,6 +244,15 @@ def _since(request: pb.ReportRequest) -> datetime | None:
     except ValueError as error:
         message = f"since_time of {request.since_time.seconds} s is no instant; send one of the years 1 to 9999"
         raise InvalidRequest(Violation(field="since_time", reason="SINCE_TIME_INVALID", message=message)) from error
+
+
+def _interval_s(request: pb.WatchActivityRequest) -> float:
+    interval_s = convert.duration_from_pb(request.interval) if request.HasField("interval") else INTERVAL_S
+    if LEAST_INTERVAL_S <= interval_s <= LONGEST_INTERVAL_S:
+        return interval_s
+    bounds = f"{LEAST_INTERVAL_S:g} s to {LONGEST_INTERVAL_S:g} s"
+    message = f"an interval of {interval_s:g} s is not possible; send {bounds}, or none for {INTERVAL_S:g} s"
+    raise InvalidRequest(Violation(field="interval", reason="INTERVAL_INVALID", message=message))
 
 
 def _bind(execution: Execution) -> None:
@@ -370,4 +396,37 @@ def _details_to_pb(details: Details) -> pb.ReportDetails:
             for verdicts in details.verdicts
         ],
         confidence=details.confidence,
+    )
+
+
+def _lately_to_pb(lately: Lately, started_at: datetime) -> pb.WatchActivityResponse:
+    return pb.WatchActivityResponse(
+        start_time=convert.instant_to_pb(started_at),
+        window=convert.duration_to_pb(lately.window_s),
+        last_minute=_counts_to_pb(lately.last_minute),
+        since_start=_counts_to_pb(lately.since_start),
+        requests_by_second=lately.by_second,
+        hops=[
+            pb.HopActivity(
+                hop=latency.hop,
+                count=latency.count,
+                p50_duration=convert.duration_to_pb(latency.p50_s),
+                p95_duration=convert.duration_to_pb(latency.p95_s),
+            )
+            for latency in lately.hops
+        ],
+    )
+
+
+def _counts_to_pb(counts: Counts) -> pb.ActivitySums:
+    return pb.ActivitySums(
+        requests=counts.requests,
+        answered=counts.answered,
+        answered_locally=counts.answered_locally,
+        attempts=counts.attempts,
+        wasted=counts.wasted,
+        unproductive=counts.unproductive,
+        cost_usd=float(counts.cost_usd),
+        cost_usd_exact=f"{counts.cost_usd.normalize():f}",
+        attempts_without_price=counts.attempts_without_price,
     )

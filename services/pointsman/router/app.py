@@ -65,8 +65,9 @@ async def run(
 
 
 def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:
-    is_asked = settings.keys or tls.caller_authority or settings.anybody_on_open_network
-    if is_asked or is_of_this_machine(settings.address):
+    if is_of_this_machine(settings.address) or not (tls.certificate or tls.plaintext_on_open_network):
+        return  # nobody else reaches it, or the server itself refuses the address
+    if settings.keys or tls.caller_authority or settings.anybody_on_open_network:
         return
     advice = "set router.keys (`pointsman keys create NAME` makes one) or tls.caller_authority"
     message = (

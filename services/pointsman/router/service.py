@@ -19,7 +19,7 @@ from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, request_from_pb
-from pointsman.telemetry import names
+from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
 from pointsman.v1 import (
     classifier_pb2,
@@ -246,6 +246,8 @@ def _log_end(trail: types_pb2.Trail, degraded: Iterable[int]) -> None:
     attempts = [step.attempt for step in trail.steps if step.HasField("attempt")]
     wasted = sum(attempt.wasted for attempt in attempts)
     reasons = [reason.value for reason in degraded_from_pb(degraded)]
+    for reason in reasons:
+        instruments.DEGRADED.add(1, reason)
     bind_contextvars(attempts=len(attempts), wasted=wasted, skips=len(trail.steps) - len(attempts), degraded=reasons)
     mark(names.ATTEMPTS, len(attempts))
     mark(names.DEGRADED, reasons)

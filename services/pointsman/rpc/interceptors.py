@@ -20,7 +20,7 @@ from pointsman.domain.clock import Clock
 from pointsman.domain.errors import InvalidRequest, PointsmanError, TooManyCalls, Violation
 from pointsman.rpc.callers import Keyring
 from pointsman.rpc.status import code_of, to_status, trailers
-from pointsman.telemetry import names, spans
+from pointsman.telemetry import instruments, names, spans
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -64,8 +64,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, clock: Clock, *, most_calls: int, keyring: Keyring | None = None) -> None:
         self._clock = clock
         self._door = _Door(most_calls, keyring)
+        self.most_calls = most_calls
         self._log: FilteringBoundLogger = structlog.get_logger()
         self._wrapped: dict[str, Handler] = {}
+
+    @property
+    def inside(self) -> int:
+        """Calls under way, health and reflection apart."""
+        return self._door.inside
 
     async def intercept_service(
         self,
@@ -117,7 +123,7 @@ class _Door:
     def __init__(self, most_calls: int, keyring: Keyring | None) -> None:
         self._most_calls = most_calls
         self._keyring = keyring
-        self._inside = 0
+        self.inside = 0
 
     @asynccontextmanager
     async def opened(self, method: str, context: Context, clock: Clock) -> AsyncIterator[None]:
@@ -127,16 +133,16 @@ class _Door:
             return
         if self._keyring is not None:
             self._keyring.admit(context.invocation_metadata() or ())
-        if self._inside >= self._most_calls:
+        if self.inside >= self._most_calls:
             message = (
                 f"{self._most_calls} calls are under way, and no more are taken (limits.concurrent_calls); try again"
             )
             raise TooManyCalls(message, ready_at=clock.now() + _COME_BACK_IN, limit=str(self._most_calls))
-        self._inside += 1
+        self.inside += 1
         try:
             yield
         finally:
-            self._inside -= 1
+            self.inside -= 1
 
 
 _MAKERS: Final[dict[tuple[bool, bool], Callable[..., Handler]]] = {
@@ -208,11 +214,10 @@ class _Call:
             if cancelled_by is not None:
                 self._span.fail_with(cancelled_by)
             self._span.end()
-        line: dict[str, Any] = {
-            "method": self._method,
-            "code": code.name,
-            "duration_s": round(self._clock.monotonic() - self._started_s, 6),
-        }
+        duration_s = self._clock.monotonic() - self._started_s
+        if not self._is_quiet:
+            instruments.RPC_SERVER_DURATION.record(duration_s, "grpc", self._method, code.name)
+        line: dict[str, Any] = {"method": self._method, "code": code.name, "duration_s": round(duration_s, 6)}
         if reason:
             line["reason"] = reason
         if self._span is not None:

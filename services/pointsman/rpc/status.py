@@ -46,6 +46,8 @@ CODES: Final[Mapping[type[PointsmanError], grpc.StatusCode]] = {
     CallerUnknown: grpc.StatusCode.PERMISSION_DENIED,
     CategoryForbidden: grpc.StatusCode.PERMISSION_DENIED,
     CandidatesForbidden: grpc.StatusCode.PERMISSION_DENIED,
+    CallerOverRate: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    CallerOverBudget: grpc.StatusCode.RESOURCE_EXHAUSTED,
     CallerOverLimit: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -61,13 +63,14 @@ _PLAIN: Final[Mapping[str, type[PointsmanError]]] = {
         CategoryForbidden,
         ClassifierDown,
         ExecutorDown,
+        JournalDown,
         KeyMissing,
         KeyUnknown,
         OutOfTime,
     )
 }
 _PASSING: Final[Mapping[str, type[NoAnswer | TooManyCalls | CallerOverLimit]]] = {
-    kind.reason: kind for kind in (CallerOverBudget, CallerOverRate, NoAnswer, TooManyCalls)
+    kind.reason: kind for kind in (CallerOverBudget, CallerOverLimit, CallerOverRate, NoAnswer, TooManyCalls)
 }
 """Errors by reason that are made of their message alone, and of when they pass."""
 

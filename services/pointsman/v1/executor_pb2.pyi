@@ -998,6 +998,176 @@ class ReportResponse(_message.Message):
 Global___ReportResponse: _TypeAlias = ReportResponse  # noqa: Y015
 
 @_typing.final
+class WatchActivityRequest(_message.Message):
+    """How often to be told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """Between two messages, 0.1 s to 60 s; absent: 1 s. Fails with INVALID_ARGUMENT, reason INTERVAL_INVALID."""
+
+    def __init__(
+        self,
+        *,
+        interval: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchActivityRequest: _TypeAlias = WatchActivityRequest  # noqa: Y015
+
+@_typing.final
+class WatchActivityResponse(_message.Message):
+    """What the last minute looked like. Only requests that ended are counted, each in the second in which it did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    LAST_MINUTE_FIELD_NUMBER: _builtins.int
+    SINCE_START_FIELD_NUMBER: _builtins.int
+    REQUESTS_BY_SECOND_FIELD_NUMBER: _builtins.int
+    HOPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When this Executor started."""
+
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """How much of the last minute is summed up: less than 60 s while the Executor is younger, else 59 s to 60 s."""
+
+    @_builtins.property
+    def last_minute(self) -> Global___ActivitySums:
+        """Sums over that window."""
+
+    @_builtins.property
+    def since_start(self) -> Global___ActivitySums:
+        """Sums since the Executor started."""
+
+    @_builtins.property
+    def requests_by_second(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Requests that ended in each second of the window, the oldest first, at most 60. The last second is not over yet."""
+
+    @_builtins.property
+    def hops(self) -> _containers.RepeatedCompositeFieldContainer[Global___HopActivity]:
+        """How long each part of a request's way took in the window; parts that were not measured are left out."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        window: _duration_pb2.Duration | None = ...,
+        last_minute: Global___ActivitySums | None = ...,
+        since_start: Global___ActivitySums | None = ...,
+        requests_by_second: _abc.Iterable[_builtins.int] | None = ...,
+        hops: _abc.Iterable[Global___HopActivity] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_minute", b"last_minute", "since_start", b"since_start", "start_time", b"start_time", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hops", b"hops", "last_minute", b"last_minute", "requests_by_second", b"requests_by_second", "since_start", b"since_start", "start_time", b"start_time", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchActivityResponse: _TypeAlias = WatchActivityResponse  # noqa: Y015
+
+@_typing.final
+class ActivitySums(_message.Message):
+    """Sums of requests that ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    ANSWERED_LOCALLY_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    WASTED_FIELD_NUMBER: _builtins.int
+    UNPRODUCTIVE_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
+    COST_USD_EXACT_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_WITHOUT_PRICE_FIELD_NUMBER: _builtins.int
+    requests: _builtins.int
+    """Requests that ended."""
+    answered: _builtins.int
+    """Requests that were answered to the end."""
+    answered_locally: _builtins.int
+    """Part of `answered` that was answered on this machine."""
+    attempts: _builtins.int
+    """Calls that left for providers, local ones included."""
+    wasted: _builtins.int
+    """Attempts that ended rate-limited."""
+    unproductive: _builtins.int
+    """Attempts that gave no answer for another reason."""
+    cost_usd: _builtins.float
+    """Sum of costs in US dollars, of attempts with a known price."""
+    cost_usd_exact: _builtins.str
+    """`cost_usd` as an exact decimal number."""
+    attempts_without_price: _builtins.int
+    """Attempts that used tokens and whose price is unknown."""
+    def __init__(
+        self,
+        *,
+        requests: _builtins.int = ...,
+        answered: _builtins.int = ...,
+        answered_locally: _builtins.int = ...,
+        attempts: _builtins.int = ...,
+        wasted: _builtins.int = ...,
+        unproductive: _builtins.int = ...,
+        cost_usd: _builtins.float = ...,
+        cost_usd_exact: _builtins.str = ...,
+        attempts_without_price: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "answered_locally", b"answered_locally", "attempts", b"attempts", "attempts_without_price", b"attempts_without_price", "cost_usd", b"cost_usd", "cost_usd_exact", b"cost_usd_exact", "requests", b"requests", "unproductive", b"unproductive", "wasted", b"wasted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivitySums: _TypeAlias = ActivitySums  # noqa: Y015
+
+@_typing.final
+class HopActivity(_message.Message):
+    """How long one part of a request's way took lately."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOP_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    P50_DURATION_FIELD_NUMBER: _builtins.int
+    P95_DURATION_FIELD_NUMBER: _builtins.int
+    hop: _builtins.str
+    """As in `HopTimes.hop`: "classify", "queue", "provider" or "execute". May grow."""
+    count: _builtins.int
+    """How many durations are behind the figures: the latest ones, at most 1,024."""
+    @_builtins.property
+    def p50_duration(self) -> _duration_pb2.Duration:
+        """The median."""
+
+    @_builtins.property
+    def p95_duration(self) -> _duration_pb2.Duration:
+        """The 95th percentile."""
+
+    def __init__(
+        self,
+        *,
+        hop: _builtins.str = ...,
+        count: _builtins.int = ...,
+        p50_duration: _duration_pb2.Duration | None = ...,
+        p95_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["p50_duration", b"p50_duration", "p95_duration", b"p95_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "hop", b"hop", "p50_duration", b"p50_duration", "p95_duration", b"p95_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HopActivity: _TypeAlias = HopActivity  # noqa: Y015
+
+@_typing.final
 class ReportDetails(_message.Message):
     """What stands beside the sums of a report; all of it of the same requests."""
 

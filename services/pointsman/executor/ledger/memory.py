@@ -208,6 +208,8 @@ class MemoryLedger:
         longest: Skip | None = None
         for scope in candidate.scopes:
             cooldown = self._cooldowns[scope.name]
+            if cooldown.state is State.OPEN:
+                continue
             ready_at = cooldown.ready_at(now)
             if ready_at <= now:
                 continue
