@@ -100,14 +100,15 @@ def test_a_file_that_turns_bad_keeps_the_keys_that_were_known_and_is_said_once(f
     assert ALICES not in repr(captured)
 
 
-def test_health_asks_for_no_key_and_a_missing_file_stops_the_start(tmp_path: Path) -> None:
+def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="pointsman keys create NAME"):
         Keyring(tmp_path / "nowhere.jsonl")
 
 
 async def test_health_asks_for_no_key(settings: Settings, file: Path) -> None:
     async with _asking(settings, file) as stack, grpc.aio.insecure_channel(stack.router.address) as channel:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+        check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # the stubs do not know it
+        answer = await check(health_pb2.HealthCheckRequest(), timeout=5)
 
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
@@ -122,10 +123,10 @@ async def test_health_asks_for_no_key(settings: Settings, file: Path) -> None:
 async def test_who_is_known_and_may_not_is_told_so(
     settings: Settings, file: Path, grant: dict[str, tuple[str, ...]], reason: str
 ) -> None:
-    async with _asking(settings, file, CallerSettings(**grant)) as stack:  # type: ignore[arg-type]  # as named
-        async with Client(stack.router.address, api_key=ALICES) as client:
-            with pytest.raises(Forbidden) as caught:
-                await client.route("2+2는?", category="quick")
+    alice = CallerSettings(**grant)  # type: ignore[arg-type]  # as named
+    async with _asking(settings, file, alice) as stack, Client(stack.router.address, api_key=ALICES) as client:
+        with pytest.raises(Forbidden) as caught:
+            await client.route("2+2는?", category="quick")
 
     assert caught.value.reason == reason
 
@@ -142,12 +143,12 @@ async def test_a_key_of_a_caller_whom_the_settings_do_not_know_is_forbidden(sett
 
 
 async def test_one_request_too_many_is_told_when_to_come_back(settings: Settings, file: Path) -> None:
-    async with _asking(settings, file, CallerSettings(requests_per_minute=2)) as stack:
-        async with Client(stack.router.address, api_key=ALICES) as client:
-            for _ in range(2):
-                await client.route("2+2는?")
-            with pytest.raises(CallerOverLimit) as caught:
-                await client.route("2+2는?")
+    alice = CallerSettings(requests_per_minute=2)
+    async with _asking(settings, file, alice) as stack, Client(stack.router.address, api_key=ALICES) as client:
+        for _ in range(2):
+            await client.route("2+2는?")
+        with pytest.raises(CallerOverLimit) as caught:
+            await client.route("2+2는?")
 
     assert caught.value.reason == "CALLER_OVER_RATE"
     assert caught.value.retry_after_s is not None
@@ -215,10 +216,11 @@ async def test_a_key_is_nowhere_in_what_is_said(settings: Settings, file: Path) 
                             cause.trailing_metadata(),
                             cause.debug_error_string(),
                         ]
-    said += [captured, [(span.name, dict(span.attributes or {}), span.events) for span in recorder.ended]]
+    spans = [(span.name, dict(span.attributes or {}), span.events) for span in recorder.ended]
 
-    text = repr(said)
-    assert "alice" in text
+    assert "'caller': 'alice'" in repr(captured)
+    assert "'pointsman.caller': 'alice'" in repr(spans)
+    text = repr([*said, captured, spans])
     assert [key for key in (ALICES, STRANGE) if key in text or keys.digest(key) in text] == []
 
 
