@@ -199,7 +199,8 @@ async def test_what_was_spent_is_known_after_a_restart(settings: Settings, file:
 
 async def test_a_key_is_nowhere_in_what_is_said(settings: Settings, file: Path) -> None:
     said: list[object] = [Keyring(file), keys.read(file)]
-    with structlog.testing.capture_logs() as captured, recorded_spans() as recorder:
+    merge = structlog.contextvars.merge_contextvars
+    with structlog.testing.capture_logs([merge]) as captured, recorded_spans() as recorder:
         async with _asking(settings, file, CallerSettings(categories=("quick",))) as stack:
             for key in (ALICES, STRANGE):
                 async with Client(stack.router.address, api_key=key) as client:
