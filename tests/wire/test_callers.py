@@ -24,6 +24,8 @@ from pointsman.config.settings import CallerSettings, FallbackSettings, JournalS
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.rpc.callers import Keyring
+from pointsman.simulator.faults import Fault
+from pointsman.simulator.simulation import Simulation
 from pointsman_client import Answer, CallerOverLimit, Client, Forbidden, RouteError, Unauthenticated
 from tests.fakes.command import pointsman
 from tests.fakes.spans import recorded_spans
@@ -163,7 +165,7 @@ async def _one(client: Client) -> Answer | RouteError:
 
 
 async def test_of_a_thousand_at_once_with_money_for_ten_at_most_ten_are_answered(
-    settings: Settings, file: Path
+    settings: Settings, simulation: Simulation, file: Path
 ) -> None:
     async with _asking(settings, file) as stack, Client(stack.router.address, api_key=ALICES) as client:
         first = await _one(client)
@@ -171,6 +173,8 @@ async def test_of_a_thousand_at_once_with_money_for_ten_at_most_ten_are_answered
     assert first.cost_usd
     budget_usd = 10 * first.cost_usd
 
+    # Slow enough for all to be under way before the first has told what it cost.
+    simulation.script("*", Fault.SLOW_BYTES, times=1_000)
     grant = CallerSettings(candidates=(GEMINI,), usd_per_day=budget_usd)
     async with _asking(settings, file, grant) as stack, Client(stack.router.address, api_key=ALICES) as client:
         ends = await asyncio.gather(*(_one(client) for _ in range(1_000)))
