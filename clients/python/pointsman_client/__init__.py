@@ -2,20 +2,25 @@
 
 from pointsman_client.client import Answer, Client, Explanation, Stream
 from pointsman_client.errors import (
+    CallerOverLimit,
+    Forbidden,
     InvalidRequest,
     NoAnswer,
     NoCredentials,
     OutOfTime,
     PoolExhausted,
     RouteError,
+    Unauthenticated,
     Unreachable,
 )
 from pointsman_client.tls import Tls
 
 __all__ = [
     "Answer",
+    "CallerOverLimit",
     "Client",
     "Explanation",
+    "Forbidden",
     "InvalidRequest",
     "NoAnswer",
     "NoCredentials",
@@ -24,5 +29,6 @@ __all__ = [
     "RouteError",
     "Stream",
     "Tls",
+    "Unauthenticated",
     "Unreachable",
 ]

@@ -32,6 +32,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pointsman_client", description="Have one prompt answered.")
     parser.add_argument("prompt", help="what to ask")
     parser.add_argument("--address", default=DEFAULT_ADDRESS, help="the Router (default: %(default)s)")
+    parser.add_argument("--api-key-env", default="", metavar="VARIABLE", help="the variable that holds your key")
     parser.add_argument("--category", help="skip classification")
     parser.add_argument("--image", type=Path, action="append", default=[], help="an image file; may be repeated")
     parser.add_argument("--timeout-s", type=float, default=DEFAULT_TIMEOUT_S, help="seconds (default: %(default)s)")
@@ -44,7 +45,8 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 async def ask(arguments: argparse.Namespace) -> int:
     """Ask and print; return the exit status."""
     try:
-        async with Client(arguments.address, timeout_s=arguments.timeout_s) as client:
+        key = _key(arguments.api_key_env)
+        async with Client(arguments.address, timeout_s=arguments.timeout_s, api_key=key) as client:
             if arguments.stream:
                 return await _stream(client, arguments)
             await _ask(client, arguments)
@@ -59,6 +61,15 @@ async def ask(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _key(variable: str) -> str:
+    """Return the key in a variable; empty without a name. Raises ValueError for a variable that is not set."""
+    if not variable:
+        return ""
+    if key := os.environ.get(variable, "").strip():
+        return key
+    raise ValueError(f"--api-key-env {variable}: that variable is not set")
 
 
 async def _stream(client: Client, arguments: argparse.Namespace) -> int:

@@ -155,13 +155,22 @@ class Stream:
 class Client:
     """A client of one Router. Make it inside the running loop, share it, close it; every call has a deadline.
 
-    Without `tls` the connection is plaintext. Raises ValueError for an address that is empty, OSError for a file of
-    `tls` that cannot be read. Whether anybody listens there shows at the first call.
+    Without `tls` the connection is plaintext. `api_key` is for a Router that asks for one; empty sends none. Raises
+    ValueError for an address that is empty and for a key that no header can carry, OSError for a file of `tls` that
+    cannot be read. Whether anybody listens there shows at the first call.
     """
 
     def __init__(
-        self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S, tls: Tls | None = None
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        tls: Tls | None = None,
+        api_key: str = "",
     ) -> None:
+        if any(not "!" <= each <= "~" for each in api_key):  # gRPC's own error would show it
+            raise ValueError("api_key has characters that no header can carry; give it as it was made")
+        self._credentials = (("authorization", f"Bearer {api_key}"),) if api_key else ()
         if not address.strip():
             raise ValueError(f"address is empty; give host:port, such as {DEFAULT_ADDRESS}")
         self._address = address
@@ -213,7 +222,7 @@ class Client:
             messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
         )
         try:
-            response = await self._stub.Route(request, timeout=timeout_s or self._timeout_s, metadata=_metadata())
+            response = await self._stub.Route(request, timeout=timeout_s or self._timeout_s, metadata=self._metadata())
         except grpc.aio.AioRpcError as error:
             raise from_rpc(error, self._address) from error
         return Answer(
@@ -244,7 +253,7 @@ class Client:
         request = router_pb2.StreamRouteRequest(
             messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
         )
-        call = self._stub.StreamRoute(request, timeout=timeout_s or self._timeout_s, metadata=_metadata())
+        call = self._stub.StreamRoute(request, timeout=timeout_s or self._timeout_s, metadata=self._metadata())
         return Stream(call, self._address)
 
     async def explain(
@@ -262,7 +271,9 @@ class Client:
             messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
         )
         try:
-            response = await self._stub.Explain(request, timeout=timeout_s or self._timeout_s, metadata=_metadata())
+            response = await self._stub.Explain(
+                request, timeout=timeout_s or self._timeout_s, metadata=self._metadata()
+            )
         except grpc.aio.AioRpcError as error:
             raise from_rpc(error, self._address) from error
         return Explanation(
@@ -271,6 +282,13 @@ class Client:
             candidates=tuple(planned.candidate for planned in response.plan.ready),
             response=response,
         )
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return the key, and what carries the caller's trace on."""
+        carrier: dict[str, str] = {}
+        if propagate is not None:
+            propagate.inject(carrier)
+        return (*self._credentials, *carrier.items())
 
 
 def _is_being_cancelled() -> bool:
@@ -326,11 +344,3 @@ def _options(
     if max_output_tokens is not None:
         chosen.max_output_tokens = max_output_tokens
     return chosen
-
-
-def _metadata() -> tuple[tuple[str, str], ...]:
-    """Return what carries the caller's trace on."""
-    carrier: dict[str, str] = {}
-    if propagate is not None:
-        propagate.inject(carrier)
-    return tuple(carrier.items())

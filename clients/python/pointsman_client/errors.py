@@ -3,6 +3,9 @@
 RouteError
 ├── InvalidRequest   the request can never be served as it is; `violations` say what to change
 ├── PoolExhausted    nothing is able and free; try again after `retry_after_s`
+├── Unauthenticated  the Router asks for a key, and none came or not a good one
+├── Forbidden        the key's caller may not ask for this, or use what could answer
+├── CallerOverLimit  the caller has used what it may use; try again after `retry_after_s`
 ├── NoAnswer         models were tried and failed
 ├── NoCredentials    the server has no key and no local model; its operator must act
 ├── OutOfTime        the deadline passed
@@ -54,6 +57,18 @@ class PoolExhausted(RouteError):
     """Every candidate is limited or left out, and no local model can serve."""
 
 
+class Unauthenticated(RouteError):
+    """The Router asks for a key, and none came, or one that opens nothing."""
+
+
+class Forbidden(RouteError):
+    """The caller may not: `reason` is CATEGORY_FORBIDDEN, CANDIDATES_FORBIDDEN or CALLER_UNKNOWN."""
+
+
+class CallerOverLimit(RouteError):
+    """The caller has used what it may: `reason` is CALLER_OVER_RATE or CALLER_OVER_BUDGET."""
+
+
 class NoAnswer(RouteError):
     """Candidates and the local fallback were tried and failed."""
 
@@ -72,6 +87,8 @@ class Unreachable(RouteError):
 
 _BY_REASON: Final[Mapping[str, type[RouteError]]] = {
     "POOL_EXHAUSTED": PoolExhausted,
+    "CALLER_OVER_RATE": CallerOverLimit,
+    "CALLER_OVER_BUDGET": CallerOverLimit,
     "NO_ANSWER": NoAnswer,
     "NO_CREDENTIALS": NoCredentials,
     "OUT_OF_TIME": OutOfTime,
@@ -80,6 +97,8 @@ _BY_REASON: Final[Mapping[str, type[RouteError]]] = {
 }
 _BY_CODE: Final[Mapping[grpc.StatusCode, type[RouteError]]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: Forbidden,
     grpc.StatusCode.DEADLINE_EXCEEDED: OutOfTime,
     grpc.StatusCode.UNAVAILABLE: Unreachable,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Unreachable,

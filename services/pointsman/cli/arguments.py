@@ -42,6 +42,12 @@ MaxOutputTokens = Annotated[
 ]
 LocalOnly = Annotated[bool, typer.Option("--local-only", help="The prompt must not leave this machine.")]
 Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="Give up after so many seconds.")]
+ApiKeyEnv = Annotated[
+    str,
+    typer.Option(
+        "--api-key-env", metavar="VARIABLE", help="The variable that holds your key, where the Router asks for one."
+    ),
+]
 RouterAddress = Annotated[
     str, typer.Option("--address", envvar="POINTSMAN_ROUTER", metavar="HOST:PORT", help="Where the Router listens.")
 ]

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +11,12 @@ from pointsman.cli.arguments import ROUTER
 from pointsman.cli.failure import Failure, Misuse, wrong_door
 from pointsman.cli.invocation import program
 from pointsman.cli.terminal import print_json, printable, seconds
+from pointsman.config.load import api_key
 from pointsman.domain.image import MIME_TYPES, mime_type_of
 from pointsman.domain.prompt import Options
+from pointsman.domain.secret import Secret
 from pointsman.rpc.check_options import MAX_OUTPUT_TOKENS
-from pointsman_client import PoolExhausted, RouteError, Unreachable
+from pointsman_client import CallerOverLimit, Client, PoolExhausted, RouteError, Unreachable
 
 STDIN: Final = "-"
 _LONGEST_S: Final = 86_400
@@ -31,11 +33,19 @@ class Ask:
     local_only: bool
     timeout_s: float
     address: str
+    api_key: Secret = field(default_factory=Secret)
 
     @property
     def options(self) -> Options:
         """What is asked for beside the prompt."""
         return Options(category=self.category, max_output_tokens=self.max_output_tokens, local_only=self.local_only)
+
+    def client(self) -> Client:
+        """Return a client of the Router to ask. Raises Misuse for a key that cannot be one."""
+        try:
+            return Client(self.address, api_key=self.api_key.reveal())
+        except ValueError as error:
+            raise Misuse(str(error)) from error
 
     def check(self) -> None:
         """Raise Misuse for a number that cannot be."""
@@ -52,6 +62,14 @@ def read_text(argument: str) -> str:
     if argument != STDIN:
         return _utf8(argument.encode(errors="surrogateescape"), "the prompt")
     return _utf8(sys.stdin.buffer.read(), "standard input")
+
+
+def read_key(variable: str) -> Secret:
+    """Return the key in a variable; none without a name. Raises Misuse for a variable that is not set."""
+    key = Secret(api_key(variable))
+    if variable and not key:
+        raise Misuse(f"--api-key-env {variable}: that variable is not set")
+    return key
 
 
 def read_images(paths: Sequence[Path]) -> tuple[bytes, ...]:
@@ -107,4 +125,6 @@ def _said(error: RouteError, address: str) -> str:
         return wrong_door(address, wanted="Router", usual=ROUTER)
     if isinstance(error, PoolExhausted) and error.retry_after_s is not None:
         return f"{message}\nthe first candidate is free again in {seconds(error.retry_after_s)}"
+    if isinstance(error, CallerOverLimit) and error.retry_after_s is not None:
+        return f"{message}\nyou may come back in {seconds(error.retry_after_s)}"
     return message

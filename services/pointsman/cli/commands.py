@@ -16,6 +16,7 @@ from pointsman.cli.arguments import (
     EXECUTOR,
     ROUTER,
     TIMEOUT_S,
+    ApiKeyEnv,
     Category,
     Config,
     Days,
@@ -154,6 +155,7 @@ def route(  # noqa: PLR0913 - one argument an option, as typer wants them
     timeout: Timeout = TIMEOUT_S,
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer as it comes.")] = False,
     address: RouterAddress = ROUTER,
+    api_key_env: ApiKeyEnv = "",
     as_json: Json = False,
 ) -> None:
     """Have one prompt answered by a running stack.
@@ -164,7 +166,7 @@ def route(  # noqa: PLR0913 - one argument an option, as typer wants them
     With --json too, each line is an object with one key: "start" (verdict, chosen), "delta" (text, tool_calls), and at
     last "end" (finish_reason, partial, trail, usage, cost_usd) or "error" (reason, code, message).
     """
-    from pointsman.cli.ask import Ask, read_images, read_text
+    from pointsman.cli.ask import Ask, read_images, read_key, read_text
     from pointsman.cli.route import route
     from pointsman.cli.route_stream import route_stream
 
@@ -176,6 +178,7 @@ def route(  # noqa: PLR0913 - one argument an option, as typer wants them
         local_only=local_only,
         timeout_s=timeout,
         address=address,
+        api_key=read_key(api_key_env),
     )
     ask.check()
     (route_stream if stream else route)(ask, as_json=as_json)
@@ -188,7 +191,7 @@ def route(  # noqa: PLR0913 - one argument an option, as typer wants them
         'pointsman explain "이 글을 고쳐줘: …" --json',
     )
 )
-def explain(
+def explain(  # noqa: PLR0913 - one argument an option, as typer wants them
     text: Text,
     *,
     image: Images = None,
@@ -197,10 +200,11 @@ def explain(
     local_only: LocalOnly = False,
     timeout: Timeout = TIMEOUT_S,
     address: RouterAddress = ROUTER,
+    api_key_env: ApiKeyEnv = "",
     as_json: Json = False,
 ) -> None:
     """Show how a prompt would be routed now, and why. Calls no provider and costs nothing."""
-    from pointsman.cli.ask import Ask, read_images, read_text
+    from pointsman.cli.ask import Ask, read_images, read_key, read_text
     from pointsman.cli.explain import explain as ask_router
 
     ask = Ask(
@@ -211,6 +215,7 @@ def explain(
         local_only=local_only,
         timeout_s=timeout,
         address=address,
+        api_key=read_key(api_key_env),
     )
     ask.check()
     ask_router(ask, as_json=as_json)
@@ -477,6 +482,59 @@ def certs(
         raise Failure("making certificates needs the package cryptography; install pointsman[certs]") from error
 
     make(folder, hosts=hosts or (), days=days, as_json=as_json)
+
+
+keys_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(
+    keys_app,
+    name="keys",
+    help="Make, list and revoke the keys that callers show to the Router; the file is router.keys of the settings.",
+    **_shown(
+        "Make, list and revoke the keys of callers.",
+        "pointsman keys create alice",
+        "pointsman keys list --json",
+        "pointsman keys revoke 1f2e3d4c",
+    ),
+)
+
+
+@keys_app.command("create", **_shown("Make a key for a caller.", "pointsman keys create alice"))
+def keys_create(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Whose: a [callers.NAME] of the settings.", show_default=False)
+    ],
+    *,
+    key_env: Annotated[
+        str, typer.Option("--key-env", metavar="VARIABLE", help="Take in the key in this variable; none is made.")
+    ] = "",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key for a caller and print it, once: the file keeps its hash alone. A running Router knows it at once."""
+    from pointsman.cli.keys import create
+
+    create(name, config, key_env=key_env, as_json=as_json)
+
+
+@keys_app.command("list", **_shown("Show every key.", "pointsman keys list"))
+def keys_list(*, config: Config = None, as_json: Json = False) -> None:
+    """Show every key by its id: whose it is, since when, and whether it was revoked."""
+    from pointsman.cli.keys import list_keys
+
+    list_keys(config, as_json=as_json)
+
+
+@keys_app.command("revoke", **_shown("Take a key back.", "pointsman keys revoke 1f2e3d4c"))
+def keys_revoke(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `keys list` shows it.", show_default=False)],
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Take a key back. A running Router knows it at once; calls under way end as they would."""
+    from pointsman.cli.keys import revoke
+
+    revoke(id_, config, as_json=as_json)
 
 
 @app.command(

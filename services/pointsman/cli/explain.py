@@ -15,7 +15,7 @@ from pointsman.domain.trail import Skip
 from pointsman.domain.verdict import DecidedBy, ModelHop, Verdict
 from pointsman.rpc import convert
 from pointsman.rpc.requests import options_to_pb
-from pointsman_client import Client, Explanation
+from pointsman_client import Explanation
 
 DECIDERS: Final = {
     DecidedBy.CALLER: "you named it",
@@ -53,7 +53,7 @@ def explain(ask: Ask, *, as_json: bool) -> None:
 
 
 async def _explain(ask: Ask, *, as_json: bool) -> Explanation:
-    async with Client(ask.address) as client:
+    async with ask.client() as client:
         with failures_said(ask.address, as_json=as_json):
             return await client.explain(
                 ask.text, images=ask.images, options=options_to_pb(ask.options), timeout_s=ask.timeout_s

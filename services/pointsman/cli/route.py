@@ -9,7 +9,7 @@ from pointsman.cli.notes import of_answer
 from pointsman.cli.terminal import print_json, printable, screen
 from pointsman.domain.clock import SystemClock
 from pointsman.rpc.requests import options_to_pb
-from pointsman_client import Answer, Client
+from pointsman_client import Answer
 
 
 def route(ask: Ask, *, as_json: bool) -> None:
@@ -26,7 +26,7 @@ def route(ask: Ask, *, as_json: bool) -> None:
 async def _route(ask: Ask, *, as_json: bool) -> tuple[Answer, float]:
     clock = SystemClock()
     started_s = clock.monotonic()
-    async with Client(ask.address) as client:
+    async with ask.client() as client:
         with failures_said(ask.address, as_json=as_json):
             answer = await client.route(
                 ask.text, images=ask.images, options=options_to_pb(ask.options), timeout_s=ask.timeout_s

@@ -12,7 +12,7 @@ from pointsman.cli.notes import Notes, of_stream
 from pointsman.cli.terminal import print_json, printable, screen
 from pointsman.domain.clock import Clock, SystemClock
 from pointsman.rpc.requests import options_to_pb
-from pointsman_client import Client, Stream
+from pointsman_client import Stream
 
 
 def route_stream(ask: Ask, *, as_json: bool) -> None:
@@ -35,7 +35,7 @@ async def _route_stream(ask: Ask, *, as_json: bool) -> Notes:
     started_s, first_s = clock.monotonic(), None
     with while_it_is_read(sys.stdout), failures_said(ask.address, as_json=as_json):
         async with (
-            Client(ask.address) as client,
+            ask.client() as client,
             client.stream(
                 ask.text, images=ask.images, options=options_to_pb(ask.options), timeout_s=ask.timeout_s
             ) as stream,

@@ -26,6 +26,8 @@ EVERYWHERE = frozenset({"0.0.0.0", "[::]"})  # noqa: S104 - compared with, not b
 SQLITE = "sqlite:///"
 """What comes before the path of a file; a path that begins with a slash is absolute, as four slashes in a row show."""
 
+_CALLER = re.compile(r"[a-zA-Z0-9._-]{1,64}")
+
 SIMULATED_KEY_ENV = "POINTSMAN_SIMULATED_KEY"
 """Stands for the key that opens Pointsman's simulator. It need not be set: no real key has to stand in for it."""
 
@@ -177,6 +179,7 @@ def _check(settings: Settings) -> None:
     _check_journal(settings.journal.url)
     _check_fallback(settings)
     _check_tls(settings.tls)
+    _check_callers(settings)
     _check_addresses(settings)
 
 
@@ -227,6 +230,17 @@ def _check_tls(tls: TlsSettings) -> None:
     if tls.certificate and tls.plaintext_on_open_network:
         advice = "there is a certificate, so nothing is plaintext; leave it out"
         refuse("tls.plaintext_on_open_network", tls.plaintext_on_open_network, advice)
+
+
+def _check_callers(settings: Settings) -> None:
+    for name, caller in settings.callers.items():
+        path = f"callers.{quoted(name)}"
+        if not _CALLER.fullmatch(name):
+            refuse(path, name, "a caller's name is 1 to 64 of a-z, A-Z, 0-9, . _ and -")
+        for index, category in enumerate(caller.categories):
+            _known(f"{path}.categories[{index}]", category, settings.pools)
+        for index, candidate_id in enumerate(caller.candidates):
+            _known(f"{path}.candidates[{index}]", candidate_id, settings.candidates)
 
 
 def _check_addresses(settings: Settings) -> None:

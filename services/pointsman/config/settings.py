@@ -16,6 +16,7 @@ Seconds = Annotated[float, Range(0.0, 86_400.0)]
 PositiveSeconds = Annotated[float, Range(0.001, 86_400.0)]
 Count = Annotated[int, Range(0, 1_000_000_000)]
 Positive = Annotated[int, Range(1, 1_000_000_000_000)]
+Dollars = Annotated[float, Range(0.0, 1_000_000_000.0)]
 Fraction = Annotated[float, Range(0.0, 1.0)]
 
 
@@ -46,8 +47,23 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallerSettings:
+    """What one caller may ask for, use and spend. Empty lists: everything; None: no bound.
+
+    Days and months are those of UTC.
+    """
+
+    categories: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
+    usd_per_day: Dollars | None = None
+    usd_per_month: Dollars | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterSettings:
-    """The public service."""
+    """The public service. `keys` is the file of callers' keys; empty: nobody is asked for one."""
 
     address: str = "127.0.0.1:50051"
     classifier_address: str = "127.0.0.1:50052"
@@ -56,6 +72,8 @@ class RouterSettings:
     classifier_timeout_s: PositiveSeconds = 0.8
     default_deadline_s: PositiveSeconds = 120.0
     reply_reserve_s: Seconds = 0.05
+    keys: str = ""
+    anybody_on_open_network: bool = False
     reflection: bool = True
     grace_s: Seconds = 10.0
 
@@ -273,6 +291,7 @@ class Settings:
     journal: JournalSettings = field(default_factory=JournalSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
+    callers: dict[str, CallerSettings] = field(default_factory=dict)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     providers: dict[str, ProviderSettings]
     groups: dict[str, QuotaSettings] = field(default_factory=dict)

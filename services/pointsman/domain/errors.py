@@ -6,6 +6,14 @@ PointsmanError
 ├── PoolExhausted           every candidate is skipped or limited, and there is no fallback
 ├── NoAnswer                candidates and fallback were tried and failed
 ├── NoCredentials           no candidate can be used at all: keys or local models are missing
+├── KeyMissing              the Router asks callers for a key, and none came
+├── KeyUnknown              the key was never made, or was revoked
+├── CallerUnknown           the settings grant the key's caller nothing
+├── CategoryForbidden
+├── CandidatesForbidden
+├── CallerOverLimit         waiting helps, unless the limit is less than one call
+│   ├── CallerOverRate
+│   └── CallerOverBudget
 ├── ClassifierDown          absorbed by the Router
 ├── ExecutorDown
 ├── JournalDown             only whoever asks for a report gets it
@@ -96,6 +104,61 @@ class NoCredentials(PointsmanError):
         """Keep pairs of what lacks something and what to do about it."""
         super().__init__(message, trail=trail, **metadata)
         self.missing = missing
+
+
+class KeyMissing(PointsmanError):
+    """The Router asks for a key, and none came."""
+
+    reason = "KEY_MISSING"
+
+
+class KeyUnknown(PointsmanError):
+    """The key that came opens nothing; whether it ever did is not told."""
+
+    reason = "KEY_UNKNOWN"
+
+
+class CallerUnknown(PointsmanError):
+    """The key is good, but the settings grant its caller nothing."""
+
+    reason = "CALLER_UNKNOWN"
+
+
+class CategoryForbidden(PointsmanError):
+    """The caller may not ask for the category."""
+
+    reason = "CATEGORY_FORBIDDEN"
+
+
+class CandidatesForbidden(PointsmanError):
+    """The caller may use none of the candidates that could answer."""
+
+    reason = "CANDIDATES_FORBIDDEN"
+
+
+class CallerOverLimit(PointsmanError):
+    """The caller has used what it may use; `ready_at` is None when waiting does not help."""
+
+    reason = "CALLER_OVER_LIMIT"
+
+    def __init__(
+        self, message: str, *, trail: Trail | None = None, ready_at: datetime | None = None, **metadata: str
+    ) -> None:
+        """Keep when it may come back."""
+        super().__init__(message, trail=trail, **metadata)
+        self.ready_at = ready_at
+
+
+class CallerOverRate(CallerOverLimit):
+    """The caller asks more, or for more tokens, than it may in a minute."""
+
+    reason = "CALLER_OVER_RATE"
+
+
+class CallerOverBudget(CallerOverLimit):
+    """What may answer could cost more than is left of what the caller may spend."""
+
+    reason = "CALLER_OVER_BUDGET"
 
 
 class ClassifierDown(PointsmanError):

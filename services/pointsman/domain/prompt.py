@@ -144,10 +144,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request as the caller made it, checked."""
+    """One request as the caller made it, checked. `caller` is whose key came with it; empty where nobody is asked."""
 
     prompt: Prompt
     options: Options = field(default_factory=Options)
     request_id: str = ""
     session_id: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    caller: str = ""

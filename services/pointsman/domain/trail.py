@@ -52,6 +52,8 @@ class SkipReason(StrEnum):
     ATTEMPTS_SPENT = "attempts_spent"
     NOT_RUNNING = "not_running"
     NOT_ALLOWED = "not_allowed"
+    CALLER_OVER_RATE = "caller_over_rate"
+    CALLER_OVER_BUDGET = "caller_over_budget"
 
 
 WAITING = frozenset({SkipReason.COOLING, SkipReason.OUT_OF_QUOTA, SkipReason.OUT_OF_CONCURRENCY})
@@ -125,6 +127,10 @@ class Trail:
     def tried(self) -> frozenset[str]:
         """The ids of the candidates that were called."""
         return frozenset(attempt.candidate for attempt in self.attempts)
+
+    def attempt_of(self, candidate_id: str) -> Attempt | None:
+        """Return the latest call of a candidate, None when there was none."""
+        return next((each for each in reversed([*self.attempts]) if each.candidate == candidate_id), None)
 
     @property
     def attempts(self) -> Iterator[Attempt]:

@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from decimal import Decimal
 from random import Random
 
 from pointsman.config import Settings, settings_hash
 from pointsman.config.load import SQLITE, state_folder
-from pointsman.config.settings import FallbackSettings, JournalSettings
+from pointsman.config.settings import CallerSettings, FallbackSettings, JournalSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.domain.pool import Candidate
 from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.adapters.registry import Transport, make_adapter
+from pointsman.executor.allowance import Allowances, Grant
 from pointsman.executor.call import Caller
 from pointsman.executor.counts import Counts, readings
 from pointsman.executor.estimate import Estimator
@@ -33,6 +35,7 @@ from pointsman.executor.pools import candidates, longest_call_s, pools
 from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
 from pointsman.executor.service import ExecutorServicer
+from pointsman.executor.spent import recall
 from pointsman.rpc.server import Server, ServerOptions
 from pointsman.rpc.tls import Files, certificate_of
 from pointsman.telemetry import instruments
@@ -55,6 +58,7 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
         ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
         engine = build(settings, known, adapters, clock=clock, random=random, ledger=ledger, keys=keys)
         await stack.enter_async_context(_journal(settings, engine, known, random=random))
+        await recall(engine.allowances, engine.journal, clock=clock)
         servicer = ExecutorServicer(
             engine=engine,
             candidates=tuple(known.values()),
@@ -137,6 +141,7 @@ def build(
         journal=Journal(clock=clock, terms=_terms(settings.journal)),
         activity=Activity(started_s=clock.monotonic()),
         content_characters=settings.journal.content_characters,
+        allowances=Allowances.of({name: _grant(caller) for name, caller in settings.callers.items()}),
         counts=Counts(candidates=known),
         bounds=Bounds(
             max_attempts=settings.executor.max_attempts,
@@ -216,6 +221,22 @@ def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fal
         queue=settings.queue,
         timeout_s=settings.timeout_s,
     )
+
+
+def _grant(settings: CallerSettings) -> Grant:
+    return Grant(
+        categories=frozenset(settings.categories),
+        candidates=frozenset(settings.candidates),
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+        usd_per_day=_exact(settings.usd_per_day),
+        usd_per_month=_exact(settings.usd_per_month),
+    )
+
+
+def _exact(dollars: float | None) -> Decimal | None:
+    """Return an amount as it was written down."""
+    return None if dollars is None else Decimal(repr(dollars))
 
 
 def _readings(servicer: ExecutorServicer) -> Iterator[Reading]:

@@ -18,6 +18,7 @@ from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
 from pointsman.domain.verdict import DegradedReason
 from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Reply
+from pointsman.executor.allowance import Allowance, Allowances, Charge, Held, Instant
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget, Slice
 from pointsman.executor.call import Caller
@@ -30,8 +31,15 @@ from pointsman.executor.journal.row import NO_RULING, Ending, Row, Ruling, needs
 from pointsman.executor.ledger.port import Ledger, Settlement
 from pointsman.executor.outlet import Outlet
 from pointsman.executor.plan import Plan, Planned, Prospect, ineligible, plan
+from pointsman.executor.quota import Estimate
 from pointsman.telemetry import names
 from pointsman.telemetry.spans import current_trace_id, note
+
+FIRM = frozenset({SkipReason.NOT_RUNNING, SkipReason.CALLER_OVER_RATE, SkipReason.CALLER_OVER_BUDGET})
+"""What keeps the fallback from being tried although nobody else is left to ask."""
+
+NO_CHARGE = Charge(tokens=0, most_usd=None)
+"""For callers whose use nobody counts."""
 
 LOOK_AGAIN_S = 0.05
 """The least time between two plans of one request, when it waits for whoever is free first."""
@@ -110,6 +118,7 @@ class Execute:
     bounds: Bounds
     experience: Experience = field(default_factory=Experience)
     clock: Clock
+    allowances: Allowances = field(default_factory=Allowances)
     content_characters: int = 0
 
     async def execute(
@@ -125,13 +134,16 @@ class Execute:
 
         `deadline` is an instant of the monotonic clock. With an outlet the content goes there, and the answer that is
         returned has none. Raises InvalidRequest, PoolExhausted, NoAnswer, NoCredentials and OutOfTime, each with the
-        trail; never once there was content.
+        trail, and CategoryForbidden, CandidatesForbidden, CallerOverRate, CallerOverBudget and CallerUnknown; never
+        once there was content.
         """
+        allowance = self.allowances[request.caller]
         started_at, started = self.clock.now(), self.clock.monotonic()
         budget = self._budget(request, deadline, is_streamed=outlet is not None)
         course = Course(request=request, pool=self.pools[category], budget=budget, outlet=outlet)
         execution, ending, reason = None, Ending.FAILED, PointsmanError.reason
         try:
+            allowance.admit(category, self._instant())
             execution = await self._run(course)
             ending, reason = Ending.PARTIAL if execution.partial else Ending.ANSWERED, ""
             return execution
@@ -163,6 +175,7 @@ class Execute:
             session_id=request.session_id,
             trace_id=current_trace_id(),
             labels=request.labels,
+            asked_by=request.caller,
             policy=course.pool.policy,
             degraded=execution.degraded if execution else (),
             needs=needs_of(request),
@@ -212,7 +225,8 @@ class Execute:
         return max(now + LOOK_AGAIN_S, now + (min(instants) - self.clock.now()).total_seconds())
 
     def plan(self, request: Request, category: str) -> Plan:
-        """Return what would be tried now. Calls nobody."""
+        """Return what would be tried now. Calls nobody. Raises CategoryForbidden and CallerUnknown."""
+        self.allowances[request.caller].permit(category)
         return self._plan(self.pools[category], request)
 
     def _plan(self, pool: Pool, request: Request) -> Plan:
@@ -231,15 +245,35 @@ class Execute:
 
     def prospect(self, candidate: Candidate, request: Request) -> Prospect:
         """Return what is known of a candidate for one request."""
-        estimate = self.caller.estimator.estimate(candidate, request)
+        estimate, allowance = self.caller.estimator.estimate(candidate, request), self.allowances[request.caller]
+        over_limit = allowance.skip(candidate.id, self._charge(candidate, estimate, allowance), self._instant())
         return Prospect(
             estimate=estimate,
-            blocked=self.ledger.skip(candidate, estimate),
+            blocked=over_limit or self.ledger.skip(candidate, estimate),
+            is_allowed=allowance.may_use(candidate.id),
             has_credentials=candidate.provider in self.credentials,
             cost_usd=self.caller.prices.estimate(candidate, estimate, self.clock.now()),
             latency_s=self.caller.estimator.latency_s(candidate),
             risk=self.risk(candidate),
         )
+
+    def _charge(self, candidate: Candidate, estimate: Estimate, allowance: Allowance) -> Charge:
+        """Return what a call will probably use, and cost at most: with all of the output that it may ask for."""
+        if not allowance.is_counted:
+            return NO_CHARGE
+        longest = replace(estimate, output_tokens=estimate.admitted_tokens - estimate.input_tokens)
+        return Charge(
+            tokens=estimate.input_tokens + estimate.output_tokens,
+            most_usd=self.caller.prices.estimate(candidate, longest, self.clock.now()),
+        )
+
+    def _instant(self) -> Instant:
+        return Instant(now=self.clock.now(), monotonic_s=self.clock.monotonic())
+
+    def _settle(self, held: Held, candidate: Candidate, course: Course) -> None:
+        """Charge the caller with what the call used that is on the trail, if one left."""
+        attempt = course.trail.attempt_of(candidate.id)
+        self.allowances[course.request.caller].settle(held, attempt, self._instant())
 
     def risk(self, candidate: Candidate) -> int:
         """Return how much more than was ever let in a call would be, where nobody says what the provider allows."""
@@ -266,7 +300,21 @@ class Execute:
         return ineligible(candidate, request, self.prospect(candidate, request)) is None
 
     async def _try(self, planned: Planned, course: Course) -> tuple[Attempt, Reply] | None:
-        """Set quota aside, call, settle; None when there was no quota. The trail has it in each case, cancelled too."""
+        """Set the caller's money and the quota aside, call, settle; None when there was none of either.
+
+        The trail has it in each case, cancelled too.
+        """
+        candidate, allowance = planned.candidate, self.allowances[course.request.caller]
+        held = allowance.hold(candidate.id, self._charge(candidate, planned.estimate, allowance), self._instant())
+        if isinstance(held, Skip):
+            course.skip(held)
+            return None
+        try:
+            return await self._reserve_and_call(planned, course)
+        finally:
+            self._settle(held, candidate, course)
+
+    async def _reserve_and_call(self, planned: Planned, course: Course) -> tuple[Attempt, Reply] | None:
         candidate, request, outlet = planned.candidate, course.request, course.outlet
         reservation = await self.ledger.reserve(candidate, planned.estimate)
         if isinstance(reservation, Skip):
@@ -310,8 +358,8 @@ class Execute:
         # A cooldown does not count: a try on this machine costs nothing, and there is nobody else to ask. One that was
         # just found not to be there does.
         prospect = self.prospect(candidate, request)
-        away = prospect.blocked if prospect.blocked and prospect.blocked.reason is SkipReason.NOT_RUNNING else None
-        if skip := ineligible(candidate, request, prospect) or away:
+        firm = prospect.blocked if prospect.blocked and prospect.blocked.reason in FIRM else None
+        if skip := ineligible(candidate, request, prospect) or firm:
             course.skip(skip)
             raise self._failure(course)
         latest = course.budget.deadline - self.bounds.attempt_floor_s
@@ -320,7 +368,8 @@ class Execute:
                 return None
             course.skip(skip)
             raise self._failure(course)
-        started_at = self.clock.now()
+        started_at, allowance = self.clock.now(), self.allowances[request.caller]
+        held = allowance.take(self._charge(candidate, prospect.estimate, allowance), self._instant())
         try:
             total_s = min(fallback.timeout_s, course.budget.deadline - self.clock.monotonic())
             within = Slice(total_s=total_s, idle_s=candidate.time_limits.idle_s)
@@ -330,9 +379,11 @@ class Execute:
         except asyncio.CancelledError:
             trail.add(self.caller.given_up(candidate, request, started_at, outlet=course.outlet, is_fallback=True))
             raise
+        else:
+            trail.add(attempt)
         finally:
             fallback.slots.release()
-        trail.add(attempt)
+            self._settle(held, candidate, course)
         degraded = () if request.options.local_only else (DegradedReason.LOCAL_FALLBACK,)
         return self._end(attempt, reply, course, degraded=degraded)
 

@@ -1,6 +1,9 @@
 """Which error a request ends with that nobody answered. Pure: read off the trail."""
 
 from pointsman.domain.errors import (
+    CallerOverBudget,
+    CallerOverRate,
+    CandidatesForbidden,
     InvalidRequest,
     NoAnswer,
     NoCredentials,
@@ -23,9 +26,13 @@ UNABLE = frozenset(
         SkipReason.REQUEST_EXCEEDS_QUOTA,
         SkipReason.NOT_LOCAL,
         SkipReason.TOO_EXPENSIVE,
+        SkipReason.NOT_ALLOWED,
     }
 )
-"""Reasons that lie in the request: the same request will never be served."""
+"""Reasons that lie in the request and in who makes it: the same request will never be served."""
+
+CALLERS_OWN = {SkipReason.CALLER_OVER_RATE: CallerOverRate, SkipReason.CALLER_OVER_BUDGET: CallerOverBudget}
+"""Reasons that lie in what the caller has used, and what to say when nothing else stands in the way."""
 
 UNEQUIPPED = frozenset({SkipReason.NO_CREDENTIALS, SkipReason.NOT_RUNNING})
 """Reasons that lie in the installation: something was never set up."""
@@ -39,8 +46,13 @@ def failure(trail: Trail, *, is_late: bool = False) -> PointsmanError:
     steps = trail.steps
     if any(isinstance(step, Attempt) and step.outcome is Outcome.INVALID_REQUEST for step in steps):
         return _rejected(trail)
+    if steps and all(isinstance(step, Skip) and step.reason is SkipReason.NOT_ALLOWED for step in steps):
+        names = ", ".join(step.candidate for step in steps)
+        return CandidatesForbidden(f"the caller may use none of {names}, and no other could answer", trail=trail)
     if all(_is_unequipped(step) or _is_unable(step) for step in steps):
         return _never(trail)
+    if all(_is_callers_own(step) or _is_unequipped(step) or _is_unable(step) for step in steps):
+        return _over_limit(trail)
     if any(map(_passes, steps)) and all(isinstance(step, Skip) or _passes(step) for step in steps):
         message = "no candidate is free, and no local model can answer; try again when the first quota renews"
         return PoolExhausted(message, trail=trail, ready_at=trail.ready_at)
@@ -66,6 +78,19 @@ def _is_unequipped(step: Skip | Attempt) -> bool:
 
 def _is_unable(step: Skip | Attempt) -> bool:
     return isinstance(step, Skip) and step.reason in UNABLE
+
+
+def _is_callers_own(step: Skip | Attempt) -> bool:
+    return isinstance(step, Skip) and step.reason in CALLERS_OWN
+
+
+def _over_limit(trail: Trail) -> PointsmanError:
+    """Return the error of the limit that ends first, which is the one to wait for."""
+    own = [skip for skip in trail.skips if _is_callers_own(skip)]
+    first = min(own, key=lambda skip: (skip.ready_at is None, skip.ready_at or 0))
+    why = "; ".join(f"{skip.candidate}: {skip.detail}" for skip in own)
+    message = f"the caller's limits leave no candidate: {why}. Come back later, or ask for fewer output tokens"
+    return CALLERS_OWN[first.reason](message, trail=trail, ready_at=first.ready_at)
 
 
 def _never(trail: Trail) -> PointsmanError:

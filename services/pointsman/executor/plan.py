@@ -15,13 +15,15 @@ from pointsman.executor.quota import Estimate
 class Prospect:
     """What is known of a candidate for one request.
 
-    `blocked` is what the ledger has against a call now. `cost_usd` is None when the price is unknown. `latency_s` is
-    0 when unknown. `risk` grows with what a provider that names no limit has never let in before; 0 is none.
+    `blocked` is what stands against a call now: the caller's limits, or the ledger. `is_allowed` says whether the
+    caller may use it at all. `cost_usd` is None when the price is unknown. `latency_s` is 0 when unknown. `risk` grows
+    with what a provider that names no limit has never let in before; 0 is none.
     """
 
     estimate: Estimate
     blocked: Skip | None = None
     has_credentials: bool = True
+    is_allowed: bool = True
     cost_usd: Decimal | None = None
     latency_s: float = 0.0
     risk: int = 0
@@ -70,6 +72,7 @@ def ineligible(candidate: Candidate, request: Request, prospect: Prospect) -> Sk
     tokens, asked = prospect.estimate.input_tokens, options.max_output_tokens or 0
     budget = options.max_cost_usd
     rows: tuple[tuple[bool, SkipReason, str], ...] = (
+        (not prospect.is_allowed, SkipReason.NOT_ALLOWED, "the caller may not use it"),
         (options.local_only and not candidate.local, SkipReason.NOT_LOCAL, "the prompt must stay on this machine"),
         (prompt.has_image and not model.sees_images, SkipReason.NO_IMAGES, f"{model.id} does not see images"),
         (

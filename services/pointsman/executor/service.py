@@ -186,6 +186,8 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         """Return the request, its category, the instant by which it must have ended here, and why the category."""
         asked, category, verdict = execute_request_from_pb(request, self.limits, self.engine.pools)
         bind_contextvars(request_id=asked.request_id, category=category)
+        if asked.caller:
+            bind_contextvars(caller=asked.caller)
         remaining_s = context.time_remaining()
         # grpcio 1.85 answers None to a call without a deadline, whatever its type says.
         left_s = self.default_deadline_s if remaining_s is None else remaining_s  # type: ignore[redundant-expr]

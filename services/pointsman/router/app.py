@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import grpc
 
 from pointsman.config.settings import LimitsSettings, RouterSettings, TlsSettings
 from pointsman.domain.clock import Clock
+from pointsman.domain.errors import SettingsError
 from pointsman.router.service import RouterServicer
+from pointsman.rpc.callers import Keyring
 from pointsman.rpc.channel import open_channel
-from pointsman.rpc.server import Server, ServerOptions
+from pointsman.rpc.server import Server, ServerOptions, is_of_this_machine
 from pointsman.rpc.tls import Files, certificate_of, identity_of
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc, router_pb2_grpc
 
@@ -31,9 +34,11 @@ async def run(
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
-    Without `tls` all is plaintext. Raises SettingsError for an address or a certificate that cannot be used.
+    Without `tls` all is plaintext. Raises SettingsError for an address, a certificate or keys that cannot be used, and
+    where anybody on the network could spend the owner's money without the settings saying so.
     """
     tls = tls or TlsSettings()
+    _refuse_anybody(settings, tls)
     identity, bytes_ = identity_of(tls), limits.message_bytes
     async with (
         open_channel(settings.classifier_address, message_bytes=bytes_, identity=identity) as to_classifier,
@@ -59,6 +64,19 @@ async def run(
             await server.stop()
 
 
+def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:
+    if is_of_this_machine(settings.address) or not (tls.certificate or tls.plaintext_on_open_network):
+        return  # nobody else reaches it, or the server itself refuses the address
+    if settings.keys or tls.caller_authority or settings.anybody_on_open_network:
+        return
+    advice = "set router.keys (`pointsman keys create NAME` makes one) or tls.caller_authority"
+    message = (
+        f"cannot listen on {settings.address}: others can reach it, and anybody could spend your money; {advice}, "
+        "or say router.anybody_on_open_network = true"
+    )
+    raise SettingsError(message, address=settings.address, path="router.address")
+
+
 def _options(settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
@@ -69,4 +87,5 @@ def _options(settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings)
         grace_s=settings.grace_s,
         certificate=certificate_of(Files.of_callers(tls)),
         is_plaintext_allowed=tls.plaintext_on_open_network,
+        keyring=Keyring(Path(settings.keys)) if settings.keys else None,
     )

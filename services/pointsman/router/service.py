@@ -15,6 +15,7 @@ from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
 from pointsman.domain.prompt import Request
 from pointsman.domain.verdict import Verdict
 from pointsman.router.route import Question, executor_budget_s, rule
+from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, request_from_pb
@@ -141,7 +142,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
         request_id = request_pb.request_id or uuid4().hex
         bind_contextvars(request_id=request_id[:128])
-        request = replace(request_from_pb(request_pb, self.limits, self.categories), request_id=request_id)
+        request = request_from_pb(request_pb, self.limits, self.categories)
+        request = replace(request, request_id=request_id, caller=current_caller())
         stated_s: float | None = context.time_remaining()
         remaining_s = self.settings.default_deadline_s if stated_s is None else stated_s
         started_s, was_asked = self.clock.monotonic(), False

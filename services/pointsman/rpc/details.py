@@ -10,6 +10,7 @@ from google.rpc import error_details_pb2 as details_pb  # type: ignore[import-un
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # as above
 
 from pointsman.domain.errors import (
+    CallerOverLimit,
     InvalidRequest,
     NoAnswer,
     NoCredentials,
@@ -60,7 +61,7 @@ def pack(
     lists.
     """
     info = details_pb.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=_metadata(error, known))
-    ready_at = error.ready_at if isinstance(error, PoolExhausted | NoAnswer | TooManyCalls) else None
+    ready_at = error.ready_at if isinstance(error, PoolExhausted | NoAnswer | TooManyCalls | CallerOverLimit) else None
     if ready_at is not None:
         info.metadata[READY_AT_KEY] = ready_at.isoformat()
     details: list[Message] = [info, *_of_kind(error)]

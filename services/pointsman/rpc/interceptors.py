@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import InvalidRequest, PointsmanError, TooManyCalls, Violation
+from pointsman.rpc.callers import Keyring
 from pointsman.rpc.status import code_of, to_status, trailers
 from pointsman.telemetry import instruments, names, spans
 from pointsman.telemetry.story import story_of
@@ -58,12 +59,12 @@ _MALFORMED: Final = object()
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Gives each call a span and a line, and turns exceptions into statuses. No text of an unexpected exception leaves.
 
-    Handlers are coroutine functions or async generator functions.
+    Handlers are coroutine functions or async generator functions. With a keyring, who has no key of it is not served.
     """
 
-    def __init__(self, clock: Clock, *, most_calls: int) -> None:
+    def __init__(self, clock: Clock, *, most_calls: int, keyring: Keyring | None = None) -> None:
         self._clock = clock
-        self._door = _Door(most_calls)
+        self._door = _Door(most_calls, keyring)
         self.most_calls = most_calls
         self._log: FilteringBoundLogger = structlog.get_logger()
         self._wrapped: dict[str, Handler] = {}
@@ -96,13 +97,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         )
 
         async def answer_once(request: object, context: Context) -> object:
-            async with _Call(method, context, self._clock, self._log), self._door.opened(method, self._clock):
+            async with _Call(method, context, self._clock, self._log), self._door.opened(method, context, self._clock):
                 return await serve(read(request), context)
 
         async def answer_often(request: object, context: Context) -> AsyncGenerator[object, None]:
             async with (
                 _Call(method, context, self._clock, self._log),
-                self._door.opened(method, self._clock),
+                self._door.opened(method, context, self._clock),
                 aclosing(serve(read(request), context)) as answers,
             ):
                 async for answer in answers:
@@ -115,18 +116,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Door:
-    """Lets in as many calls at once as the service takes. Health and reflection are always let in."""
+    """Lets in who has a key, where one is asked for, and as many calls at once as the service takes.
 
-    def __init__(self, most_calls: int) -> None:
+    Health and reflection are always let in.
+    """
+
+    def __init__(self, most_calls: int, keyring: Keyring | None) -> None:
         self._most_calls = most_calls
+        self._keyring = keyring
         self.inside = 0
 
     @asynccontextmanager
-    async def opened(self, method: str, clock: Clock) -> AsyncIterator[None]:
-        """Count a call while it is inside. Raises TooManyCalls when it must not come in."""
+    async def opened(self, method: str, context: Context, clock: Clock) -> AsyncIterator[None]:
+        """Count a call while it is inside. Raises KeyMissing, KeyUnknown and TooManyCalls when it must not come in."""
         if method.startswith(_QUIET):
             yield
             return
+        if self._keyring is not None:
+            self._keyring.admit(context.invocation_metadata() or ())
         if self.inside >= self._most_calls:
             message = (
                 f"{self._most_calls} calls are under way, and no more are taken (limits.concurrent_calls); try again"

@@ -1,6 +1,7 @@
 """Requests, read and checked once: Protobuf in, a domain Request that cannot be wrong out; and back for the next."""
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import chain, islice
 from typing import Final
@@ -62,11 +63,15 @@ def execute_request_from_pb(
 
     Raises as `request_from_pb` does; the category is required here.
     """
-    _refuse(_violations(request_pb, limits), category_violations(request_pb.category, categories, "category"))
+    _refuse(
+        _violations(request_pb, limits),
+        category_violations(request_pb.category, categories, "category"),
+        id_violations(request_pb.caller, "caller"),
+    )
     verdict = None
     if request_pb.HasField("verdict"):
         verdict = verdict_from_pb(request_pb.verdict, request_pb.degraded_reasons)
-    return _request(request_pb), request_pb.category, verdict
+    return replace(_request(request_pb), caller=request_pb.caller), request_pb.category, verdict
 
 
 def execute_request_to_pb(
@@ -83,6 +88,7 @@ def execute_request_to_pb(
         verdict=verdict_to_pb(verdict) if verdict else None,
         classify_duration=None if classify_s is None else duration_to_pb(classify_s),
         degraded_reasons=degraded_to_pb(verdict.degraded) if verdict else (),
+        caller=request.caller,
     )
 
 

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
+from pointsman.rpc.callers import Keyring
 from pointsman.rpc.interceptors import CallInterceptor
 from pointsman.rpc.tls import ServerCertificate
 from pointsman.telemetry import instruments, names
@@ -33,7 +34,7 @@ class ServerOptions:
     "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message in either
     direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
     `certificate` is None for plaintext, which others on the network are spared unless `is_plaintext_allowed`; a Unix
-    socket is always plaintext.
+    socket is always plaintext. `keyring` is None where callers need no key.
     """
 
     address: str
@@ -44,6 +45,7 @@ class ServerOptions:
     grace_s: float
     certificate: ServerCertificate | None = None
     is_plaintext_allowed: bool = False
+    keyring: Keyring | None = None
 
 
 class Server:
@@ -56,7 +58,7 @@ class Server:
         self._health = health.aio.HealthServicer()
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         self._port = 0
-        self._interceptor = CallInterceptor(clock, most_calls=options.concurrent_calls)
+        self._interceptor = CallInterceptor(clock, most_calls=options.concurrent_calls, keyring=options.keyring)
         self._unobserve: Callable[[], None] = lambda: None
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],

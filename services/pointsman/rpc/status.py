@@ -9,10 +9,18 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # has .pyi files, but no py.typed
 
 from pointsman.domain.errors import (
+    CallerOverBudget,
+    CallerOverLimit,
+    CallerOverRate,
+    CallerUnknown,
+    CandidatesForbidden,
+    CategoryForbidden,
     ClassifierDown,
     ExecutorDown,
     InvalidRequest,
     JournalDown,
+    KeyMissing,
+    KeyUnknown,
     NoAnswer,
     NoCredentials,
     OutOfTime,
@@ -33,11 +41,38 @@ CODES: Final[Mapping[type[PointsmanError], grpc.StatusCode]] = {
     ExecutorDown: grpc.StatusCode.UNAVAILABLE,
     JournalDown: grpc.StatusCode.UNAVAILABLE,
     NoCredentials: grpc.StatusCode.FAILED_PRECONDITION,
+    KeyMissing: grpc.StatusCode.UNAUTHENTICATED,
+    KeyUnknown: grpc.StatusCode.UNAUTHENTICATED,
+    CallerUnknown: grpc.StatusCode.PERMISSION_DENIED,
+    CategoryForbidden: grpc.StatusCode.PERMISSION_DENIED,
+    CandidatesForbidden: grpc.StatusCode.PERMISSION_DENIED,
+    CallerOverRate: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    CallerOverBudget: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    CallerOverLimit: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
     PointsmanError: grpc.StatusCode.INTERNAL,
 }
 """The code of each error; its reason is `error.reason`. The base class stands for "anything else" and comes last."""
+
+_PLAIN: Final[Mapping[str, type[PointsmanError]]] = {
+    kind.reason: kind
+    for kind in (
+        CallerUnknown,
+        CandidatesForbidden,
+        CategoryForbidden,
+        ClassifierDown,
+        ExecutorDown,
+        JournalDown,
+        KeyMissing,
+        KeyUnknown,
+        OutOfTime,
+    )
+}
+_PASSING: Final[Mapping[str, type[NoAnswer | TooManyCalls | CallerOverLimit]]] = {
+    kind.reason: kind for kind in (CallerOverBudget, CallerOverLimit, CallerOverRate, NoAnswer, TooManyCalls)
+}
+"""Errors by reason that are made of their message alone, and of when they pass."""
 
 DETAILS_BYTES: Final = 6_144
 """All metadata of a response must stay under 8 KiB, or gRPC may drop the call (soft limit; grpcio 1.85.1, 2026-11)."""
@@ -132,20 +167,12 @@ def _of_reason(message: str, told: Told) -> PointsmanError:
     match told.reason:
         case PoolExhausted.reason:
             return PoolExhausted(message, trail=told.trail or Trail(), ready_at=told.ready_at)
-        case NoAnswer.reason:
-            return NoAnswer(message, ready_at=told.ready_at)
         case NoCredentials.reason:
             return NoCredentials(message, missing=told.missing)
-        case ClassifierDown.reason:
-            return ClassifierDown(message)
-        case ExecutorDown.reason:
-            return ExecutorDown(message)
-        case JournalDown.reason:
-            return JournalDown(message)
-        case TooManyCalls.reason:
-            return TooManyCalls(message, ready_at=told.ready_at)
-        case OutOfTime.reason:
-            return OutOfTime(message)
+        case reason if reason in _PASSING:
+            return _PASSING[reason](message, ready_at=told.ready_at)
+        case reason if reason in _PLAIN:
+            return _PLAIN[reason](message)
         case reason if told.violations:
             return (PromptTooLarge if reason == "PROMPT_TOO_LARGE" else InvalidRequest)(*told.violations)
         case _:

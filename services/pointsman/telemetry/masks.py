@@ -11,11 +11,11 @@ MASK: Final = "[masked]"
 
 _SECRET_FIELD: Final = re.compile(r"api.?key|authorization|password|secret|credential", re.IGNORECASE)
 _SECRET_VALUE: Final = re.compile(
-    r"\b(?:sk|rk|pk)-[\w-]{16,}|\bAIza[\w-]{30,}|\bBearer\s+[\w.~+/=-]{8,}|(?<=://)[^\s/@\"']*:[^\s/@\"']+(?=@)",
+    r"\b(?:sk-|rk-|pk-|pm_)[\w-]{16,}|\bAIza[\w-]{30,}|\bBearer\s+[\w.~+/=-]{8,}|(?<=://)[^\s/@\"']*:[^\s/@\"']+(?=@)",
     re.IGNORECASE,
 )
-"""Keys as OpenAI, Anthropic, DeepSeek, Moonshot (sk-…) and Google (AIza…) write them (2026-11), bearer tokens, and the
-name and password in a URL."""
+"""Keys as OpenAI, Anthropic, DeepSeek, Moonshot (sk-…), Google (AIza…) and we (pm_…) write them (2026-11), bearer
+tokens, and the name and password in a URL."""
 _SECRET_BYTES: Final = re.compile(_SECRET_VALUE.pattern.encode(), re.IGNORECASE)
 
 

@@ -126,6 +126,7 @@ class ExecuteRequest(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     CLASSIFY_DURATION_FIELD_NUMBER: _builtins.int
     DEGRADED_REASONS_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The prompt as one user message. Exactly one of `text` and `messages` is set."""
     category: _builtins.str
@@ -134,6 +135,11 @@ class ExecuteRequest(_message.Message):
     """Id of the request; made by the Router."""
     session_id: _builtins.str
     """Id of the caller's session, for provider caches and the report; may be empty."""
+    caller: _builtins.str
+    """Whose limits hold, as the Router found by the key, at most 128 printable ASCII characters; empty for nobody's, where
+    the Router asks for no key. Fails with PERMISSION_DENIED, reason CALLER_UNKNOWN, and INVALID_ARGUMENT, reason
+    CALLER_INVALID.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Message]:
         """The prompt as a conversation."""
@@ -171,10 +177,11 @@ class ExecuteRequest(_message.Message):
         verdict: _types_pb2.Verdict | None = ...,
         classify_duration: _duration_pb2.Duration | None = ...,
         degraded_reasons: _abc.Iterable[_types_pb2.DegradedReason.ValueType] | None = ...,
+        caller: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classify_duration", b"classify_duration", "options", b"options", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "classify_duration", b"classify_duration", "degraded_reasons", b"degraded_reasons", "labels", b"labels", "messages", b"messages", "options", b"options", "request_id", b"request_id", "session_id", b"session_id", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "category", b"category", "classify_duration", b"classify_duration", "degraded_reasons", b"degraded_reasons", "labels", b"labels", "messages", b"messages", "options", b"options", "request_id", b"request_id", "session_id", b"session_id", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -79,7 +79,9 @@ class ExecutorServiceServicer:
     def Execute(self, request, context):
         """Runs a prompt and answers with one whole message.
         Fails with RESOURCE_EXHAUSTED (POOL_EXHAUSTED), UNAVAILABLE (NO_ANSWER), FAILED_PRECONDITION (NO_CREDENTIALS),
-        DEADLINE_EXCEEDED (OUT_OF_TIME) or INVALID_ARGUMENT; the Trail travels in the details.
+        DEADLINE_EXCEEDED (OUT_OF_TIME) or INVALID_ARGUMENT; and for who may not: PERMISSION_DENIED (CALLER_UNKNOWN,
+        CATEGORY_FORBIDDEN, CANDIDATES_FORBIDDEN), RESOURCE_EXHAUSTED (CALLER_OVER_RATE, CALLER_OVER_BUDGET) with RetryInfo
+        when waiting helps. The Trail travels in the details.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

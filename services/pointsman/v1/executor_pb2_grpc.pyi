@@ -36,7 +36,9 @@ class ExecutorServiceStub:
     Execute: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ExecuteRequest, _executor_pb2.ExecuteResponse]
     """Runs a prompt and answers with one whole message.
     Fails with RESOURCE_EXHAUSTED (POOL_EXHAUSTED), UNAVAILABLE (NO_ANSWER), FAILED_PRECONDITION (NO_CREDENTIALS),
-    DEADLINE_EXCEEDED (OUT_OF_TIME) or INVALID_ARGUMENT; the Trail travels in the details.
+    DEADLINE_EXCEEDED (OUT_OF_TIME) or INVALID_ARGUMENT; and for who may not: PERMISSION_DENIED (CALLER_UNKNOWN,
+    CATEGORY_FORBIDDEN, CANDIDATES_FORBIDDEN), RESOURCE_EXHAUSTED (CALLER_OVER_RATE, CALLER_OVER_BUDGET) with RetryInfo
+    when waiting helps. The Trail travels in the details.
     """
     StreamExecute: _grpc.UnaryStreamMultiCallable[_executor_pb2.StreamExecuteRequest, _executor_pb2.StreamExecuteResponse]
     """Runs a prompt and sends the answer as it is produced: one start, deltas, one end.
@@ -61,7 +63,9 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
     Execute: _aio.UnaryUnaryMultiCallable[_executor_pb2.ExecuteRequest, _executor_pb2.ExecuteResponse]  # type: ignore[assignment]
     """Runs a prompt and answers with one whole message.
     Fails with RESOURCE_EXHAUSTED (POOL_EXHAUSTED), UNAVAILABLE (NO_ANSWER), FAILED_PRECONDITION (NO_CREDENTIALS),
-    DEADLINE_EXCEEDED (OUT_OF_TIME) or INVALID_ARGUMENT; the Trail travels in the details.
+    DEADLINE_EXCEEDED (OUT_OF_TIME) or INVALID_ARGUMENT; and for who may not: PERMISSION_DENIED (CALLER_UNKNOWN,
+    CATEGORY_FORBIDDEN, CANDIDATES_FORBIDDEN), RESOURCE_EXHAUSTED (CALLER_OVER_RATE, CALLER_OVER_BUDGET) with RetryInfo
+    when waiting helps. The Trail travels in the details.
     """
     StreamExecute: _aio.UnaryStreamMultiCallable[_executor_pb2.StreamExecuteRequest, _executor_pb2.StreamExecuteResponse]  # type: ignore[assignment]
     """Runs a prompt and sends the answer as it is produced: one start, deltas, one end.
@@ -89,7 +93,9 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_executor_pb2.ExecuteResponse, _abc.Awaitable[_executor_pb2.ExecuteResponse]]:
         """Runs a prompt and answers with one whole message.
         Fails with RESOURCE_EXHAUSTED (POOL_EXHAUSTED), UNAVAILABLE (NO_ANSWER), FAILED_PRECONDITION (NO_CREDENTIALS),
-        DEADLINE_EXCEEDED (OUT_OF_TIME) or INVALID_ARGUMENT; the Trail travels in the details.
+        DEADLINE_EXCEEDED (OUT_OF_TIME) or INVALID_ARGUMENT; and for who may not: PERMISSION_DENIED (CALLER_UNKNOWN,
+        CATEGORY_FORBIDDEN, CANDIDATES_FORBIDDEN), RESOURCE_EXHAUSTED (CALLER_OVER_RATE, CALLER_OVER_BUDGET) with RetryInfo
+        when waiting helps. The Trail travels in the details.
         """
 
     @_abc_1.abstractmethod

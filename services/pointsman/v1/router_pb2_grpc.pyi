@@ -39,6 +39,9 @@ class RouterServiceStub:
     does not parse; NO_CANDIDATE_ABLE when no model of the pool can serve it; REQUEST_REJECTED when a provider called it
     malformed), RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
     UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
+    Where the Router asks for keys (metadata `authorization: Bearer KEY` or `x-api-key: KEY`), also with UNAUTHENTICATED
+    (KEY_MISSING, KEY_UNKNOWN), PERMISSION_DENIED (CALLER_UNKNOWN, CATEGORY_FORBIDDEN, CANDIDATES_FORBIDDEN) and
+    RESOURCE_EXHAUSTED (CALLER_OVER_RATE, CALLER_OVER_BUDGET) with RetryInfo when waiting helps.
     The Trail and the Verdict, where there are any, travel in the details.
     """
     StreamRoute: _grpc.UnaryStreamMultiCallable[_router_pb2.StreamRouteRequest, _router_pb2.StreamRouteResponse]
@@ -60,6 +63,9 @@ class RouterServiceAsyncStub(RouterServiceStub):
     does not parse; NO_CANDIDATE_ABLE when no model of the pool can serve it; REQUEST_REJECTED when a provider called it
     malformed), RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
     UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
+    Where the Router asks for keys (metadata `authorization: Bearer KEY` or `x-api-key: KEY`), also with UNAUTHENTICATED
+    (KEY_MISSING, KEY_UNKNOWN), PERMISSION_DENIED (CALLER_UNKNOWN, CATEGORY_FORBIDDEN, CANDIDATES_FORBIDDEN) and
+    RESOURCE_EXHAUSTED (CALLER_OVER_RATE, CALLER_OVER_BUDGET) with RetryInfo when waiting helps.
     The Trail and the Verdict, where there are any, travel in the details.
     """
     StreamRoute: _aio.UnaryStreamMultiCallable[_router_pb2.StreamRouteRequest, _router_pb2.StreamRouteResponse]  # type: ignore[assignment]
@@ -84,6 +90,9 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         does not parse; NO_CANDIDATE_ABLE when no model of the pool can serve it; REQUEST_REJECTED when a provider called it
         malformed), RESOURCE_EXHAUSTED (POOL_EXHAUSTED) with RetryInfo when waiting helps,
         UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
+        Where the Router asks for keys (metadata `authorization: Bearer KEY` or `x-api-key: KEY`), also with UNAUTHENTICATED
+        (KEY_MISSING, KEY_UNKNOWN), PERMISSION_DENIED (CALLER_UNKNOWN, CATEGORY_FORBIDDEN, CANDIDATES_FORBIDDEN) and
+        RESOURCE_EXHAUSTED (CALLER_OVER_RATE, CALLER_OVER_BUDGET) with RetryInfo when waiting helps.
         The Trail and the Verdict, where there are any, travel in the details.
         """
 

@@ -325,6 +325,10 @@ class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason
     """The caller may not use the candidate."""
     SKIP_REASON_NO_IMAGE_URLS: _SkipReason.ValueType  # 18
     """The model does not take images by URL."""
+    SKIP_REASON_CALLER_OVER_RATE: _SkipReason.ValueType  # 19
+    """The call would use more tokens than the caller may in a minute."""
+    SKIP_REASON_CALLER_OVER_BUDGET: _SkipReason.ValueType  # 20
+    """The call could cost more than is left of what the caller may spend in a day or a month."""
 
 class SkipReason(_SkipReason, metaclass=_SkipReasonEnumTypeWrapper):
     """Why a candidate was left out. Closed for a release; may grow with one."""
@@ -367,6 +371,10 @@ SKIP_REASON_NOT_ALLOWED: SkipReason.ValueType  # 17
 """The caller may not use the candidate."""
 SKIP_REASON_NO_IMAGE_URLS: SkipReason.ValueType  # 18
 """The model does not take images by URL."""
+SKIP_REASON_CALLER_OVER_RATE: SkipReason.ValueType  # 19
+"""The call would use more tokens than the caller may in a minute."""
+SKIP_REASON_CALLER_OVER_BUDGET: SkipReason.ValueType  # 20
+"""The call could cost more than is left of what the caller may spend in a day or a month."""
 Global___SkipReason: _TypeAlias = SkipReason  # noqa: Y015
 
 class _DegradedReason:

@@ -18,7 +18,7 @@ CHOSEN = {"candidates.*.default_output_tokens": "the local model is slow, so it 
 """Values of the reference file that differ from the default on purpose, and why."""
 
 TABLES = ("providers", "groups", "candidates", "pools")
-OPEN = (*(f"{table}." for table in TABLES), "classifier.categories.")
+OPEN = (*(f"{table}." for table in TABLES), "callers.", "classifier.categories.")
 """Where a reader puts names of their own."""
 
 

@@ -4,9 +4,19 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pointsman.domain.errors import InvalidRequest, NoAnswer, NoCredentials, OutOfTime, PointsmanError, PoolExhausted
+from pointsman.domain.errors import (
+    CallerOverBudget,
+    CallerOverRate,
+    CandidatesForbidden,
+    InvalidRequest,
+    NoAnswer,
+    NoCredentials,
+    OutOfTime,
+    PointsmanError,
+    PoolExhausted,
+)
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
-from pointsman.executor.failure import UNABLE, UNEQUIPPED, failure
+from pointsman.executor.failure import CALLERS_OWN, UNABLE, UNEQUIPPED, failure
 from tests.fakes.clock import START
 from tests.unit.executor.making import attempt
 
@@ -24,6 +34,8 @@ def local(outcome: Outcome) -> Attempt:
 OUT_OF_QUOTA = skip(SkipReason.OUT_OF_QUOTA, SOON)
 NO_KEY = skip(SkipReason.NO_CREDENTIALS, detail="set A_KEY")
 NO_IMAGES = skip(SkipReason.NO_IMAGES)
+NOT_ALLOWED = skip(SkipReason.NOT_ALLOWED)
+OVER_RATE, OVER_BUDGET = skip(SkipReason.CALLER_OVER_RATE, SOON), skip(SkipReason.CALLER_OVER_BUDGET, LATER)
 LIMITED = attempt(outcome=Outcome.RATE_LIMITED, retry_after_s=3.0)
 BROKEN = attempt(outcome=Outcome.SERVER_ERROR)
 
@@ -45,6 +57,13 @@ BROKEN = attempt(outcome=Outcome.SERVER_ERROR)
             id="local-only-and-no-model-pulled",
         ),
         pytest.param([skip(SkipReason.NOT_RUNNING)], NoCredentials, "NO_CREDENTIALS", id="not-running"),
+        pytest.param([NOT_ALLOWED], CandidatesForbidden, "CANDIDATES_FORBIDDEN", id="none-is-allowed"),
+        pytest.param([NOT_ALLOWED, NO_IMAGES], InvalidRequest, "NO_CANDIDATE_ABLE", id="the-allowed-one-is-not-able"),
+        pytest.param([NOT_ALLOWED, NO_KEY], NoCredentials, "NO_CREDENTIALS", id="the-allowed-one-has-no-key"),
+        pytest.param([OVER_BUDGET, NOT_ALLOWED], CallerOverBudget, "CALLER_OVER_BUDGET", id="the-allowed-one-is-dear"),
+        pytest.param([OVER_BUDGET, NO_KEY], CallerOverBudget, "CALLER_OVER_BUDGET", id="the-free-one-has-no-key"),
+        pytest.param([OVER_BUDGET, OVER_RATE], CallerOverRate, "CALLER_OVER_RATE", id="the-limit-that-ends-first"),
+        pytest.param([OVER_BUDGET, OUT_OF_QUOTA], PoolExhausted, "POOL_EXHAUSTED", id="the-other-is-only-busy"),
         pytest.param([OUT_OF_QUOTA], PoolExhausted, "POOL_EXHAUSTED", id="out-of-quota"),
         pytest.param([skip(SkipReason.COOLING)], PoolExhausted, "POOL_EXHAUSTED", id="a-probe-is-under-way"),
         pytest.param([skip(SkipReason.OUT_OF_QUOTA)], PoolExhausted, "POOL_EXHAUSTED", id="all-quota-under-way"),
@@ -139,8 +158,7 @@ def test_every_reason_that_lies_in_the_request_or_the_installation_stands_in_one
         SkipReason.OUT_OF_SERVICE,
         SkipReason.NO_TIME,
         SkipReason.ATTEMPTS_SPENT,
-        SkipReason.NOT_ALLOWED,
     }
 
     assert UNABLE.isdisjoint(UNEQUIPPED)
-    assert UNABLE | UNEQUIPPED | others == set(SkipReason)
+    assert UNABLE | UNEQUIPPED | others | set(CALLERS_OWN) == set(SkipReason)

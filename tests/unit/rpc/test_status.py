@@ -13,10 +13,18 @@ from hypothesis import strategies as st
 
 from pointsman.domain import errors
 from pointsman.domain.errors import (
+    CallerOverBudget,
+    CallerOverLimit,
+    CallerOverRate,
+    CallerUnknown,
+    CandidatesForbidden,
+    CategoryForbidden,
     ClassifierDown,
     ExecutorDown,
     InvalidRequest,
     JournalDown,
+    KeyMissing,
+    KeyUnknown,
     NoAnswer,
     NoCredentials,
     OutOfTime,
@@ -88,6 +96,27 @@ ROWS = [
         "DEADLINE_EXCEEDED", "OUT_OF_TIME", [pb.Trail],
         id="OutOfTime",
     ),
+    pytest.param(KeyMissing("none came"), "UNAUTHENTICATED", "KEY_MISSING", [], id="KeyMissing"),
+    pytest.param(KeyUnknown("opens nothing"), "UNAUTHENTICATED", "KEY_UNKNOWN", [], id="KeyUnknown"),
+    pytest.param(CallerUnknown("no grant", caller="a"), "PERMISSION_DENIED", "CALLER_UNKNOWN", [], id="CallerUnknown"),
+    pytest.param(CategoryForbidden("not it"), "PERMISSION_DENIED", "CATEGORY_FORBIDDEN", [], id="CategoryForbidden"),
+    pytest.param(
+        CandidatesForbidden("none of them", trail=Trail([SKIP])),
+        "PERMISSION_DENIED", "CANDIDATES_FORBIDDEN", [pb.Trail],
+        id="CandidatesForbidden",
+    ),
+    pytest.param(
+        CallerOverRate("too often", ready_at=READY_AT),
+        "RESOURCE_EXHAUSTED", "CALLER_OVER_RATE", [details_pb.RetryInfo],
+        id="CallerOverRate",
+    ),
+    pytest.param(
+        CallerOverBudget("all spent", trail=Trail([SKIP]), ready_at=READY_AT),
+        "RESOURCE_EXHAUSTED", "CALLER_OVER_BUDGET", [details_pb.RetryInfo, pb.Trail],
+        id="CallerOverBudget",
+    ),
+    pytest.param(CallerOverLimit("used up"), "RESOURCE_EXHAUSTED", "CALLER_OVER_LIMIT", [], id="CallerOverLimit"),
+    pytest.param(JournalDown("away"), "UNAVAILABLE", "JOURNAL_DOWN", [], id="JournalDown"),
 ]  # fmt: skip
 UNEXPECTED = [
     pytest.param(PointsmanError("sk-secret"), id="PointsmanError"),

@@ -13,7 +13,7 @@ from pointsman.domain.verdict import DegradedReason, Verdict
 from pointsman.executor.attempt import RULES
 
 CALLER_LABEL: Final = "caller"
-"""The label by which callers name themselves; nothing else tells them apart yet."""
+"""The label by which callers name themselves where nobody asks them for a key."""
 
 
 class Ending(StrEnum):
@@ -57,7 +57,8 @@ class Row:
     """One request that ended.
 
     `answered_by` is None when nobody answered, or not to the end. `reason` is that of the error that the caller got.
-    `first_token_s` counts from the arrival of the request; None when it was not streamed or had no content.
+    `asked_by` is whose key came with it; empty where nobody is asked. `first_token_s` counts from the arrival of the
+    request; None when it was not streamed or had no content.
     """
 
     at: datetime
@@ -72,6 +73,7 @@ class Row:
     session_id: str = ""
     trace_id: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    asked_by: str = ""
     ruling: Ruling = NO_RULING
     policy: str = ""
     degraded: tuple[DegradedReason, ...] = ()
@@ -86,8 +88,8 @@ class Row:
 
     @property
     def caller(self) -> str:
-        """Who asked, as the caller says; empty when it does not."""
-        return next((value for name, value in self.labels if name == CALLER_LABEL), "")
+        """Who asked, by the key, else as the caller says; empty when it does not."""
+        return self.asked_by or next((value for name, value in self.labels if name == CALLER_LABEL), "")
 
     @property
     def known_cost_usd(self) -> Decimal:

@@ -1,0 +1,271 @@
+"""What a caller may ask for, use and spend, and what it has used. Pure: time is brought along.
+
+A rate goes by what calls will probably use and may be passed a little. Money may not: what a call can cost at most is
+set aside before it leaves, and replaced by what it did cost.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, Self
+
+from pointsman.domain.errors import CallerOverRate, CallerUnknown, CategoryForbidden
+from pointsman.domain.pool import Unit
+from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason
+from pointsman.executor.quota import MINUTE_S, Window, next_midnight
+from pointsman.executor.statement import FOREVER
+
+SOON: Final = timedelta(seconds=1)
+"""When to look again while calls under way hold the money: most are over by then."""
+
+UNTOLD: Final = frozenset({Outcome.CANCELLED, Outcome.TIMED_OUT})
+"""Ends of calls that the provider may have answered and billed, without our hearing what it counted."""
+
+NOTHING: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instant:
+    """One moment on both clocks: that of calendars, and the monotonic one in seconds."""
+
+    now: datetime
+    monotonic_s: float
+
+    def at(self, monotonic_s: float) -> datetime | None:
+        """Return a later moment as calendars name it; None for one that never comes."""
+        return None if monotonic_s == FOREVER else self.now + timedelta(seconds=monotonic_s - self.monotonic_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What the settings grant a caller. Empty sets hold everything; None is no bound."""
+
+    categories: frozenset[str] = frozenset()
+    candidates: frozenset[str] = frozenset()
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    usd_per_day: Decimal | None = None
+    usd_per_month: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What a call will probably use in tokens, and cost at most; None where the price is unknown."""
+
+    tokens: int
+    most_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What is set aside for one call under way; it ends with `Allowance.settle`."""
+
+    number: int
+    tokens: int
+    most_usd: Decimal
+
+
+class Term(StrEnum):
+    """For how long an amount of money is: a day or a month of UTC."""
+
+    DAY = "day"
+    MONTH = "month"
+
+    def begin(self, now: datetime) -> datetime:
+        """Return when the day or the month of `now` began."""
+        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight if self is Term.DAY else midnight.replace(day=1)
+
+    def end(self, now: datetime) -> datetime:
+        """Return when the day or the month of `now` ends."""
+        if self is Term.DAY:
+            return next_midnight(now, UTC)
+        return self.begin(self.begin(now) + timedelta(days=31))  # the longest month
+
+
+@dataclass(slots=True, kw_only=True)
+class Purse:
+    """Money for one term. What is held for calls under way goes on into the next term; what was spent does not."""
+
+    term: Term
+    limit: Decimal
+    spent: Decimal = NOTHING
+    held: Decimal = NOTHING
+    ends_at: datetime | None = None
+
+    def ready_at(self, most_usd: Decimal, now: datetime) -> datetime | None:
+        """Return when the amount fits: `now` when it does, None when it never will. Nothing always fits."""
+        self._renew(now)
+        if not most_usd or self.spent + self.held + most_usd <= self.limit:
+            return now
+        if most_usd > self.limit:
+            return None
+        return now + SOON if self.spent + most_usd <= self.limit else self.ends_at
+
+    @property
+    def left(self) -> Decimal:
+        """What is neither spent nor held, never negative."""
+        return max(NOTHING, self.limit - self.spent - self.held)
+
+    def hold(self, most_usd: Decimal) -> None:
+        """Set an amount aside. The caller has asked `ready_at` before."""
+        self.held += most_usd
+
+    def settle(self, most_usd: Decimal, cost_usd: Decimal, now: datetime) -> None:
+        """Replace what was set aside by what was spent."""
+        self._renew(now)
+        self.held -= most_usd
+        self.spent += cost_usd
+
+    def _renew(self, now: datetime) -> None:
+        if self.ends_at is not None and now < self.ends_at:
+            return
+        if self.ends_at is not None:
+            self.spent = NOTHING
+        self.ends_at = self.term.end(now)
+
+
+@dataclass(slots=True, kw_only=True)
+class Allowance:
+    """One caller's. An empty name stands for everybody, where nobody is asked who they are."""
+
+    caller: str
+    grant: Grant
+    requests: Window | None
+    tokens: Window | None
+    purses: tuple[Purse, ...]
+    last_number: int = 0
+
+    @classmethod
+    def of(cls, caller: str, grant: Grant) -> Self:
+        """Return the allowance of a caller that has used nothing yet."""
+        amounts = {Term.DAY: grant.usd_per_day, Term.MONTH: grant.usd_per_month}
+        return cls(
+            caller=caller,
+            grant=grant,
+            requests=_minute(Unit.REQUESTS, grant.requests_per_minute),
+            tokens=_minute(Unit.TOKENS, grant.tokens_per_minute),
+            purses=tuple(Purse(term=term, limit=usd) for term, usd in amounts.items() if usd is not None),
+        )
+
+    @property
+    def is_counted(self) -> bool:
+        """True when what calls use matters to it."""
+        return self.tokens is not None or bool(self.purses)
+
+    def admit(self, category: str, at: Instant) -> None:
+        """Count one request. Raises CategoryForbidden, and CallerOverRate, which counts nothing."""
+        self.permit(category)
+        if self.requests is None:
+            return
+        ready_s = self.requests.ready_at(1, at.monotonic_s)
+        if ready_s > at.monotonic_s:
+            message = f"{self.caller} may ask {self.requests.ceiling} times a minute, and has; try again later"
+            raise CallerOverRate(message, ready_at=at.at(ready_s), caller=self.caller, limit=str(self.requests.ceiling))
+        self.last_number += 1
+        self.requests.hold(self.last_number, 1, at.monotonic_s)
+        self.requests.settle(self.last_number, 1, at.monotonic_s)
+
+    def permit(self, category: str) -> None:
+        """Raise CategoryForbidden for a category that is not granted."""
+        granted = self.grant.categories
+        if granted and category not in granted:
+            message = f"{self.caller} may not ask for {category}; it may for {', '.join(sorted(granted))}"
+            raise CategoryForbidden(message, caller=self.caller, category=category)
+
+    def may_use(self, candidate_id: str) -> bool:
+        """Return whether the candidate is granted."""
+        return not self.grant.candidates or candidate_id in self.grant.candidates
+
+    def skip(self, candidate_id: str, charge: Charge, at: Instant) -> Skip | None:
+        """Return what is against a call now, None when it fits. Sets nothing aside."""
+        return self._skip_for_rate(candidate_id, charge, at) or self._skip_for_money(candidate_id, charge, at)
+
+    def hold(self, candidate_id: str, charge: Charge, at: Instant) -> Held | Skip:
+        """Set aside what a call needs that leaves now, or return why not."""
+        return self.skip(candidate_id, charge, at) or self.take(charge, at)
+
+    def take(self, charge: Charge, at: Instant) -> Held:
+        """Set aside what a call needs, whether it fits or not."""
+        self.last_number += 1
+        held = Held(number=self.last_number, tokens=charge.tokens, most_usd=charge.most_usd or NOTHING)
+        if self.tokens:
+            self.tokens.hold(held.number, held.tokens, at.monotonic_s)
+        for purse in self.purses:
+            purse.hold(held.most_usd)
+        return held
+
+    def settle(self, held: Held, attempt: Attempt | None, at: Instant) -> None:
+        """Replace what was set aside by what the attempt used. Exactly once; None when no call has left.
+
+        Where nobody says what a call used that may have been billed, what was set aside counts as used.
+        """
+        tokens, cost_usd = _used(held, attempt)
+        if self.tokens:
+            self.tokens.settle(held.number, tokens, at.monotonic_s)
+        for purse in self.purses:
+            purse.settle(held.most_usd, cost_usd, at.now)
+
+    def _skip_for_rate(self, candidate_id: str, charge: Charge, at: Instant) -> Skip | None:
+        if self.tokens is None:
+            return None
+        ready_s = self.tokens.ready_at(charge.tokens, at.monotonic_s)
+        if ready_s <= at.monotonic_s:
+            return None
+        detail = f"about {charge.tokens} tokens; {self.caller} may use {self.tokens.ceiling} a minute"
+        return Skip(candidate=candidate_id, reason=SkipReason.CALLER_OVER_RATE, ready_at=at.at(ready_s), detail=detail)
+
+    def _skip_for_money(self, candidate_id: str, charge: Charge, at: Instant) -> Skip | None:
+        for purse in self.purses:
+            reason = SkipReason.CALLER_OVER_BUDGET
+            if charge.most_usd is None:
+                detail = f"its price is unknown, and {self.caller} has a budget"
+                return Skip(candidate=candidate_id, reason=reason, detail=detail)
+            ready_at = purse.ready_at(charge.most_usd, at.now)
+            if ready_at != at.now:
+                left = f"${purse.left:f} of {self.caller}'s ${purse.limit:f} a {purse.term} are left"
+                detail = f"up to ${charge.most_usd:f}; {left}"
+                return Skip(candidate=candidate_id, reason=reason, ready_at=ready_at, detail=detail)
+        return None
+
+
+@dataclass(slots=True)
+class Allowances:
+    """Those of all callers, by name."""
+
+    known: dict[str, Allowance] = field(default_factory=lambda: {"": Allowance.of("", Grant())})
+
+    @classmethod
+    def of(cls, grants: Mapping[str, Grant]) -> Self:
+        """Return the allowances of callers that have used nothing yet."""
+        return cls({caller: Allowance.of(caller, grant) for caller, grant in {"": Grant(), **grants}.items()})
+
+    def __getitem__(self, caller: str) -> Allowance:
+        """Return the allowance of a caller. Raises CallerUnknown: without a grant nothing is granted."""
+        if caller not in self.known:
+            message = f"the key is {caller}'s, and the settings do not say what {caller} may do; add [callers.{caller}]"
+            raise CallerUnknown(message, caller=caller)
+        return self.known[caller]
+
+    def purses(self, term: Term) -> Iterator[tuple[str, Purse]]:
+        """Yield who has money for such a term, and the purse."""
+        for caller, allowance in self.known.items():
+            for purse in allowance.purses:
+                if purse.term is term:
+                    yield caller, purse
+
+
+def _minute(unit: Unit, limit: int | None) -> Window | None:
+    return None if limit is None else Window(unit=unit, period_s=MINUTE_S, ceiling=limit)
+
+
+def _used(held: Held, attempt: Attempt | None) -> tuple[int, Decimal]:
+    """Return the tokens and the dollars that an attempt used."""
+    if attempt is None:
+        return 0, NOTHING
+    if attempt.usage is None:
+        return (held.tokens, held.most_usd) if attempt.outcome in UNTOLD else (0, NOTHING)
+    cost_usd = held.most_usd if attempt.cost_usd is None else attempt.cost_usd
+    return attempt.usage.input_tokens + attempt.usage.output_tokens, cost_usd
