@@ -50,7 +50,7 @@ def _events(*chunks: bytes) -> list[object]:
 def headers(content: bytes) -> None:
     """Headers are read without raising, and what they state is possible. The first line is the status."""
     first, _, rest = content.decode("latin-1").partition("\n")
-    status = int(first) if first.isdigit() and len(first) < 5 else 429
+    status = int(first) if first.isascii() and first.isdigit() and len(first) < 5 else 429
     pairs = (line.partition(":") for line in rest.split("\n"))
     named = {name.strip().lower(): value for name, _, value in pairs}
 
