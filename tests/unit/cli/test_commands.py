@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from pointsman.cli.commands import app
 
 COMMANDS = [
-    "up", "serve", "route", "explain", "pools", "report", "doctor", "pull", "check-config", "eval", "simulate", "certs",
+    "up", "serve", "route", "explain", "pools", "report", "doctor", "pull", "check-config", "certs", "eval", "simulate",
     "demo",
 ]  # fmt: skip
 

@@ -1,0 +1,55 @@
+"""What the command line offers to look at a running stack. What a command does is in the file of its name."""
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+
+from typing import Annotated, Literal
+
+import typer
+
+from pointsman.cli.arguments import EXECUTOR, ExecutorAddress, Json
+from pointsman.cli.help import shown
+
+looking = typer.Typer()
+
+
+@looking.command(
+    **shown(
+        "Show every candidate: quota left, state, price, key.",
+        "pointsman pools",
+        "pointsman pools --category coding --watch",
+    )
+)
+def pools(
+    *,
+    category: Annotated[str, typer.Option("--category", metavar="NAME", help="Only the pool of this category.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show changes as they happen, until Ctrl-C.")] = False,
+    address: ExecutorAddress = EXECUTOR,
+    as_json: Json = False,
+) -> None:
+    """Show every candidate of a running stack: its state and until when, what is left of its quota, price and key."""
+    from pointsman.cli.pools import pools as show
+
+    show(address, category=category, watch=watch, as_json=as_json)
+
+
+@looking.command(
+    **shown(
+        "Sum up calls, waste, time and cost.",
+        "pointsman report",
+        "pointsman report --by category --since 30d",
+        "pointsman report --by label --json",
+    )
+)
+def report(
+    *,
+    by: Annotated[
+        Literal["category", "candidate", "caller", "day", "label"] | None,
+        typer.Option("--by", help="One row for each of these.", show_default=False),
+    ] = None,
+    since: Annotated[str, typer.Option("--since", metavar="SPAN", help="Only the last 90m, 12h, 30d or 4w.")] = "",
+    address: ExecutorAddress = EXECUTOR,
+    as_json: Json = False,
+) -> None:
+    """Sum up what a running stack was asked: calls per request, wasted share, time, cost."""
+    from pointsman.cli.report import report as show
+
+    show(address, group_by=by or "", since=since, as_json=as_json)
