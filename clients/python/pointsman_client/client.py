@@ -11,6 +11,7 @@ from typing import Final, Self
 import grpc
 
 from pointsman.v1 import executor_pb2, router_pb2, router_pb2_grpc, types_pb2
+from pointsman_client.address import DEFAULT_ADDRESS, check_address
 from pointsman_client.errors import cut_short, from_rpc, given_up
 from pointsman_client.tls import Tls
 
@@ -19,7 +20,6 @@ try:
 except ImportError:  # the extra `tracing` is not installed; calls then start a trace of their own
     propagate = None  # type: ignore[assignment]  # the one place that knows
 
-DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S: Final = 120.0
 DEFAULT_MESSAGE_BYTES: Final = 33_554_432
 
@@ -155,15 +155,14 @@ class Stream:
 class Client:
     """A client of one Router. Make it inside the running loop, share it, close it; every call has a deadline.
 
-    Without `tls` the connection is plaintext. Raises ValueError for an address that is empty, OSError for a file of
-    `tls` that cannot be read. Whether anybody listens there shows at the first call.
+    Without `tls` the connection is plaintext. Raises ValueError for an address that cannot be one, OSError for a file
+    of `tls` that cannot be read. Whether anybody listens there shows at the first call.
     """
 
     def __init__(
         self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S, tls: Tls | None = None
     ) -> None:
-        if not address.strip():
-            raise ValueError(f"address is empty; give host:port, such as {DEFAULT_ADDRESS}")
+        check_address(address)
         self._address = address
         self._timeout_s = timeout_s
         options = (

@@ -8,9 +8,12 @@ import typer
 from pointsman.cli.arguments import (
     ROUTER,
     TIMEOUT_S,
+    Authority,
     Category,
+    Certificate,
     Images,
     Json,
+    Key,
     LocalOnly,
     MaxOutputTokens,
     RouterAddress,
@@ -18,6 +21,7 @@ from pointsman.cli.arguments import (
     Timeout,
 )
 from pointsman.cli.help import shown
+from pointsman.cli.reach import tls_of
 
 asking = typer.Typer()
 
@@ -41,6 +45,9 @@ def route(  # noqa: PLR0913 - one argument an option, as typer wants them
     timeout: Timeout = TIMEOUT_S,
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer as it comes.")] = False,
     address: RouterAddress = ROUTER,
+    authority: Authority = None,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Have one prompt answered by a running stack.
@@ -63,6 +70,7 @@ def route(  # noqa: PLR0913 - one argument an option, as typer wants them
         local_only=local_only,
         timeout_s=timeout,
         address=address,
+        tls=tls_of(authority, certificate, key),
     )
     ask.check()
     (route_stream if stream else route)(ask, as_json=as_json)
@@ -75,7 +83,7 @@ def route(  # noqa: PLR0913 - one argument an option, as typer wants them
         'pointsman explain "이 글을 고쳐줘: …" --json',
     )
 )
-def explain(
+def explain(  # noqa: PLR0913 - one argument an option, as typer wants them
     text: Text,
     *,
     image: Images = None,
@@ -84,6 +92,9 @@ def explain(
     local_only: LocalOnly = False,
     timeout: Timeout = TIMEOUT_S,
     address: RouterAddress = ROUTER,
+    authority: Authority = None,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Show how a prompt would be routed now, and why. Calls no provider and costs nothing."""
@@ -98,6 +109,7 @@ def explain(
         local_only=local_only,
         timeout_s=timeout,
         address=address,
+        tls=tls_of(authority, certificate, key),
     )
     ask.check()
     ask_router(ask, as_json=as_json)

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from pointsman.cli.arguments import EXECUTOR, ExecutorAddress, Json
+from pointsman.cli.arguments import EXECUTOR, Authority, Certificate, ExecutorAddress, Json, Key
 from pointsman.cli.help import shown
+from pointsman.cli.reach import tls_of
 
 looking = typer.Typer()
 
@@ -23,12 +24,15 @@ def pools(
     category: Annotated[str, typer.Option("--category", metavar="NAME", help="Only the pool of this category.")] = "",
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show changes as they happen, until Ctrl-C.")] = False,
     address: ExecutorAddress = EXECUTOR,
+    authority: Authority = None,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Show every candidate of a running stack: its state and until when, what is left of its quota, price and key."""
     from pointsman.cli.pools import pools as show
 
-    show(address, category=category, watch=watch, as_json=as_json)
+    show(address, tls=tls_of(authority, certificate, key), category=category, watch=watch, as_json=as_json)
 
 
 @looking.command(
@@ -47,9 +51,12 @@ def report(
     ] = None,
     since: Annotated[str, typer.Option("--since", metavar="SPAN", help="Only the last 90m, 12h, 30d or 4w.")] = "",
     address: ExecutorAddress = EXECUTOR,
+    authority: Authority = None,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Sum up what a running stack was asked: calls per request, wasted share, time, cost."""
     from pointsman.cli.report import report as show
 
-    show(address, group_by=by or "", since=since, as_json=as_json)
+    show(address, tls=tls_of(authority, certificate, key), group_by=by or "", since=since, as_json=as_json)

@@ -16,6 +16,7 @@ from pointsman.cli.pools import not_running
 from pointsman.cli.terminal import print_json, printable, say, screen, seconds
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import ExecutorDown
+from pointsman_client import Tls
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(days=36_500)
@@ -27,10 +28,10 @@ NOTHING_TO_GROUP: Final = dict.fromkeys(
 """What to say in place of a table without rows."""
 
 
-def report(address: str, *, group_by: str, since: str, as_json: bool) -> None:
+def report(address: str, *, tls: Tls | None, group_by: str, since: str, as_json: bool) -> None:
     """Print the sums. Raises Misuse for a span of time that is none, Failure when there is no stack."""
     span = read_span(since) if since else None
-    sums = run(_report(address, group_by, None if span is None else SystemClock().now() - span))
+    sums = run(_report(address, tls, group_by, None if span is None else SystemClock().now() - span))
     if as_json:
         print_json(sums.message)
         return
@@ -58,8 +59,8 @@ def _print_groups(out: Console, group_by: str, lines: Sequence[ReportLine]) -> N
             say(out, plain(line))
 
 
-async def _report(address: str, group_by: str, since: datetime | None) -> ReportSums:
-    async with reaching(address) as executor:
+async def _report(address: str, tls: Tls | None, group_by: str, since: datetime | None) -> ReportSums:
+    async with reaching(address, tls) as executor:
         try:
             return await executor.report(group_by, since)
         except ExecutorDown as error:
