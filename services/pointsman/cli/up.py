@@ -77,7 +77,7 @@ async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) 
 
 async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool) -> None:
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        async with holders_named(settings), _running(room, settings, clock=SystemClock()) as server:
+        async with holders_named(settings, (room,)), _running(room, settings, clock=SystemClock()) as server:
             if as_json:
                 print_json({"addresses": {room: server.address}})
             else:
