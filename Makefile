@@ -114,6 +114,29 @@ lock-peers: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/peers.lock; ARGS=
 	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(subst make lock,make lock-peers,$(LOCK_FLAGS)) $(ARGS) \
 		--output-file $(PEERS_LOCK) --override requirements/peers.override requirements/peers.in
 
+# A tracing backend that nobody here wrote, in a virtual environment of its own too: the traces of a test are read back
+# from it. As ready as .venv-backend is there; the test is skipped where it is not.
+BACKEND := .venv-backend
+BACKEND_LOCK := requirements/backend.lock
+.PHONY: backend trace-shot lock-backend
+backend: $(BACKEND)/.ready ## Install the tracing backend Arize Phoenix, for the test that reads a trace back from it; 600 MB
+	@:
+
+trace-shot: setup backend ## Draw deploy/dashboards/trace.png anew: one request's trace, in the tracing backend; a minute
+	@$(PY) -m tests.trace_shot $(ARGS)
+
+$(BACKEND)/.ready: $(BACKEND_LOCK) | $(filter .uv/bin/uv,$(UV))
+	@echo "backend: installing what $(BACKEND_LOCK) pins into $(BACKEND), hashes checked"
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(BACKEND)
+	@$(UV_WITH_PIP_SETTINGS) pip install --quiet --python $(BACKEND)/bin/python --no-deps --require-hashes \
+		--compile-bytecode --requirement $(BACKEND_LOCK)
+	@touch $@
+
+lock-backend: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/backend.lock; ARGS=--upgrade takes the newest backend
+	@echo "lock-backend: $(BACKEND_LOCK)"
+	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(subst make lock,make lock-backend,$(LOCK_FLAGS)) $(ARGS) \
+		--output-file $(BACKEND_LOCK) requirements/backend.in
+
 bench: setup ## What Pointsman itself adds to a call and to a stream; ARGS="--only ledger"
 	@$(PY) -m tests.bench $(ARGS)
 
@@ -128,7 +151,7 @@ LOCK_FLAGS = --universal --python-version 3.11 --generate-hashes --no-emit-index
 	--custom-compile-command "make lock"
 
 clean: ## Remove everything that make made, .venv too
-	@rm -rf .venv .venv-peers .uv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-peers .venv-backend .uv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find services clients tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp holds the folder it was made in: a .venv that was copied along with its tree would run the old tree's code.

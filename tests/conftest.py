@@ -1,6 +1,8 @@
 """What tests share: a clock, settings, a simulated world, a real stack on free ports. No test leaves this machine."""
 
+import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,8 @@ ANY_PORT = "127.0.0.1:0"
 
 
 sys.addaudithook(stay_on_loopback)
+# A test that forgot to say where its journal is must not write into that of whoever runs the tests.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="pointsman-tests-")  # noqa: TID251 - as said
 
 
 @pytest.fixture
@@ -49,6 +53,7 @@ def settings(simulation: Simulation) -> Settings:
         router=replace(reference.router, address=ANY_PORT, grace_s=1.0),
         classifier=replace(reference.classifier, address=ANY_PORT, mode="embedded", grace_s=1.0),
         executor=replace(reference.executor, address=ANY_PORT, grace_s=1.0),
+        journal=replace(reference.journal, url=""),
     )
 
 

@@ -3,19 +3,24 @@
 import os
 import shutil
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
+BACKEND_PYTHON = Path(__file__).parents[1] / ".venv-backend/bin/python"
+
 TOOLS = {
+    "needs_backend": ((str(BACKEND_PYTHON),), "make backend"),
     "needs_chromium": (("chromium", "chromium-browser", "google-chrome"), "apt-get install chromium"),
     "needs_grpcurl": (
         ("grpcurl",),
         "brew install grpcurl, or go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
     ),
+    "needs_postgres": (("postgres", "pg_ctlcluster"), "apt-get install postgresql, or brew install postgresql"),
     "needs_promtool": (("promtool",), "apt-get install prometheus, or brew install prometheus"),
     "needs_redis": (("redis-server",), "apt-get install redis-server, or brew install redis"),
 }
-"""Marker -> the commands of which one must be on PATH, and how to get it."""
+"""Marker -> the commands of which one must be on PATH, or there, and how to get it."""
 
 NO_SKIP = os.environ.get("POINTSMAN_NO_SKIP", "") not in {"", "0"}  # noqa: TID251 - a switch of the test run, no setting
 
@@ -24,7 +29,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose marker names a tool that this machine lacks, before any fixture is built."""
     for marker, (commands, advice) in TOOLS.items():
         if item.get_closest_marker(marker) and not any(map(shutil.which, commands)):
-            pytest.skip(f"{commands[0]} is not on PATH; get it with: {advice}")
+            pytest.skip(f"{commands[0]} is not there; get it with: {advice}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,13 +7,16 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import ledger, route, streams
+from tests.bench import ledger, route, streams, telemetry
+from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
 
 SECTIONS: Final[Mapping[str, Callable[[Effort], Findings]]] = {
     "route": route.measure,
     "streams": streams.measure,
     "ledger": ledger.measure,
+    "telemetry": telemetry.measure,
+    "verdict": verdicts.measure,
 }
 """By name, in the order in which they run. A section of its own is a file with a `measure`, and a word here."""
 

@@ -52,8 +52,8 @@ def running(changed: Mapping[str, str] | None = None) -> Iterator[Stack]:
         ollama, local_line = spawn(stack, [str(HERE / "upstream.py")], {})
         base_urls: dict[str, str] = json.loads(line) | {"ollama": json.loads(local_line)["ollama"]}
         echo, port = spawn(stack, [str(HERE / "echo.py")], {})
-        ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
-        environment = {**_environment(base_urls, ports), **(changed or {})}
+        ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        environment = {"POINTSMAN__JOURNAL__URL": "", **_environment(base_urls, ports), **(changed or {})}
         processes = {"upstream": upstream, "ollama": ollama, "echo": echo}
         for name in SERVICES:
             command = ["-m", "pointsman", "serve", name, "--config", str(SETTINGS)]
@@ -121,7 +121,8 @@ def spawn(
     return psutil.Process(process.pid), line
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine on which nothing listens."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [opened.getsockname()[1] for opened in sockets]

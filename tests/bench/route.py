@@ -80,13 +80,13 @@ async def _figures(effort: Effort) -> dict[str, float]:
                 return await echo.Route(router_pb2.RouteRequest(text=text), timeout=30, wait_for_ready=True)
 
             one, many, bare_one, spins = Meter(), Meter(), Meter(), []
-            await _ask_all(Meter(), stack, SERVICES, route, callers=4, calls=200)
-            await _ask_all(Meter(), stack, ("echo",), bare, callers=4, calls=200)
+            await ask_all(Meter(), stack, SERVICES, route, callers=4, calls=200)
+            await ask_all(Meter(), stack, ("echo",), bare, callers=4, calls=200)
             for _ in range(effort.rounds):
                 spins.append(spin_s())
-                await _ask_all(one, stack, SERVICES, route, callers=1, calls=effort.calls)
-                await _ask_all(bare_one, stack, ("echo",), bare, callers=1, calls=effort.calls)
-                await _ask_all(many, stack, SERVICES, route, callers=16, calls=effort.calls)
+                await ask_all(one, stack, SERVICES, route, callers=1, calls=effort.calls)
+                await ask_all(bare_one, stack, ("echo",), bare, callers=1, calls=effort.calls)
+                await ask_all(many, stack, SERVICES, route, callers=16, calls=effort.calls)
     spin_us = statistics.median(spins) * 1e6
     return {
         "route_p50_ms": one.quantile_ms(50),
@@ -105,9 +105,10 @@ async def _figures(effort: Effort) -> dict[str, float]:
     }
 
 
-async def _ask_all(
+async def ask_all(
     meter: Meter, stack: Stack, processes: tuple[str, ...], ask: Ask, *, callers: int, calls: int
 ) -> None:
+    """Ask so many calls of so many callers, and add what they took to the meter."""
     numbers = iter(range(calls))
 
     async def caller() -> None:

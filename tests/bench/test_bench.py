@@ -4,7 +4,8 @@ import pytest
 from rich.table import Table
 
 from tests.bench import __main__ as bench
-from tests.bench import ledger
+from tests.bench import ledger, telemetry
+from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
 
 HELD = {
@@ -64,6 +65,40 @@ def test_a_bound_that_does_not_hold_is_named(figure: str, value: float, sentence
 
 def test_what_was_not_measured_is_not_judged() -> None:
     assert ledger.falls_short({"ledger_cpu_us_worst": 10.0}) == []
+
+
+@pytest.mark.parametrize(
+    "slower, more_cpu, short",
+    [(0.05, 0.30, 0), (0.051, 0.0, 1), (0.0, 0.31, 1), (0.1, 0.4, 2)],
+)
+def test_telemetry_that_costs_more_than_promised_falls_short(slower: float, more_cpu: float, short: int) -> None:
+    figures = {"telemetry_scraped_slower": slower, "telemetry_sampled_more_cpu": more_cpu}
+
+    assert len(telemetry.falls_short(figures)) == short
+
+
+def test_a_verdict_within_its_bounds_falls_short_of_nothing() -> None:
+    assert verdicts.falls_short({"verdict_all_p50_ms": 0.3, "verdict_all_p99_ms": 2.0}) == []
+
+
+@pytest.mark.parametrize(
+    "figure, value, sentence",
+    [
+        ("verdict_all_p50_ms", 0.31, "a verdict takes 0.310 ms at p50, promised 0.3"),
+        ("verdict_all_p99_ms", 2.5, "a verdict takes 2.500 ms at p99, promised 2.0"),
+    ],
+)
+def test_a_verdict_that_takes_too_long_is_named(figure: str, value: float, sentence: str) -> None:
+    held = {"verdict_all_p50_ms": 0.1, "verdict_all_p99_ms": 1.0}
+
+    assert verdicts.falls_short(held | {figure: value}) == [sentence]
+
+
+def test_verdicts_are_measured_in_this_process_and_over_the_wire() -> None:
+    measured = verdicts.measure(Effort(rounds=1, calls=16, tokens=1, seconds=1))
+
+    assert min(measured.figures.values()) > 0
+    assert {"verdict_rpc_p99_ms", "verdict_ko_long_cpu_us"} <= measured.figures.keys()
 
 
 def test_the_verdict_is_that_of_all_sections() -> None:

@@ -1,9 +1,12 @@
 """The project's own labelled prompts: one file a sitting, some of them held out from training."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from pointsman.cli.labelled import Labelled as Row
+from pointsman.cli.labelled import read_labelled
+from pointsman.domain.category import CATEGORIES
+
+__all__ = ["FOLDER", "HELD_OUT", "Row", "held_out", "read", "training"]
 
 FOLDER = Path(__file__).parent / "corpus"
 HELD_OUT = frozenset(
@@ -16,22 +19,12 @@ HELD_OUT = frozenset(
         "40-ko-review",
         "53-es",
         "64-ko-en-teams",
+        "75-novelists",
+        "89-ko-backend",
+        "122-en-think-or-know",
     },
 )
-"""Sittings that training never reads. Of 25 to 65 one of each writer was drawn by lot, before anything was measured."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One prompt. `also_ok` are other categories that a careful reader would accept."""
-
-    id: str
-    text: str
-    label: str
-    lang: str
-    has_image: bool = False
-    also_ok: tuple[str, ...] = ()
-    context: str = ""
+"""Sittings that training never reads. From 25 on one of each writer was drawn by lot, before anything was measured."""
 
 
 def training() -> list[Row]:
@@ -45,23 +38,8 @@ def held_out() -> list[Row]:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a JSONL file; keys that are not ours are passed over."""
-    return list(_rows(path))
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            raw = json.loads(line)
-            yield Row(
-                id=str(raw.get("id", f"{path.stem}-{number}")),
-                text=raw["text"],
-                label=raw["label"],
-                lang=raw.get("lang", ""),
-                has_image=raw.get("has_image", False),
-                also_ok=tuple(raw.get("also_ok", ())),
-                context=raw.get("context", ""),
-            )
+    """Return the rows of a JSONL file, as `pointsman eval` reads it. Raises Misuse, with the line."""
+    return list(read_labelled(path, CATEGORIES))
 
 
 def _files() -> list[Path]:

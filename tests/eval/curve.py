@@ -12,9 +12,14 @@ from statistics import mean, stdev
 
 from pointsman.classifier import figures
 from pointsman.classifier.embedded import Embedded
+from pointsman.cli.evaluation import Evaluation
+from pointsman.cli.evaluation_figures import summarise
+from pointsman.cli.evaluation_table import show
+from pointsman.cli.terminal import screen
+from pointsman.domain.verdict import Verdict
 from tests.eval import corpus, embedded, train
 
-SIZES = (500, 1_000, 2_000, 10**9)
+SIZES = (500, 1_000, 2_000, 4_000, 10**9)
 FOLDS = 5
 SEED = 20261127
 
@@ -36,16 +41,20 @@ def draw(rows: Sequence[corpus.Row], size: int, chance: Random) -> list[corpus.R
     return drawn
 
 
-def across_sittings(rows: Sequence[corpus.Row]) -> list[figures.Judged]:
+def across_sittings(rows: Sequence[corpus.Row]) -> Evaluation:
     """Return a verdict on each row by a classifier that saw no row of its sitting."""
     shuffled = sittings(rows)
     Random(SEED).shuffle(shuffled)
-    judged: list[figures.Judged] = []
+    prompts: list[corpus.Row] = []
+    verdicts: list[Verdict] = []
     for fold in range(FOLDS):
         unseen = [row for sitting in shuffled[fold::FOLDS] for row in sitting]
         seen = [row for number in range(FOLDS) if number != fold for one in shuffled[number::FOLDS] for row in one]
-        judged += embedded.judge(Embedded(train.learn(seen)), unseen)
-    return judged
+        prompts += unseen
+        verdicts += embedded.judge(Embedded(train.learn(seen)), unseen).verdicts
+    return Evaluation(
+        settings=embedded.SETTINGS, version="across sittings", prompts=prompts, verdicts=verdicts, turned=None
+    )
 
 
 def main() -> None:
@@ -62,11 +71,11 @@ def main() -> None:
         for _ in range(arguments.draws if size < len(rows) else 1):
             drawn = draw(rows, size, chance)
             learned = len(drawn)
-            scores.append(figures.macro_f1(embedded.judge(Embedded(train.learn(drawn)), judged_on)))
+            scores.append(figures.macro_f1(embedded.judge(Embedded(train.learn(drawn)), judged_on).judged()))
         spread = stdev(scores) if len(scores) > 1 else 0.0
         print(f"{learned:6} prompts: macro-F1 {mean(scores):.4f} ± {spread:.4f} over {len(scores)} draws", flush=True)
-    for name, value in embedded.summarise(across_sittings(rows), "across_sittings").items():
-        print(f"{name:40} {value:10.4f}")
+    print("across sittings:")
+    show(screen(), summarise(across_sittings(rows)))
 
 
 if __name__ == "__main__":

@@ -84,6 +84,10 @@ async def _start(arguments: tuple[str | bytes, ...], environment: Mapping[str, s
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A test run in the background of a shell ignores SIGINT, and so would every command that it starts.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    environment = {
+        "POINTSMAN__JOURNAL__URL": "",
+        **environment,
+    }  # none writes into the journal of whoever runs the tests
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pointsman", *arguments, env=dict(environment), stdin=stdin, stdout=PIPE, stderr=PIPE
     )

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as NoConnection
+
+from tests.fakes.ports import free_port
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +78,7 @@ class RedisServer:
 async def redis_server(*, is_up: bool = True) -> AsyncIterator[RedisServer]:
     """Run a Redis until the block ends; not yet, unless `is_up`."""
     with tempfile.TemporaryDirectory() as folder:
-        server = RedisServer(port=_free_port(), folder=Path(folder))
+        server = RedisServer(port=free_port(), folder=Path(folder))
         try:
             if is_up:
                 await server.start()
@@ -139,10 +140,3 @@ async def slow_way(server: RedisServer) -> AsyncIterator[SlowWay]:
     finally:
         listener.close()
         way.reset()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port

@@ -101,6 +101,9 @@ class FakeExecutor(executor_pb2_grpc.ExecutorServiceServicer):
     async def Report(self, request: object, context: object) -> executor_pb.ReportResponse:
         return executor_pb.ReportResponse()
 
+    async def WatchActivity(self, request: object, context: object) -> AsyncIterator[executor_pb.WatchActivityResponse]:
+        yield executor_pb.WatchActivityResponse()
+
 
 def options(address: str = "127.0.0.1:0", **changed: Any) -> ServerOptions:
     """Return options for a test, with what the test wants to be different."""

@@ -12,6 +12,7 @@ from pointsman.config.settings import (
     CandidateSettings,
     ExecutorSettings,
     FallbackSettings,
+    JournalSettings,
     PoolSettings,
     ProviderSettings,
     QuotaSettings,
@@ -187,6 +188,7 @@ def settings_of(
     }
     pool = PoolSettings(candidates=(BACKUP,) if is_fallback else tuple(candidates))
     return Settings(
+        journal=JournalSettings(url=""),
         router=RouterSettings(address="127.0.0.1:0", default_category="quick", grace_s=1.0),
         executor=executor,
         providers=providers,

@@ -7,7 +7,7 @@ from functools import cache
 
 from pointsman.cli.simulated import over, without_limits
 from pointsman.config import Settings, load
-from pointsman.config.settings import CandidateSettings, PoolSettings
+from pointsman.config.settings import CandidateSettings, JournalSettings, PoolSettings
 from pointsman.domain.pool import Unit
 from pointsman.simulator import scenarios
 from pointsman.simulator.scenario import (
@@ -137,6 +137,7 @@ def settings(terms: Terms, base_urls: dict[str, str], *, configured: bool) -> Se
     (kind, preferred), (second_kind, second) = scenario.models
     known = _reference().providers  # named after their wire formats
     plain = Settings(
+        journal=JournalSettings(url=""),
         providers={each: known[each] for each in (kind, second_kind)},
         candidates={
             PREFERRED: CandidateSettings(provider=kind, model=preferred.id),

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # has .pyi files, but no py.typed
 from grpc_status import rpc_status
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from pointsman.classifier.app import run
@@ -19,6 +20,7 @@ from pointsman.domain.errors import SettingsError
 from pointsman.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from tests.eval import corpus
 from tests.fakes.ollama import FakeOllama
+from tests.fakes.serving import lines_of
 
 Request = classifier_pb2.ClassifyRequest
 Stub: TypeAlias = "classifier_pb2_grpc.ClassifierServiceAsyncStub"  # only the .pyi has it
@@ -115,7 +117,7 @@ async def test_it_serves_before_ollama_has_loaded_the_model() -> None:
 async def test_a_loaded_model_is_heard(mode: str, decided_by: types_pb2.DecidedBy.ValueType) -> None:
     async with FakeOllama().running() as ollama:
         warm = OllamaSettings(url=ollama.url, timeout_s=5)
-        with capture_logs() as events:
+        with capture_logs(processors=[merge_contextvars]) as events:
             async with classifier(settings(mode, warm, accept=1.0)) as stub:
                 while not any(event.get("state") == "ready" for event in events):
                     await stub.Classify(Request(has_image=True), timeout=5)
@@ -124,6 +126,9 @@ async def test_a_loaded_model_is_heard(mode: str, decided_by: types_pb2.DecidedB
     assert (response.verdict.decided_by, response.verdict.model_hop) == (decided_by, types_pb2.MODEL_HOP_ANSWERED)
     assert response.verdict.HasField("model_duration")
     assert list(response.degraded_reasons) == []
+    line = lines_of(events, "pointsman.v1.ClassifierService/Classify")[-1]
+    assert line["model_duration_s"] == pytest.approx(response.verdict.model_duration.ToNanoseconds() / 1e9, abs=1e-6)
+    assert (line["cached"], line["degraded"]) == (False, [])
 
 
 async def test_in_mode_ollama_without_ollama_the_verdict_is_degraded() -> None:

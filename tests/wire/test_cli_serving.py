@@ -174,7 +174,19 @@ async def test_a_port_in_use_stops_the_start_with_one_line(arguments: tuple[str,
 
     assert finished.code == 2
     assert f"pointsman: cannot listen on {address}: it is in use" in finished.err
+    assert "with a new address for the router goes --address or $POINTSMAN_ROUTER of `route`" in finished.err
     assert "Traceback" not in finished.err
+
+
+async def test_all_ports_that_are_taken_are_named_at_once(stack: Stack) -> None:
+    held = {f"POINTSMAN__{room.upper()}__ADDRESS": address for room, address in stack.addresses.items()}
+
+    finished = await pointsman("up", environment=ANY_PORTS | held)
+
+    assert f"cannot listen on {stack.executor.address}" in finished.err
+    others = f"router.address {stack.router.address}, classifier.address {stack.classifier.address}"
+    assert f"\ntaken too: {others}\n" in finished.err
+    assert "goes router.executor_address, where the Router is served alone" in finished.err
 
 
 @pytest.mark.parametrize("arguments", [("up",), ("serve", "executor")], ids=["up", "serve"])
@@ -201,7 +213,13 @@ async def test_the_demo_beside_a_running_pointsman_names_the_way_around(stack: S
 async def test_on_a_terminal_the_log_comes_after_the_words_for_people() -> None:
     terminal, its_end = os.openpty()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pointsman", "up", env=ANY_PORTS | NO_OLLAMA, stdout=its_end, stderr=its_end
+        sys.executable,
+        "-m",
+        "pointsman",
+        "up",
+        env=ANY_PORTS | NO_OLLAMA | {"POINTSMAN__JOURNAL__URL": ""},
+        stdout=its_end,
+        stderr=its_end,
     )
     os.close(its_end)
     shown = b""

@@ -24,6 +24,7 @@ ROOM_OF = {
     "plan": "executor",
     "report": "executor",
     "stream_execute": "executor",
+    "watch_activity": "executor",
     "watch_candidates": "executor",
 }
 """Which service a recipe asks; all others ask the Router."""
@@ -41,6 +42,7 @@ SAYS = {
     "route": ("answer", "2+2는?", "cost_usd", "request_id"),
     "stream_execute": ("start", "delta", "end"),
     "stream_route": ("start", "delta", "end", "review"),
+    "watch_activity": ("last_minute", "since_start", "requests_by_second"),
     "watch_candidates": ("anthropic/claude-sonnet", "deepseek/deepseek-coder"),
 }
 """What an answer must hold, by recipe."""

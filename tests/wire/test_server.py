@@ -133,7 +133,7 @@ async def test_a_port_in_use_is_a_settings_error_that_names_it() -> None:
 async def test_an_address_that_others_can_reach_is_refused(address: str) -> None:
     server = Server(options(address), services={}, clock=SystemClock())
 
-    with pytest.raises(SettingsError, match="neither encrypted nor checked"):
+    with pytest.raises(SettingsError, match="calls are not encrypted"):
         await server.start()
 
 

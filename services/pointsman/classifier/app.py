@@ -3,18 +3,21 @@
 It serves at once, by embedded verdicts while the small model is being loaded.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from pointsman.classifier.classify import Classifier
 from pointsman.classifier.embedded import Embedded
-from pointsman.classifier.hop import Hop
+from pointsman.classifier.hop import Hop, HopState
 from pointsman.classifier.instructions import instructions_of
 from pointsman.classifier.service import ClassifierServicer
 from pointsman.config.settings import ClassifierSettings, LimitsSettings, TlsSettings
 from pointsman.domain.clock import Clock
 from pointsman.rpc.server import Server, ServerOptions
 from pointsman.rpc.tls import Files, certificate_of
+from pointsman.telemetry import instruments
+from pointsman.telemetry.metrics import REGISTER, Reading, one_hot
 from pointsman.v1 import classifier_pb2_grpc
 
 _SERVICE = "pointsman.v1.ClassifierService"
@@ -47,6 +50,7 @@ async def run(
         )
         await server.start()
         stack.push_async_callback(server.stop)
+        stack.callback(REGISTER.observe(lambda: _readings(classifier, hop), loop=asyncio.get_running_loop()))
         yield server
 
 
@@ -63,6 +67,12 @@ async def hop_of(settings: ClassifierSettings, *, clock: Clock, in_reverse: bool
         return
     async with Hop(settings.ollama, instructions=instructions, clock=clock).running() as hop:
         yield hop
+
+
+def _readings(classifier: Classifier, hop: Hop | None) -> Iterator[Reading]:
+    yield instruments.CACHE_ENTRIES.at(classifier.remembered)
+    if hop:
+        yield from one_hot(instruments.MODEL_HOP_STATE, HopState, hop.state)
 
 
 def _options(settings: ClassifierSettings, limits: LimitsSettings, tls: TlsSettings) -> ServerOptions:

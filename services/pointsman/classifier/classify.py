@@ -76,6 +76,11 @@ class Classifier:
         own = embedded.version + self._added.version
         self.version = own if hop is None else f"{own}/m1-{hop.version}"
 
+    @property
+    def remembered(self) -> int:
+        """How many verdicts are in memory."""
+        return len(self._cache)
+
     async def classify(self, question: Question, *, budget_s: float | None) -> Verdict:
         """Return the verdict within about `budget_s` seconds; None means that the caller set no deadline."""
         started = self._clock.monotonic()

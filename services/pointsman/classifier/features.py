@@ -4,7 +4,10 @@ Pure, and bounded in time.
 """
 
 import re
+from array import array
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from unicodedata import normalize
 from zlib import crc32
 
@@ -26,6 +29,13 @@ _WIDE = "\u1100-\u11ff\u3040-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
 _LATIN = rf"[^\W_{_WIDE}]+"
 _WORD = re.compile(rf"{_LATIN}(?:['’.#+/_-]+{_LATIN})*[#+*]*|[{_WIDE}]+")
 _NUMBER = re.compile(r"\d+")
+_HANGUL = re.compile("[\uac00-\ud7a3\u3131-\u318e]+")
+_HAN_OR_KANA = re.compile("[\u3040-\u9fff]+")
+_LATIN_LETTERS = re.compile("[A-Za-z]+")
+_WIDE_LETTERS = re.compile("[\u1100-\U0010ffff]+")
+_RUN_STARTS = re.compile(f"[{re.escape(''.join(RUN_LENGTHS))}]")
+_WORDS_REMEMBERED = 4096
+"""Of so many words the n-grams and the cues are kept: a few hundred make up most of any text. Some 2 MB at most."""
 _CODE_LINE_ENDS = (";", "{", "}", "):", "):\\", ",)", "=>", "];")
 _CODE_LINE_STARTS = (
     "def ", "class ", "import ", "from ", "function ", "const ", "let ", "var ", "public ", "private ", "#include",
@@ -116,8 +126,9 @@ def _found(piece: str) -> list[tuple[int, str, int]]:
     found: list[tuple[int, str, int]] = []
     for match in _WORD.finditer(piece):
         word, position = match.group(), match.start()
-        if word in WORDS:
-            found += [(group, word, position) for group in WORDS[word]]
+        cues = _cues_of(word)
+        if cues:
+            found += [(group, cue, position) for group, cue in cues]
         if word in PHRASES:
             end = match.end()
             found += [
@@ -126,17 +137,26 @@ def _found(piece: str) -> list[tuple[int, str, int]]:
                 if piece.startswith(rest, end)
                 and (goes_on or not piece[end + len(rest) : end + len(rest) + 1].isalnum())
             ]
-        for length in STEM_LENGTHS.get(word[0], ()):
-            if word[:length] in STEMS:
-                found += [(group, word[:length], position) for group in STEMS[word[:length]]]
     if not piece.isascii():
         _add_runs(piece, found)
     return found
 
 
+@lru_cache(maxsize=_WORDS_REMEMBERED)
+def _cues_of(word: str) -> tuple[tuple[int, str], ...]:
+    """Return group and cue for the word itself and for the stems that it begins with."""
+    cues = [word] if word in WORDS else []
+    stems = [word[:length] for length in STEM_LENGTHS.get(word[0], ()) if word[:length] in STEMS]
+    return (
+        *((group, cue) for cue in cues for group in WORDS[cue]),
+        *((group, stem) for stem in stems for group in STEMS[stem]),
+    )
+
+
 def _add_runs(piece: str, found: list[tuple[int, str, int]]) -> None:
-    for position, first in enumerate(piece):
-        for length in RUN_LENGTHS.get(first, ()):
+    for match in _RUN_STARTS.finditer(piece):
+        position = match.start()
+        for length in RUN_LENGTHS[match.group()]:
             run = piece[position : position + length]
             if run in RUNS:
                 found += [(group, run, position) for group in RUNS[run]]
@@ -176,7 +196,7 @@ def _claims(seen: str, lines: list[str], head: str) -> dict[str, bool]:
         "order_after_text": len(lines) > 1 and len(last) * 3 < len(first),
         "code_fence": "```" in seen,
         "backticks": "`" in seen and "```" not in seen,
-        "joined_name": any("_" in word[1:-1] or _is_camel(word) for word in seen.split()[:120]),
+        "joined_name": any("_" in word[1:-1] or _is_camel(word) for word in seen.split(maxsplit=120)[:120]),
         "call": "()" in seen or "(self" in seen or "->" in seen or "=>" in seen or "==" in seen,
         "url": "http://" in seen or "https://" in seen or "www." in seen,
         "choices": "(A)" in seen or "A)" in seen or "A." in seen or "1)" in seen or "①" in seen,
@@ -196,50 +216,58 @@ def _looks_like_code(line: str) -> bool:
 
 
 def _is_camel(word: str) -> bool:
-    return word.isalpha() and word.isascii() and not word.isupper() and any(map(str.isupper, word[1:]))
+    return (
+        not word.islower() and word[1:].lower() != word[1:] and word.isalpha() and word.isascii() and not word.isupper()
+    )
 
 
 def _scripts(head: str) -> tuple[int, int, int]:
     """Return how many characters are Hangul, Han or kana, and Latin letters."""
     if head.isascii():
         return 0, 0, len(head)
-    hangul = sum("\uac00" <= character <= "\ud7a3" or "\u3131" <= character <= "\u318e" for character in head)
-    han_or_kana = sum("\u3040" <= character <= "\u9fff" for character in head)
-    latin = sum(character.isascii() and character.isalpha() for character in head)
-    return hangul, han_or_kana, latin
+    return _count(_HANGUL, head), _count(_HAN_OR_KANA, head), _count(_LATIN_LETTERS, head)
 
 
 def _width(text: str, seen: str) -> int:
     """Return the length in Latin letters: a Hangul syllable or a Han character says as much as two of them."""
-    wide = sum(character >= "\u1100" for character in seen)
+    wide = _count(_WIDE_LETTERS, seen)
     return len(text) + wide * len(text) // (len(seen) + 1)
 
 
-def _ngrams(pieces: tuple[str, ...]) -> frozenset[int]:
-    """Return the numbers of words, pairs of words, and character n-grams inside words.
+def _count(letters: re.Pattern[str], text: str) -> int:
+    return sum(map(len, letters.findall(text)))
 
-    Hangul goes by jamo, so that endings of verbs show.
-    """
-    grams: list[bytes] = []
+
+def _ngrams(pieces: tuple[str, ...]) -> frozenset[int]:
+    """Return the numbers of words, pairs of words, and character n-grams inside words."""
+    numbers: set[int] = set()
     seen: set[str] = set()
     for piece in pieces:
         words = _WORD.findall(piece)
-        grams += [f"{first} {second}".encode() for first, second in zip(["^", *words], words, strict=False)]
+        numbers.update(_numbers([f"{first} {second}".encode() for first, second in pairwise(["^", *words])]))
         seen.update(words)
-    for word in seen:
-        grams.append(word.encode())
-        if word.isascii():
-            _add_slices(f"<{word}>".encode(), (4, 5), 1, grams)
-        elif word[0] >= "\uac00":
-            _add_slices(normalize("NFD", word).encode("utf-16-be"), (5, 7), 2, grams)
-        elif word[0] >= "\u3040":
-            _add_slices(word.encode("utf-16-be"), (1, 2, 3), 2, grams)
-        else:
-            _add_slices(f"<{word}>".encode("utf-16-be"), (4, 5), 2, grams)
-    return frozenset([number & _MASK for number in map(crc32, grams)])
+    return frozenset(numbers.union(*map(_ngrams_of, seen)))
 
 
-def _add_slices(encoded: bytes, sizes: tuple[int, ...], width: int, grams: list[bytes]) -> None:
-    for size in sizes:
-        span = size * width
-        grams += [encoded[at : at + span] for at in range(0, len(encoded) - span + 1, width)]
+@lru_cache(maxsize=_WORDS_REMEMBERED)
+def _ngrams_of(word: str) -> "array[int]":
+    """Return the numbers of a word and of its character n-grams. Hangul goes by jamo, so that endings of verbs show."""
+    if word.isascii():
+        slices = _slices(f"<{word}>".encode(), (4, 5), 1)
+    elif word[0] >= "\uac00":
+        slices = _slices(normalize("NFD", word).encode("utf-16-be"), (5, 7), 2)
+    elif word[0] >= "\u3040":
+        slices = _slices(word.encode("utf-16-be"), (1, 2, 3), 2)
+    else:
+        slices = _slices(f"<{word}>".encode("utf-16-be"), (4, 5), 2)
+    return array("H", _numbers([word.encode(), *slices]))
+
+
+def _slices(encoded: bytes, sizes: tuple[int, ...], width: int) -> list[bytes]:
+    """Return every run of so many letters; `width` is the bytes of one."""
+    spans = [size * width for size in sizes]
+    return [encoded[at : at + span] for span in spans for at in range(0, len(encoded) - span + 1, width)]
+
+
+def _numbers(grams: list[bytes]) -> list[int]:
+    return [number & _MASK for number in map(crc32, grams)]

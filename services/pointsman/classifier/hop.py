@@ -18,7 +18,7 @@ from pointsman.classifier.voice import Voice, calibration_of
 from pointsman.config.settings import OllamaSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.verdict import ModelHop
-from pointsman.telemetry import names
+from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import Span, SpanKind, span
 
 _WARM_UP_TEXTS = (
@@ -127,6 +127,10 @@ class Hop:
             self._asking -= 1
         voice = self._voice if distribution else None
         duration_s = self._clock.monotonic() - started
+        error_type = "" if hop is ModelHop.ANSWERED else hop.value
+        instruments.MODEL_DURATION.record(
+            duration_s, names.OPERATION_TEXT_COMPLETION, "ollama", self._settings.model, error_type
+        )
         return Opinion(hop=hop, distribution=distribution, voice=voice, duration_s=duration_s)
 
     async def _heard(self, prompt: str, timeout_s: float) -> tuple[ModelHop, Distribution | None]:

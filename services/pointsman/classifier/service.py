@@ -9,7 +9,7 @@ from pointsman.domain.errors import InvalidRequest, PromptTooLarge, Violation
 from pointsman.domain.verdict import Verdict
 from pointsman.rpc import convert
 from pointsman.rpc.check_options import id_violations
-from pointsman.telemetry import names
+from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import Span, span
 from pointsman.v1 import classifier_pb2, classifier_pb2_grpc
 
@@ -61,7 +61,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
 
 
 def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
-    """Put the facts of the ruling on the span and into the one log line of the call. Never the text."""
+    """Put the facts of the ruling on the span, into the metrics and into the one log line of the call; no text."""
+    _count(verdict)
     current.set(names.CATEGORY, verdict.category)
     current.set(names.CONFIDENCE, verdict.confidence)
     current.set(names.DECIDED_BY, verdict.decided_by)
@@ -75,4 +76,16 @@ def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
         confidence=round(verdict.confidence, 3),
         decided_by=verdict.decided_by.value,
         model_hop=verdict.model_hop.value,
+        model_duration_s=None if verdict.model_duration_s is None else round(verdict.model_duration_s, 6),
+        cached=verdict.cached,
+        degraded=[reason.value for reason in verdict.degraded],
     )
+
+
+def _count(verdict: Verdict) -> None:
+    instruments.VERDICTS.add(
+        1, verdict.category, verdict.decided_by, verdict.model_hop, "true" if verdict.cached else "false"
+    )
+    instruments.VERDICT_DURATION.record(verdict.duration_s, verdict.decided_by)
+    if verdict.probabilities:  # a rule is certain, which says nothing of how well texts are read
+        instruments.VERDICT_CONFIDENCE.record(verdict.confidence, verdict.category, verdict.decided_by)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pointsman.cli.columns import JOINT, Column, table_of
 from pointsman.cli.executor import CandidateLine, Window
-from pointsman.cli.terminal import count, printable
+from pointsman.cli.terminal import count, printable, seconds
 from pointsman.cli.trail_lines import until
 from pointsman.domain.trail import SkipReason
 
@@ -48,6 +48,35 @@ def table(candidates: Sequence[CandidateLine], now: datetime, *, width: int) -> 
         Column(heading="$/Mtok in/out", cells=tuple(_prices(line) for line in candidates), rank=4),
     )
     return table_of(columns, width, [STYLES.get(line.availability) for line in candidates])
+
+
+def glance(candidates: Sequence[CandidateLine], now: datetime, *, width: int) -> Table:
+    """Return one line a candidate whatever the width, with the window that has least left in the place of all."""
+    columns = (
+        Column(heading="candidate", cells=tuple(printable(line.id) for line in candidates)),
+        Column(heading="state", cells=tuple(line.availability for line in candidates)),
+        Column(heading="wait", cells=tuple(_wait(line, now) for line in candidates), rank=1, justify="right"),
+        Column(
+            heading="in flight", cells=tuple(str(line.in_flight or "") for line in candidates), rank=3, justify="right"
+        ),
+        Column(
+            heading="wasted today" if width >= _WIDE else "wasted",
+            cells=tuple(count(line.wasted_today) for line in candidates),
+            rank=3,
+            justify="right",
+        ),
+        Column(heading="least left", cells=tuple(printable(tightest(line.windows)) for line in candidates), rank=2),
+        Column(heading="why", cells=tuple((line.reason or "").replace("_", " ") for line in candidates), rank=4),
+        Column(heading="for", cells=tuple(printable(_purpose(line)) for line in candidates), rank=5),
+    )
+    return table_of(columns, width, [STYLES.get(line.availability) for line in candidates])
+
+
+def tightest(windows: Sequence[Window]) -> str:
+    """Return the window that has the smallest part left, such as "req 3/5"; empty where no limit is known."""
+    if not windows:
+        return ""
+    return _short(min(windows, key=lambda window: window.remaining / max(window.limit, 1)))
 
 
 def plain(line: CandidateLine, now: datetime) -> str:
@@ -113,6 +142,11 @@ def _reason(line: CandidateLine, now: datetime) -> str:
         return ""
     why = ": ".join(filter(None, ((line.reason or "").replace("_", " "), line.detail)))
     return JOINT.join(filter(None, (until(line.ready_at, now), why)))
+
+
+def _wait(line: CandidateLine, now: datetime) -> str:
+    left_s = 0.0 if line.ready_at is None else (line.ready_at - now).total_seconds()
+    return seconds(left_s) if line.availability == "waiting" and left_s > 0 else ""
 
 
 def _purpose(line: CandidateLine) -> str:

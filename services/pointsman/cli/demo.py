@@ -217,5 +217,6 @@ def commands(*, router: str, executor: str) -> tuple[str, ...]:
         f'route --stream "Explain recursion to a child" --address {router}',
         f'explain "2+2는?" --address {router}',
         f"pools --watch --address {executor}",
-        f"report --address {executor}",
+        f"top --address {executor}",
+        f"report --html report.html --address {executor}",
     )

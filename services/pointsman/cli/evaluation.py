@@ -57,10 +57,15 @@ class Evaluation:
         ]
 
 
-async def evaluate_all(settings: ClassifierSettings, prompts: Sequence[Labelled], *, clock: Clock) -> Evaluation:
-    """Return the verdicts, one prompt at a time, nothing remembered. Raises Failure when the model cannot be asked."""
+async def evaluate_all(
+    settings: ClassifierSettings, prompts: Sequence[Labelled], *, clock: Clock, embedded: Embedded | None = None
+) -> Evaluation:
+    """Return the verdicts, one prompt at a time, nothing remembered; by the shipped weights unless others are given.
+
+    Raises Failure when the model cannot be asked.
+    """
     settings = replace(settings, cache_entries=0)
-    embedded = Embedded.load()
+    embedded = embedded or Embedded.load()
     async with hop_of(settings, clock=clock) as hop:
         if hop is not None:
             await _until_ready(hop, settings, clock)

@@ -5,7 +5,7 @@ The only file of the command line that knows the stubs.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ class Listing:
     """Candidates in the order of the settings; `message` is what came, for scripts."""
 
     candidates: tuple[CandidateLine, ...]
-    message: Mapping[str, object]
+    message: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,35 @@ class ReportLine:
     p95_s: float
     sequential_cost_usd: float | None
     sequential_attempts: int | None
+    cancelled: int = 0
+    partial: int = 0
+    unproductive_cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopLine:
+    """How long one part of the requests' way took, in seconds."""
+
+    hop: str
+    count: int
+    mean_s: float
+    p95_s: float
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDetails:
+    """What stands beside the sums.
+
+    `calls` are candidate, outcome and count; `skips` candidate, reason and count; `verdicts` category, what decided it
+    and count; `confidence` ten counts, from unsure to sure.
+    """
+
+    hops: tuple[HopLine, ...] = ()
+    calls: tuple[tuple[str, str, int], ...] = ()
+    skips: tuple[tuple[str, str, int], ...] = ()
+    verdicts: tuple[tuple[str, str, int], ...] = ()
+    confidence: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +146,48 @@ class ReportSums:
     total: ReportLine
     journal: str
     dropped: int
+    message: Mapping[str, object]
+    trouble: str = ""
+    details: ReportDetails = field(default_factory=ReportDetails)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCounts:
+    """Sums of requests that ended. `answered_locally` is a part of `answered`."""
+
+    requests: int
+    answered: int
+    answered_locally: int
+    attempts: int
+    wasted: int
+    unproductive: int
+    cost_usd: float
+    attempts_without_price: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopLatency:
+    """How long one part of the requests' way took lately, in seconds; `count` durations are behind it."""
+
+    hop: str
+    count: int
+    p50_s: float
+    p95_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityNews:
+    """The last minute, `window_s` of it, and all since the start; `message` is what came, for scripts.
+
+    `by_second` has the requests that ended in each second, the oldest first; the last second is not over yet.
+    """
+
+    started_at: datetime
+    window_s: float
+    last_minute: ActivityCounts
+    since_start: ActivityCounts
+    by_second: tuple[int, ...]
+    hops: tuple[HopLatency, ...]
     message: Mapping[str, object]
 
 
@@ -152,12 +223,25 @@ class ExecutorCalls:
             async for answer in answers:
                 yield _listing(answer.candidates, answer)
 
-    async def report(self, group_by: str, since: datetime | None) -> ReportSums:
+    async def watch_activity(self, interval_s: float) -> AsyncGenerator[ActivityNews, None]:
+        """Yield what the last minute looked like, at once and after each interval, until cancelled."""
+        answers = channel.stream(
+            self._stub.WatchActivity,
+            pb.WatchActivityRequest(interval=convert.duration_to_pb(interval_s)),
+            method=f"{SERVICE}/WatchActivity",
+            target=self._address,
+            timeout_s=None,
+        )
+        async with aclosing(answers):
+            async for answer in answers:
+                yield _activity_news(answer)
+
+    async def report(self, group_by: str, since: datetime | None, *, with_details: bool = False) -> ReportSums:
         """Return the sums since an instant, of all that is kept for None; `group_by` is one of GROUPS."""
         since_pb = None if since is None else convert.instant_to_pb(since)
         answer = await channel.call(
             self._stub.Report,
-            pb.ReportRequest(since_time=since_pb, group_by=GROUPS[group_by]),
+            pb.ReportRequest(since_time=since_pb, group_by=GROUPS[group_by], with_details=with_details),
             method=f"{SERVICE}/Report",
             target=self._address,
             timeout_s=TIMEOUT_S,
@@ -169,6 +253,8 @@ class ExecutorCalls:
             journal=answer.journal,
             dropped=answer.dropped,
             message=as_json(answer),
+            trouble=answer.journal_detail,
+            details=_details(answer.details),
         )
 
 
@@ -248,4 +334,66 @@ def _report_line(row: pb.ReportRow) -> ReportLine:
         p95_s=convert.duration_from_pb(row.p95_duration),
         sequential_cost_usd=row.sequential_cost_usd if row.HasField("sequential_cost_usd") else None,
         sequential_attempts=row.sequential_attempts if row.HasField("sequential_attempts") else None,
+        cancelled=row.cancelled,
+        partial=row.partial,
+        unproductive_cost_usd=row.unproductive_cost_usd,
+    )
+
+
+def _details(details: pb.ReportDetails) -> ReportDetails:
+    def name(value: str | None) -> str:
+        return value or "unknown"
+
+    return ReportDetails(
+        hops=tuple(
+            HopLine(
+                hop=times.hop,
+                count=times.count,
+                mean_s=convert.duration_from_pb(times.mean_duration),
+                p95_s=convert.duration_from_pb(times.p95_duration),
+                longest_s=convert.duration_from_pb(times.longest_duration),
+            )
+            for times in details.hops
+        ),
+        calls=tuple(
+            (each.candidate, name(convert.OUTCOMES.from_pb(each.outcome)), each.count) for each in details.calls
+        ),
+        skips=tuple(
+            (each.candidate, name(convert.SKIP_REASONS.from_pb(each.reason)), each.count) for each in details.skips
+        ),
+        verdicts=tuple((each.category, each.decided_by or "nobody", each.count) for each in details.verdicts),
+        confidence=tuple(details.confidence),
+    )
+
+
+def _activity_news(answer: pb.WatchActivityResponse) -> ActivityNews:
+    return ActivityNews(
+        started_at=convert.instant_from_pb(answer.start_time),
+        window_s=convert.duration_from_pb(answer.window),
+        last_minute=_activity_counts(answer.last_minute),
+        since_start=_activity_counts(answer.since_start),
+        by_second=tuple(answer.requests_by_second),
+        hops=tuple(
+            HopLatency(
+                hop=latency.hop,
+                count=latency.count,
+                p50_s=convert.duration_from_pb(latency.p50_duration),
+                p95_s=convert.duration_from_pb(latency.p95_duration),
+            )
+            for latency in answer.hops
+        ),
+        message=as_json(answer),
+    )
+
+
+def _activity_counts(sums: pb.ActivitySums) -> ActivityCounts:
+    return ActivityCounts(
+        requests=sums.requests,
+        answered=sums.answered,
+        answered_locally=sums.answered_locally,
+        attempts=sums.attempts,
+        wasted=sums.wasted,
+        unproductive=sums.unproductive,
+        cost_usd=sums.cost_usd,
+        attempts_without_price=sums.attempts_without_price,
     )

@@ -3,28 +3,24 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import date
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from pointsman.cli.candidate_table import aged, plain, table
-from pointsman.cli.executor import CandidateLine, ExecutorCalls, Listing, ReportLine, reaching
+from pointsman.cli.candidate_table import plain, table
+from pointsman.cli.executor import CandidateLine, ExecutorCalls, Listing, reaching
 from pointsman.cli.failure import Failure, how_to_see_one
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, while_it_is_read
 from pointsman.cli.terminal import print_json, say, screen
+from pointsman.cli.watched import Candidates, Today
 from pointsman.domain.clock import Clock, SystemClock
 from pointsman.domain.errors import ExecutorDown
 from pointsman_client import Tls
 
 TICK_S = 1.0
 """How often a watched table moves on by itself, because waits get shorter."""
-
-SUMS_S = 5.0
-"""How often today's sums are asked for: the journal adds them up anew each time."""
 
 
 def pools(address: str, *, tls: Tls | None, category: str, watch: bool, as_json: bool) -> None:
@@ -115,42 +111,28 @@ class Watched:
     """The table of `pools --watch`: as wide as the terminal is at the moment, waits counted from the moment."""
 
     def __init__(self, clock: Clock) -> None:
+        """Begin with nothing known."""
         self._clock = clock
-        self._lines = dict[str, CandidateLine]()
-        self._day = clock.now().date()
-        self._today: ReportLine | None = None
-        self._summed_s = float("-inf")
+        self._candidates = Candidates(clock.now().date())
+        self._today = Today(clock)
 
     def take(self, listing: Listing) -> None:
         """Put the states that came in the place of older ones."""
-        self._turn(self._clock.now().date())
-        self._lines |= {line.id: line for line in listing.candidates}
+        self._candidates.take(listing, self._clock.now())
 
     async def sum_up(self, executor: ExecutorCalls) -> None:
-        """Ask for the sums of today (UTC), if the last ones are older than SUMS_S."""
-        if self._clock.monotonic() - self._summed_s < SUMS_S:
-            return
-        now = self._clock.now()
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        self._today = (await executor.report("", midnight)).total
-        self._summed_s = self._clock.monotonic()
+        """Ask for the sums of today, now and then."""
+        await self._today.sum_up(executor)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the table for the width that there is."""
         now = self._clock.now()
-        self._turn(now.date())
         yield Text(f"{now:%H:%M:%S} UTC · {self.summary()} · Ctrl-C ends", style="dim")
-        yield table([aged(line, now) for line in self._lines.values()], now, width=options.max_width)
-
-    def _turn(self, today: date) -> None:
-        """Begin another day with nothing wasted; nobody sends the states anew at midnight."""
-        if today != self._day:
-            self._day = today
-            self._lines = {name: replace(line, wasted_today=0) for name, line in self._lines.items()}
+        yield table(self._candidates.at(now), now, width=options.max_width)
 
     def summary(self) -> str:
         """Return what all candidates together do and did today."""
-        in_flight = sum(line.in_flight for line in self._lines.values())
-        if self._today is None:
-            return f"{in_flight} in flight"
-        return f"{in_flight} in flight · today {self._today.attempts:,} calls, {self._today.wasted:,} of them wasted"
+        in_flight, sums = f"{self._candidates.in_flight} in flight", self._today.sums
+        if sums is None:
+            return in_flight
+        return f"{in_flight} · today {sums.total.attempts:,} calls, {sums.total.wasted:,} of them wasted"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -13,13 +14,23 @@ from pointsman.cli.executor import ReportLine, ReportSums, reaching
 from pointsman.cli.failure import Misuse
 from pointsman.cli.loop import run
 from pointsman.cli.pools import not_running
-from pointsman.cli.terminal import print_json, printable, say, screen, seconds
+from pointsman.cli.report_page import page
+from pointsman.cli.terminal import print_json, printable, ratio, say, screen, seconds, share
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import ExecutorDown
 from pointsman_client import Tls
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(days=36_500)
+PAGE_GROUPS: Final = ("category", "candidate", "day", "caller", "label")
+"""What the page has a table of."""
+
+SEQUENTIAL: Final = (
+    "Sequential fallback is the candidates in the order of the settings for every request, knowing no quotas, priced "
+    "by the tokens that were really used. Its calls are the least that it would have made."
+)
+"""What the comparison assumes."""
+
 _LEAST_KEY: Final = 40  # screen columns; candidates are shorter, labels need not be
 
 NOTHING_TO_GROUP: Final = dict.fromkeys(
@@ -28,10 +39,18 @@ NOTHING_TO_GROUP: Final = dict.fromkeys(
 """What to say in place of a table without rows."""
 
 
-def report(address: str, *, tls: Tls | None, group_by: str, since: str, as_json: bool) -> None:
-    """Print the sums. Raises Misuse for a span of time that is none, Failure when there is no stack."""
+def report(
+    address: str, *, tls: Tls | None, group_by: str, since: str, as_json: bool, html: Path | None = None
+) -> None:
+    """Print the sums, and write them as a page. Raises Misuse for a span of time that is none or a file that cannot be.
+
+    Raises Failure when there is no stack.
+    """
     span = read_span(since) if since else None
-    sums = run(_report(address, tls, group_by, None if span is None else SystemClock().now() - span))
+    begin = None if span is None else SystemClock().now() - span
+    sums = run(_report(address, tls, group_by, begin))
+    if html:
+        _write_page(html, address, tls, begin)
     if as_json:
         print_json(sums.message)
         return
@@ -57,6 +76,27 @@ def _print_groups(out: Console, group_by: str, lines: Sequence[ReportLine]) -> N
     else:
         for line in lines:
             say(out, plain(line))
+
+
+def _write_page(html: Path, address: str, tls: Tls | None, since: datetime | None) -> None:
+    total, grouped = run(_everything(address, tls, since))
+    try:
+        html.write_text(page(total, grouped, notes(total)), encoding="utf-8")
+    except OSError as error:
+        raise Misuse(f"--html {html} cannot be written: {error.strerror}") from error
+
+
+async def _everything(
+    address: str, tls: Tls | None, since: datetime | None
+) -> tuple[ReportSums, dict[str, tuple[ReportLine, ...]]]:
+    """Return the sums with their details, and the lines of each way to group them."""
+    async with reaching(address, tls) as executor:
+        try:
+            total = await executor.report("", since, with_details=True)
+            grouped = {name: (await executor.report(name, since)).lines for name in PAGE_GROUPS}
+        except ExecutorDown as error:
+            raise not_running(address) from error
+    return total, grouped
 
 
 async def _report(address: str, tls: Tls | None, group_by: str, since: datetime | None) -> ReportSums:
@@ -90,15 +130,17 @@ def summary(total: ReportLine) -> Table:
 
 
 def _rows(total: ReportLine) -> tuple[tuple[str, str, str], ...]:
-    calls_before = "" if total.sequential_attempts is None else _ratio(total.sequential_attempts, total.requests)
+    calls_before = "" if total.sequential_attempts is None else ratio(total.sequential_attempts, total.requests)
     cost_before = "" if total.sequential_cost_usd is None else f"${total.sequential_cost_usd:,.4f}"
     return (
-        ("calls per request", calls_before, _ratio(total.attempts, total.requests)),
-        ("wasted calls", "", _share(total.wasted, total.attempts)),
+        ("calls per request", calls_before, ratio(total.attempts, total.requests)),
+        ("wasted calls", "", share(total.wasted, total.attempts)),
         ("mean time", "", seconds(total.mean_s)),
         ("95 % within", "", seconds(total.p95_s)),
         ("cost", cost_before, f"${total.cost_usd:,.4f}"),
+        ("of it without an answer", "", f"${total.unproductive_cost_usd:,.4f}"),
         ("answered", "", f"{total.answered:,} of {total.requests:,}"),
+        ("callers that left before the end", "", f"{total.cancelled:,}"),
         ("of these by the local fallback", "", f"{total.answered_by_fallback:,}"),
         ("tokens in / out", "", f"{total.usage.input_tokens:,} / {total.usage.output_tokens:,}"),
     )
@@ -114,8 +156,8 @@ def groups(group_by: str, lines: Sequence[ReportLine], *, width: int) -> Table:
         Column(heading=group_by, cells=tuple(printable(line.key) for line in lines), least=_LEAST_KEY),
         figures("requests", lambda line: f"{line.requests:,}", 0),
         figures("answered", lambda line: f"{line.answered:,}", 4),
-        figures("calls/request", lambda line: _ratio(line.attempts, line.requests), 0),
-        figures("wasted", lambda line: _share(line.wasted, line.attempts), 0),
+        figures("calls/request", lambda line: ratio(line.attempts, line.requests), 0),
+        figures("wasted", lambda line: share(line.wasted, line.attempts), 0),
         figures("mean", lambda line: seconds(line.mean_s), 2),
         figures("95 %", lambda line: seconds(line.p95_s), 3),
         figures("cost", lambda line: f"${line.cost_usd:,.4f}", 1),
@@ -129,8 +171,8 @@ def plain(line: ReportLine) -> str:
         printable(line.key),
         f"{line.requests} requests",
         f"{line.answered} answered",
-        f"{_ratio(line.attempts, line.requests)} calls/request",
-        f"{_share(line.wasted, line.attempts)} wasted",
+        f"{ratio(line.attempts, line.requests)} calls/request",
+        f"{share(line.wasted, line.attempts)} wasted",
         f"mean {seconds(line.mean_s)}",
         f"95 % within {seconds(line.p95_s)}",
         f"${line.cost_usd:.4f}",
@@ -146,15 +188,12 @@ def notes(sums: ReportSums) -> tuple[str, ...]:
         for applies, note in (
             (sums.journal == "memory", "Kept in memory: the Executor forgets it when it stops."),
             (bool(unpriced), f"{unpriced} calls have no known price and are not in the cost."),
+            (
+                sums.total.sequential_attempts is not None,
+                SEQUENTIAL,
+            ),
+            (bool(sums.trouble), f"Nothing can be written down now: {sums.trouble}"),
             (bool(sums.dropped), f"{sums.dropped} requests could not be written down and are missing."),
         )
         if applies
     )
-
-
-def _ratio(part: int, whole: int) -> str:
-    return f"{part / whole:.2f}" if whole else "–"
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "–"

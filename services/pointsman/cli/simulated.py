@@ -45,6 +45,7 @@ def over(settings: Settings, scenario: Scenario, base_urls: Mapping[str, str]) -
             name: replace(each, quota=none if each.group else own(each)) for name, each in aimed.candidates.items()
         },
         classifier=replace(aimed.classifier, mode="embedded"),
+        journal=replace(aimed.journal, url=""),  # what is invented must not be summed up with what is real
     )
 
 

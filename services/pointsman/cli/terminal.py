@@ -90,3 +90,13 @@ def count(number: int) -> str:
     if number < _LARGE:
         return f"{number:,}"
     return f"{number / 1e3:.4g}k" if number < _MILLION else f"{number / 1e6:.4g}M"
+
+
+def ratio(part: int, whole: int) -> str:
+    """Return how many of a part there are to one of the whole; a dash where there is no whole."""
+    return f"{part / whole:.2f}" if whole else "–"
+
+
+def share(part: int, whole: int) -> str:
+    """Return a part in per cent; a dash where there is no whole."""
+    return f"{part / whole:.1%}" if whole else "–"

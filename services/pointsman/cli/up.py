@@ -19,6 +19,7 @@ from pointsman.config import Settings, load, settings_hash
 from pointsman.config.load import SIMULATED_KEY_ENV, api_key, find
 from pointsman.domain.clock import Clock, SystemClock
 from pointsman.rpc.server import Server
+from pointsman.telemetry.process import observed
 from pointsman.telemetry.setup import configure
 
 Room = Literal["router", "classifier", "executor"]
@@ -29,22 +30,22 @@ NOTHING_READY: Final = "No model can answer yet: requests are refused with this 
 def up(config: Path | None, *, as_json: bool) -> None:
     """Serve all three services in this process until a signal. Raises SettingsError."""
     settings = load(config)
-    with _logging(settings, "pointsman") as log:
+    with _logging(settings, "pointsman", "up") as log:
         run(_up(settings, find(config), log, as_json=as_json))
 
 
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
     settings = load(config)
-    with _logging(settings, f"pointsman-{room}") as log:
+    with _logging(settings, f"pointsman-{room}", room) as log:
         run(_serve(room, settings, log, as_json=as_json))
 
 
 @contextmanager
-def _logging(settings: Settings, service: str) -> Iterator[HeldLog]:
+def _logging(settings: Settings, service: str, metrics_at: str) -> Iterator[HeldLog]:
     """Log to standard error; on a terminal the first lines wait until the words for people stand there."""
     log = HeldLog(sys.stderr.buffer)
-    with configure(settings.telemetry, service=service, sink=log):
+    with configure(settings.telemetry, service=service, metrics_at=metrics_at, sink=log):
         if not log.isatty():
             log.release()
         try:
@@ -65,7 +66,11 @@ async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) 
     from pointsman.cli.stack import running  # noqa: PLC0415 - all three services' imports, which `serve` does not need
 
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        async with running(settings, clock=SystemClock()) as stack:
+        clock = SystemClock()
+        async with (
+            observed(settings_hash=settings_hash(settings), clock=clock),
+            running(settings, clock=clock) as stack,
+        ):
             readiness = await present(settings)
             if as_json:
                 print_json({"addresses": stack.addresses, **summary(readiness)})
@@ -77,7 +82,12 @@ async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) 
 
 async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool) -> None:
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        async with holders_named(settings, (room,)), _running(room, settings, clock=SystemClock()) as server:
+        clock = SystemClock()
+        async with (
+            observed(settings_hash=settings_hash(settings), clock=clock),
+            holders_named(settings, (room,)),
+            _running(room, settings, clock=clock) as server,
+        ):
             if as_json:
                 print_json({"addresses": {room: server.address}})
             else:

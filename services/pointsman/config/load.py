@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from datetime import date, time
@@ -21,6 +22,9 @@ PREFIX = "POINTSMAN__"
 
 EVERYWHERE = frozenset({"0.0.0.0", "[::]"})  # noqa: S104 - compared with, not bound
 """Hosts that take a port on every address of the machine."""
+
+SQLITE = "sqlite:///"
+"""What comes before the path of a file; a path that begins with a slash is absolute, as four slashes in a row show."""
 
 SIMULATED_KEY_ENV = "POINTSMAN_SIMULATED_KEY"
 """Stands for the key that opens Pointsman's simulator. It need not be set: no real key has to stand in for it."""
@@ -64,6 +68,17 @@ def api_key(name: str, *, environ: Mapping[str, str] | None = None) -> str:
         return "simulated"
     environ = os.environ if environ is None else environ
     return environ.get(name, "").strip() if name else ""
+
+
+def state_folder(*, environ: Mapping[str, str] | None = None) -> Path:
+    """Return where what this user's Executors remember is kept: XDG's folder for state, or macOS's own."""
+    environ = os.environ if environ is None else environ
+    named = Path(environ.get("XDG_STATE_HOME", ""))
+    if named.is_absolute():
+        return named / "pointsman"
+    home = Path(environ.get("HOME") or "~").expanduser()
+    beneath = "Library/Application Support" if sys.platform == "darwin" else ".local/state"
+    return home / beneath / "pointsman"
 
 
 def settings_hash(settings: Settings) -> str:
@@ -158,6 +173,7 @@ def _check(settings: Settings) -> None:
     _filled("classifier.ollama.model", settings.classifier.ollama.model)
     if settings.telemetry.otlp_endpoint:
         _url("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint)
+    _check_journal(settings.journal.url)
     _check_fallback(settings)
     _check_tls(settings.tls)
     _check_addresses(settings)
@@ -174,6 +190,13 @@ def _check_quota(path: str, quota: QuotaSettings) -> None:
     if quota.offset_s and quota.algorithm != "fixed_window":
         advice = 'only a fixed window has a beginning; set algorithm = "fixed_window"'
         refuse(f"{path}.offset_s", quota.offset_s, advice)
+
+
+def _check_journal(url: str) -> None:
+    is_file = url.startswith(SQLITE) and url != SQLITE
+    if url and not is_file and not url.startswith(("postgresql://", "postgres://")):
+        advice = 'write "sqlite:///" and a path, "postgresql://…", or nothing to keep it in memory'
+        refuse("journal.url", url.partition("://")[0], advice)
 
 
 def _check_fallback(settings: Settings) -> None:

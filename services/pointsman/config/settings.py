@@ -132,14 +132,37 @@ class LedgerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSettings:
+    """Where each request that ended is written down. An empty URL: in memory, forgotten at the stop."""
+
+    url: str = "sqlite:///journal.sqlite"
+    retention_days: Annotated[int, Range(0, 36_500)] = 90
+    queue: Positive = 10_000
+    content_characters: Count = 0
+    grace_s: Seconds = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """Where a process shows its metrics to Prometheus, by what it runs: "host:port" here, empty for nowhere."""
+
+    up: str = ""
+    router: str = ""
+    classifier: str = ""
+    executor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
-    """Traces and logs."""
+    """Traces, metrics and logs."""
 
     otlp_endpoint: str = ""
     sample_ratio: Fraction = 1.0
     content_bytes: Annotated[int, Range(0, 65_536)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
+    metrics_interval_s: PositiveSeconds = 15.0
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +264,7 @@ class Settings:
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

@@ -8,6 +8,7 @@ PointsmanError
 ├── NoCredentials           no candidate can be used at all: keys or local models are missing
 ├── ClassifierDown          absorbed by the Router
 ├── ExecutorDown
+├── JournalDown             only whoever asks for a report gets it
 ├── OutOfTime
 ├── TooManyCalls            the service has as many calls under way as it takes
 └── SettingsError           at start only: the settings cannot be used
@@ -107,6 +108,12 @@ class ExecutorDown(PointsmanError):
     """The Executor cannot be reached."""
 
     reason = "EXECUTOR_DOWN"
+
+
+class JournalDown(PointsmanError):
+    """The journal cannot be read now. Requests go on without it."""
+
+    reason = "JOURNAL_DOWN"
 
 
 class OutOfTime(PointsmanError):

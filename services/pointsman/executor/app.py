@@ -1,24 +1,32 @@
 """Settings to a running Executor."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from random import Random
 
 from pointsman.config import Settings, settings_hash
-from pointsman.config.load import api_key
-from pointsman.config.settings import FallbackSettings
+from pointsman.config.load import SQLITE, api_key, state_folder
+from pointsman.config.settings import FallbackSettings, JournalSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.domain.pool import Candidate
 from pointsman.domain.secret import Secret
+from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.adapters.registry import Transport, make_adapter
 from pointsman.executor.call import Caller
+from pointsman.executor.counts import Counts, readings
 from pointsman.executor.estimate import Estimator
 from pointsman.executor.execute import Bounds, Execute
 from pointsman.executor.fallback import Fallback
-from pointsman.executor.journal import Journal
+from pointsman.executor.journal.database import Database, Dialect
+from pointsman.executor.journal.journal import Journal, Terms
+from pointsman.executor.journal.records import Recorder
+from pointsman.executor.journal.sequential import SequentialFallback
+from pointsman.executor.journal.sqlite import SqliteDialect
+from pointsman.executor.journal.store import SchemaTooNew
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger
 from pointsman.executor.pools import candidates, longest_call_s, pools
@@ -27,6 +35,8 @@ from pointsman.executor.prices import load as load_prices
 from pointsman.executor.service import ExecutorServicer
 from pointsman.rpc.server import Server, ServerOptions
 from pointsman.rpc.tls import Files, certificate_of
+from pointsman.telemetry import instruments
+from pointsman.telemetry.metrics import REGISTER, Reading
 from pointsman.v1.executor_pb2_grpc import add_ExecutorServiceServicer_to_server
 
 SERVICE = "pointsman.v1.ExecutorService"
@@ -43,6 +53,7 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
         random = Random()
         ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
         engine = build(settings, known, adapters, clock=clock, random=random, ledger=ledger)
+        await stack.enter_async_context(_journal(settings, engine, known, random=random))
         servicer = ExecutorServicer(
             engine=engine,
             candidates=tuple(known.values()),
@@ -72,6 +83,8 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
             )
         )
         stack.push_async_callback(_end, presence)
+        engine.counts.begin()
+        stack.callback(REGISTER.observe(lambda: _readings(servicer), loop=asyncio.get_running_loop()))
         yield server
 
 
@@ -116,7 +129,10 @@ def build(
             clock=clock,
             content_bytes=settings.telemetry.content_bytes,
         ),
-        journal=Journal(since=clock.now()),
+        journal=Journal(clock=clock, terms=_terms(settings.journal)),
+        activity=Activity(started_s=clock.monotonic()),
+        content_characters=settings.journal.content_characters,
+        counts=Counts(candidates=known),
         bounds=Bounds(
             max_attempts=settings.executor.max_attempts,
             attempt_floor_s=settings.executor.attempt_floor_s,
@@ -152,6 +168,40 @@ async def _ledger(
         yield ledger
 
 
+@asynccontextmanager
+async def _journal(
+    settings: Settings, engine: Execute, known: Mapping[str, Candidate], *, random: Random
+) -> AsyncIterator[None]:
+    """Keep the journal of the attempt loop where the settings say. Raises SettingsError."""
+    sequential = SequentialFallback(known.values(), engine.caller.prices, credentials=engine.credentials)
+    recorder = Recorder(sequential, settings_hash=settings_hash(settings))
+    store = Database(_dialect(settings.journal.url), recorder)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(engine.journal.kept(store, random=random))
+        except SchemaTooNew as error:
+            raise SettingsError(str(error), path="journal.url") from error
+        yield
+
+
+def _dialect(url: str) -> Dialect:
+    if not url:
+        return SqliteDialect(None)
+    if url.startswith(SQLITE):
+        return SqliteDialect(state_folder() / url.removeprefix(SQLITE))
+    try:
+        from pointsman.executor.journal.postgres import PostgresDialect  # noqa: PLC0415 - an extra that few need
+    except ImportError as error:
+        message = "journal.url names PostgreSQL, which needs its client; install pointsman[postgres], or use SQLite"
+        raise SettingsError(message, path="journal.url") from error
+    return PostgresDialect(url)
+
+
+def _terms(settings: JournalSettings) -> Terms:
+    retention = timedelta(days=settings.retention_days) if settings.retention_days else None
+    return Terms(queue=settings.queue, retention=retention, grace_s=settings.grace_s)
+
+
 def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fallback | None:
     if not settings.candidate:
         return None
@@ -170,6 +220,14 @@ def credentials(settings: Settings) -> frozenset[str]:
         for name, provider in settings.providers.items()
         if not provider.api_key_env or api_key(provider.api_key_env)
     )
+
+
+def _readings(servicer: ExecutorServicer) -> Iterator[Reading]:
+    engine = servicer.engine
+    waiting = engine.fallback.waiting if engine.fallback else 0
+    yield from readings(servicer.states(), ledger=engine.ledger.name, waiting=waiting, now=engine.clock.now())
+    yield instruments.JOURNAL_QUEUED.at(len(engine.journal.waiting))
+    yield instruments.JOURNAL_DROPPED.at(engine.journal.dropped)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime
 
 from pointsman.domain.answer import Answer, FinishReason
 from pointsman.domain.clock import Clock
@@ -16,19 +16,22 @@ from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
 from pointsman.domain.verdict import DegradedReason
+from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Reply
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget, Slice
 from pointsman.executor.call import Caller
+from pointsman.executor.counts import Counts
 from pointsman.executor.experience import Experience
 from pointsman.executor.failure import failure
 from pointsman.executor.fallback import Fallback
-from pointsman.executor.journal import Journal, row_of
+from pointsman.executor.journal.journal import Journal
+from pointsman.executor.journal.row import NO_RULING, Ending, Row, Ruling, needs_of
 from pointsman.executor.ledger.port import Ledger, Settlement
 from pointsman.executor.outlet import Outlet
 from pointsman.executor.plan import Plan, Planned, Prospect, ineligible, plan
 from pointsman.telemetry import names
-from pointsman.telemetry.spans import note
+from pointsman.telemetry.spans import current_trace_id, note
 
 LOOK_AGAIN_S = 0.05
 """The least time between two plans of one request, when it waits for whoever is free first."""
@@ -91,7 +94,10 @@ class Course:
 
 @dataclass(slots=True, kw_only=True)
 class Execute:
-    """Answers requests from pools. `credentials` holds the names of the providers that have a key or need none."""
+    """Answers requests from pools. `credentials` holds the names of the providers that have a key or need none.
+
+    The journal keeps `content_characters` of each prompt and answer; 0 keeps no text.
+    """
 
     pools: Mapping[str, Pool]
     fallback: Fallback | None
@@ -99,12 +105,21 @@ class Execute:
     ledger: Ledger
     caller: Caller
     journal: Journal
+    counts: Counts
+    activity: Activity
     bounds: Bounds
     experience: Experience = field(default_factory=Experience)
     clock: Clock
+    content_characters: int = 0
 
     async def execute(
-        self, request: Request, category: str, *, deadline: float, outlet: Outlet | None = None
+        self,
+        request: Request,
+        category: str,
+        *,
+        deadline: float,
+        outlet: Outlet | None = None,
+        ruling: Ruling = NO_RULING,
     ) -> Execution:
         """Return the answer of the first candidate that is able and free, else of the fallback; write the journal.
 
@@ -115,17 +130,45 @@ class Execute:
         started_at, started = self.clock.now(), self.clock.monotonic()
         budget = self._budget(request, deadline, is_streamed=outlet is not None)
         course = Course(request=request, pool=self.pools[category], budget=budget, outlet=outlet)
-        answered_by: Attempt | None = None
+        execution, ending, reason = None, Ending.FAILED, PointsmanError.reason
         try:
             execution = await self._run(course)
-            answered_by = None if execution.partial else execution.attempt
+            ending, reason = Ending.PARTIAL if execution.partial else Ending.ANSWERED, ""
             return execution
+        except asyncio.CancelledError:
+            ending, reason = Ending.CANCELLED, ""
+            raise
+        except PointsmanError as error:
+            reason = error.reason
+            raise
         finally:
-            took = timedelta(seconds=self.clock.monotonic() - started)
-            row = row_of(
-                course.trail, answered_by, at=started_at, category=category, labels=request.labels, duration=took
-            )
+            row = self._row(course, execution, at=started_at, started=started, ending=ending)
+            row = replace(row, reason=reason, ruling=ruling)
             self.journal.write(row)
+            self.counts.count(row)
+            self.activity.add(row, self.clock.monotonic())
+
+    def _row(self, course: Course, execution: Execution | None, *, at: datetime, started: float, ending: Ending) -> Row:
+        request, outlet, most = course.request, course.outlet, self.content_characters
+        begun_at = outlet.begun_at if outlet else None
+        return Row(
+            at=at,
+            category=course.pool.category,
+            trail=course.trail,
+            answered_by=execution.attempt if execution and ending is Ending.ANSWERED else None,
+            ending=ending,
+            duration_s=self.clock.monotonic() - started,
+            first_token_s=None if begun_at is None else begun_at - started,
+            request_id=request.request_id,
+            session_id=request.session_id,
+            trace_id=current_trace_id(),
+            labels=request.labels,
+            policy=course.pool.policy,
+            degraded=execution.degraded if execution else (),
+            needs=needs_of(request),
+            prompt=request.prompt.last_user_text[:most] if most else "",
+            answer=execution.answer.text[:most] if execution and most else "",
+        )
 
     async def _run(self, course: Course) -> Execution:
         while True:

@@ -16,8 +16,10 @@ from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Skip
 from pointsman.domain.verdict import DegradedReason
+from pointsman.executor.activity import Counts, Lately
 from pointsman.executor.execute import Execute, Execution
-from pointsman.executor.journal import ReportBy, Sums
+from pointsman.executor.journal.row import Ruling
+from pointsman.executor.journal.sums import Details, Question, ReportBy, Sums
 from pointsman.executor.ledger.port import WindowState
 from pointsman.executor.outlet import Start
 from pointsman.executor.plan import Planned
@@ -27,10 +29,14 @@ from pointsman.executor.stream import stream
 from pointsman.rpc import convert
 from pointsman.rpc.check_options import category_violations
 from pointsman.rpc.requests import execute_request_from_pb
+from pointsman.telemetry.story import story_of
 from pointsman.v1 import executor_pb2 as pb
 from pointsman.v1 import executor_pb2_grpc
 
 Context = grpc.aio.ServicerContext[object, object]
+
+INTERVAL_S, LEAST_INTERVAL_S, LONGEST_INTERVAL_S = 1.0, 0.1, 60.0
+"""Between two messages of WatchActivity: unless the caller says otherwise, and what it may say."""
 
 REPORT_BY = {
     pb.REPORT_BY_UNSPECIFIED: ReportBy.ALL,
@@ -59,9 +65,9 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
 
     async def Execute(self, request: pb.ExecuteRequest, context: Context) -> pb.ExecuteResponse:
         """Run a prompt and answer with one whole message."""
-        asked, category, deadline = self._read(request, context)
-        execution = await self.engine.execute(asked, category, deadline=deadline)
-        _bind(execution)
+        asked, category, deadline, ruling = self._read(request, context)
+        execution = await self.engine.execute(asked, category, deadline=deadline, ruling=ruling)
+        self._tell(execution)
         return pb.ExecuteResponse(
             answer=convert.answer_to_pb(execution.answer),
             candidate=execution.attempt.candidate,
@@ -78,8 +84,8 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         self, request: pb.StreamExecuteRequest, context: Context
     ) -> AsyncIterator[pb.StreamExecuteResponse]:
         """Run a prompt and send the answer as it comes: one start, deltas, one end."""
-        asked, category, deadline = self._read(request.request, context)
-        pieces = stream(self.engine, asked, category, deadline=deadline, window_s=self.window_s)
+        asked, category, deadline, ruling = self._read(request.request, context)
+        pieces = stream(self.engine, asked, category, deadline=deadline, window_s=self.window_s, ruling=ruling)
         has_started = False
         async with aclosing(pieces):
             async for piece in pieces:
@@ -90,7 +96,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
                     bind_contextvars(candidate=piece.candidate.id)
                     yield pb.StreamExecuteResponse(start=_start_to_pb(piece))
                 else:
-                    _bind(piece)
+                    self._tell(piece)
                     if not has_started:  # an answer without content, such as one that went into reasoning
                         yield pb.StreamExecuteResponse(start=_start_of(piece))
                     yield pb.StreamExecuteResponse(end=self._end_to_pb(piece))
@@ -150,24 +156,44 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
 
     async def Report(self, request: pb.ReportRequest, _context: Context) -> pb.ReportResponse:
         """Sum up what was asked, tried and paid."""
-        since = _since(request)
-        total, groups = self.engine.journal.report(REPORT_BY.get(request.group_by, ReportBy.ALL), since)
+        journal = self.engine.journal
+        question = Question(
+            group_by=REPORT_BY.get(request.group_by, ReportBy.ALL),
+            since=_since(request),
+            with_details=request.with_details,
+        )
+        report = await journal.report(question)
         return pb.ReportResponse(
-            since_time=convert.instant_to_pb(self.engine.journal.since),
-            rows=[_sums_to_pb(group) for group in groups],
-            total=_sums_to_pb(total),
-            journal=self.engine.journal.name,
-            dropped=self.engine.journal.dropped,
+            since_time=convert.instant_to_pb(report.first_at or journal.since),
+            rows=[_sums_to_pb(group) for group in report.groups],
+            total=_sums_to_pb(report.total),
+            journal=journal.name,
+            dropped=journal.dropped,
+            journal_detail=journal.trouble,
+            details=_details_to_pb(report.details) if question.with_details else None,
         )
 
-    def _read(self, request: pb.ExecuteRequest, context: Context) -> tuple[Request, str, float]:
-        """Return the request, its category, and the instant by which it must have ended here."""
-        asked, category, _ = execute_request_from_pb(request, self.limits, self.engine.pools)
+    async def WatchActivity(
+        self, request: pb.WatchActivityRequest, _context: Context
+    ) -> AsyncIterator[pb.WatchActivityResponse]:
+        """Send what the last minute looked like, at once and again after each interval."""
+        interval_s, engine = _interval_s(request), self.engine
+        while True:
+            yield _lately_to_pb(engine.activity.lately(engine.clock.monotonic()), engine.journal.since)
+            await engine.clock.sleep(interval_s)
+
+    def _read(self, request: pb.ExecuteRequest, context: Context) -> tuple[Request, str, float, Ruling]:
+        """Return the request, its category, the instant by which it must have ended here, and why the category."""
+        asked, category, verdict = execute_request_from_pb(request, self.limits, self.engine.pools)
         bind_contextvars(request_id=asked.request_id, category=category)
         remaining_s = context.time_remaining()
         # grpcio 1.85 answers None to a call without a deadline, whatever its type says.
         left_s = self.default_deadline_s if remaining_s is None else remaining_s  # type: ignore[redundant-expr]
-        return asked, category, self.engine.clock.monotonic() + left_s - self.reply_reserve_s
+        waited_s = (
+            convert.duration_from_pb(request.classify_duration) if request.HasField("classify_duration") else None
+        )
+        deadline = self.engine.clock.monotonic() + left_s - self.reply_reserve_s
+        return asked, category, deadline, Ruling(verdict=verdict, waited_s=waited_s)
 
     def _end_to_pb(self, execution: Execution) -> pb.StreamEnd:
         return pb.StreamEnd(
@@ -178,6 +204,16 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
             cost_usd=_cost(execution),
             degraded_reasons=convert.degraded_to_pb(self._degraded(execution)),
         )
+
+    def _tell(self, execution: Execution) -> None:
+        """Put what became of the request into the one log line of the call."""
+        bind_contextvars(
+            candidate=execution.attempt.candidate,
+            **story_of(execution.trail),
+            degraded=[reason.value for reason in self._degraded(execution)],
+        )
+        if execution.partial:
+            bind_contextvars(partial=True)
 
     def _degraded(self, execution: Execution) -> tuple[DegradedReason, ...]:
         away = self.engine.ledger.name.endswith("-away")
@@ -192,17 +228,21 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         return pool.candidates
 
     def _states_pb(self, chosen: Iterable[Candidate]) -> list[pb.CandidateState]:
-        fallback, now = self.engine.fallback, self.engine.clock.now()
-        found = states(
-            chosen,
+        now = self.engine.clock.now()
+        return [_state_to_pb(state, self.engine.caller.prices, now) for state in self.states(chosen)]
+
+    def states(self, chosen: Iterable[Candidate] | None = None) -> list[CandidateState]:
+        """Return the state of the chosen candidates, of all when none are named."""
+        fallback = self.engine.fallback
+        return states(
+            self.candidates if chosen is None else chosen,
             self.engine.pools,
             fallback_id=fallback.candidate.id if fallback else "",
             credentials=self.engine.credentials,
             ledger=self.engine.ledger,
             journal=self.engine.journal,
-            today=now.date(),
+            today=self.engine.clock.now().date(),
         )
-        return [_state_to_pb(state, self.engine.caller.prices, now) for state in found]
 
 
 def _since(request: pb.ReportRequest) -> datetime | None:
@@ -215,10 +255,13 @@ def _since(request: pb.ReportRequest) -> datetime | None:
         raise InvalidRequest(Violation(field="since_time", reason="SINCE_TIME_INVALID", message=message)) from error
 
 
-def _bind(execution: Execution) -> None:
-    """Put what became of the request into the one log line of the call."""
-    attempts = sum(1 for _ in execution.trail.attempts)
-    bind_contextvars(candidate=execution.attempt.candidate, attempts=attempts, cost_usd=_cost(execution))
+def _interval_s(request: pb.WatchActivityRequest) -> float:
+    interval_s = convert.duration_from_pb(request.interval) if request.HasField("interval") else INTERVAL_S
+    if LEAST_INTERVAL_S <= interval_s <= LONGEST_INTERVAL_S:
+        return interval_s
+    bounds = f"{LEAST_INTERVAL_S:g} s to {LONGEST_INTERVAL_S:g} s"
+    message = f"an interval of {interval_s:g} s is not possible; send {bounds}, or none for {INTERVAL_S:g} s"
+    raise InvalidRequest(Violation(field="interval", reason="INTERVAL_INVALID", message=message))
 
 
 def _start_to_pb(start: Start) -> pb.StreamStart:
@@ -317,4 +360,76 @@ def _sums_to_pb(sums: Sums) -> pb.ReportRow:
         attempts_without_price=sums.attempts_without_price,
         mean_duration=convert.duration_to_pb(sums.mean_s),
         p95_duration=convert.duration_to_pb(sums.p95_s),
+        sequential_cost_usd=float(sums.sequential_cost_usd) if sums.requests else None,
+        sequential_attempts=sums.sequential_attempts if sums.requests else None,
+        cancelled=sums.cancelled,
+        partial=sums.partial,
+        unproductive_cost_usd=float(sums.unproductive_cost_usd),
+        cost_usd_exact=f"{sums.cost_usd.normalize():f}",
+    )
+
+
+def _details_to_pb(details: Details) -> pb.ReportDetails:
+    return pb.ReportDetails(
+        hops=[
+            pb.HopTimes(
+                hop=times.hop,
+                count=times.count,
+                mean_duration=convert.duration_to_pb(times.mean_s),
+                p95_duration=convert.duration_to_pb(times.p95_s),
+                longest_duration=convert.duration_to_pb(times.longest_s),
+            )
+            for times in details.hops
+        ],
+        calls=[
+            pb.CallCount(
+                candidate=calls.candidate,
+                outcome=convert.OUTCOMES.to_pb(calls.outcome),
+                count=calls.count,
+                cost_usd=float(calls.cost_usd),
+            )
+            for calls in details.calls
+        ],
+        skips=[
+            pb.SkipCount(candidate=skips.candidate, reason=convert.SKIP_REASONS.to_pb(skips.reason), count=skips.count)
+            for skips in details.skips
+        ],
+        verdicts=[
+            pb.VerdictCount(category=verdicts.category, decided_by=verdicts.decided_by, count=verdicts.count)
+            for verdicts in details.verdicts
+        ],
+        confidence=details.confidence,
+    )
+
+
+def _lately_to_pb(lately: Lately, started_at: datetime) -> pb.WatchActivityResponse:
+    return pb.WatchActivityResponse(
+        start_time=convert.instant_to_pb(started_at),
+        window=convert.duration_to_pb(lately.window_s),
+        last_minute=_counts_to_pb(lately.last_minute),
+        since_start=_counts_to_pb(lately.since_start),
+        requests_by_second=lately.by_second,
+        hops=[
+            pb.HopActivity(
+                hop=latency.hop,
+                count=latency.count,
+                p50_duration=convert.duration_to_pb(latency.p50_s),
+                p95_duration=convert.duration_to_pb(latency.p95_s),
+            )
+            for latency in lately.hops
+        ],
+    )
+
+
+def _counts_to_pb(counts: Counts) -> pb.ActivitySums:
+    return pb.ActivitySums(
+        requests=counts.requests,
+        answered=counts.answered,
+        answered_locally=counts.answered_locally,
+        attempts=counts.attempts,
+        wasted=counts.wasted,
+        unproductive=counts.unproductive,
+        cost_usd=float(counts.cost_usd),
+        cost_usd_exact=f"{counts.cost_usd.normalize():f}",
+        attempts_without_price=counts.attempts_without_price,
     )

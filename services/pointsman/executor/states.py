@@ -6,7 +6,7 @@ from datetime import date
 
 from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.trail import Skip, SkipReason
-from pointsman.executor.journal import Journal
+from pointsman.executor.journal.journal import Journal
 from pointsman.executor.ledger.port import Ledger, WindowState
 from pointsman.executor.quota import Estimate
 

@@ -6,11 +6,18 @@ from collections.abc import AsyncGenerator
 from pointsman.domain.answer import Delta
 from pointsman.domain.prompt import Request
 from pointsman.executor.execute import Execute, Execution
+from pointsman.executor.journal.row import NO_RULING, Ruling
 from pointsman.executor.outlet import Outlet, Start
 
 
 async def stream(
-    engine: Execute, request: Request, category: str, *, deadline: float, window_s: float
+    engine: Execute,
+    request: Request,
+    category: str,
+    *,
+    deadline: float,
+    window_s: float,
+    ruling: Ruling = NO_RULING,
 ) -> AsyncGenerator[Start | Delta | Execution, None]:
     """Yield the start and the content of the answer, then exactly one Execution, which may be partial.
 
@@ -19,7 +26,7 @@ async def stream(
     """
     outlet = Outlet(clock=engine.clock, window_s=window_s)
     # Not a TaskGroup: a generator may be closed from another task than it was begun in.
-    running = asyncio.create_task(engine.execute(request, category, deadline=deadline, outlet=outlet))
+    running = asyncio.create_task(engine.execute(request, category, deadline=deadline, outlet=outlet, ruling=ruling))
     running.add_done_callback(lambda _: outlet.close())
     try:
         async for piece in outlet.pieces():

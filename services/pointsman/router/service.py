@@ -16,10 +16,11 @@ from pointsman.domain.prompt import Request
 from pointsman.domain.verdict import Verdict
 from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.channel import call, stream
-from pointsman.rpc.convert import degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
+from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, request_from_pb
-from pointsman.telemetry import names
+from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
+from pointsman.telemetry.story import story
 from pointsman.v1 import (
     classifier_pb2,
     classifier_pb2_grpc,
@@ -43,10 +44,11 @@ class _Ruled:
     request: Request
     verdict: Verdict
     remaining_s: float
+    classify_s: float | None
 
     @property
     def execute_request(self) -> executor_pb2.ExecuteRequest:
-        return execute_request_to_pb(self.request, self.verdict.category, self.verdict)
+        return execute_request_to_pb(self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
 
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
         ruled = await self._rule(request, context)
-        with _with_verdict(ruled.verdict):
+        with self._hop(ruled.verdict):
             executed = await call(
                 self.executor.Execute,
                 ruled.execute_request,
@@ -73,7 +75,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             )
         degraded = _union(ruled.verdict, executed.degraded_reasons)
         bind_contextvars(candidate=executed.candidate)
-        _log_end(executed.trail, degraded)
+        _log_end(executed, degraded)
         # The submessages are copied as they came: the Router has nothing to say about them.
         return pb.RouteResponse(
             answer=executed.answer,
@@ -95,7 +97,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self, request: pb.StreamRouteRequest, context: Context
     ) -> AsyncIterator[pb.StreamRouteResponse]:
         ruled = await self._rule(request, context)
-        with _with_verdict(ruled.verdict):
+        with self._hop(ruled.verdict):
             events = stream(
                 self.executor.StreamExecute,
                 executor_pb2.StreamExecuteRequest(request=ruled.execute_request),
@@ -117,7 +119,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         ruled = await self._rule(request, context)
-        with _with_verdict(ruled.verdict):
+        with self._hop(ruled.verdict):
             planned = await call(
                 self.executor.Plan,
                 executor_pb2.PlanRequest(request=ruled.execute_request),
@@ -142,21 +144,37 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         request = replace(request_from_pb(request_pb, self.limits, self.categories), request_id=request_id)
         stated_s: float | None = context.time_remaining()
         remaining_s = self.settings.default_deadline_s if stated_s is None else stated_s
-        started_s = self.clock.monotonic()
+        started_s, was_asked = self.clock.monotonic(), False
 
         async def classify(question: Question, timeout_s: float) -> Verdict:
+            nonlocal was_asked
+            was_asked = True
             return await self._classify(question, request_id, timeout_s)
 
         verdict = await rule(request, remaining_s, self.settings, self.categories, classify)
         bind_contextvars(
             category=verdict.category, decided_by=verdict.decided_by.value, confidence=round(verdict.confidence, 3)
         )
+        took_s = self.clock.monotonic() - started_s
+        classify_s = took_s if was_asked else None
+        bind_contextvars(classify_s=None if classify_s is None else round(classify_s, 6))
         mark(names.REQUEST_ID, request_id)
         mark(names.CATEGORY, verdict.category)
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
-        left_s = remaining_s - (self.clock.monotonic() - started_s)
-        return _Ruled(request=request, verdict=verdict, remaining_s=left_s)
+        return _Ruled(request=request, verdict=verdict, remaining_s=remaining_s - took_s, classify_s=classify_s)
+
+    @contextmanager
+    def _hop(self, verdict: Verdict) -> Iterator[None]:
+        """Time what the Executor does, for the line; let the verdict travel with whatever error comes back from it."""
+        started_s = self.clock.monotonic()
+        try:
+            yield
+        except PointsmanError as error:
+            error.verdict = verdict
+            raise
+        finally:
+            bind_contextvars(execute_s=round(self.clock.monotonic() - started_s, 6))
 
     async def _classify(self, question: Question, request_id: str, timeout_s: float) -> Verdict:
         ruling = await call(
@@ -170,16 +188,6 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             down=ClassifierDown,
         )
         return verdict_from_pb(ruling.verdict, ruling.degraded_reasons)
-
-
-@contextmanager
-def _with_verdict(verdict: Verdict) -> Iterator[None]:
-    """Let the verdict travel with whatever error comes back from the Executor."""
-    try:
-        yield
-    except PointsmanError as error:
-        error.verdict = verdict
-        raise
 
 
 def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.StreamRouteResponse:
@@ -197,7 +205,7 @@ def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.Str
             return pb.StreamRouteResponse(start=start)
         case "end":
             degraded = _union(ruled.verdict, event.end.degraded_reasons)
-            _log_end(event.end.trail, degraded)
+            _log_end(event.end, degraded)
             answer = pb.StreamRouteResponse(end=event.end)
             answer.end.ClearField("degraded_reasons")
             answer.end.degraded_reasons.extend(degraded)
@@ -231,11 +239,23 @@ def _union(verdict: Verdict, executor_reasons: Iterable[int]) -> list[types_pb2.
     return degraded_to_pb(dict.fromkeys((*verdict.degraded, *degraded_from_pb(executor_reasons))))
 
 
-def _log_end(trail: types_pb2.Trail, degraded: Iterable[int]) -> None:
-    """Put what became of the request into the one log line of the call."""
-    attempts = [step.attempt for step in trail.steps if step.HasField("attempt")]
-    wasted = sum(attempt.wasted for attempt in attempts)
+def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Iterable[int]) -> None:
+    """Put what became of the request into the one log line of the call; read where it lies, for it is not ours."""
+    attempts = [step.attempt for step in end.trail.steps if step.HasField("attempt")]
     reasons = [reason.value for reason in degraded_from_pb(degraded)]
-    bind_contextvars(attempts=len(attempts), wasted=wasted, skips=len(trail.steps) - len(attempts), degraded=reasons)
+    for reason in reasons:
+        instruments.DEGRADED.add(1, reason)
+    told = story(
+        outcome=OUTCOMES.from_pb(attempts[-1].outcome) if attempts else None,
+        attempts=len(attempts),
+        wasted=sum(attempt.wasted for attempt in attempts),
+        skips=len(end.trail.steps) - len(attempts),
+        input_tokens=end.usage.input_tokens,
+        output_tokens=end.usage.output_tokens,
+        cost_usd=end.cost_usd if end.HasField("cost_usd") else None,
+    )
+    bind_contextvars(**told, degraded=reasons)
+    if isinstance(end, executor_pb2.StreamEnd) and end.partial:
+        bind_contextvars(partial=True)
     mark(names.ATTEMPTS, len(attempts))
     mark(names.DEGRADED, reasons)

@@ -13,7 +13,8 @@ import grpc
 
 from pointsman.domain.errors import ExecutorDown, PointsmanError
 from pointsman.rpc.status import from_call
-from pointsman.telemetry import names, spans
+from pointsman.telemetry import instruments, names, spans
+from pointsman.telemetry.metrics import REGISTER
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -85,18 +86,19 @@ async def call(
     message. Raises the domain error that the other side meant, `down` when it could not be reached, OutOfTime after
     `timeout_s`.
     """
+    code, started_s = grpc.StatusCode.CANCELLED, REGISTER.clock.monotonic()
     with spans.span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target)) as span:
         try:
             response = await multicallable(request, timeout=timeout_s, metadata=spans.outgoing_metadata(span))
         except grpc.aio.AioRpcError as error:
-            span.set(names.RPC_STATUS_CODE, error.code().name)
-            span.fail(error.code().name)
+            code = error.code()
+            span.fail(code.name)
             raise from_call(error, target=target, down=down) from error
-        except asyncio.CancelledError:
-            span.set(names.RPC_STATUS_CODE, grpc.StatusCode.CANCELLED.name)
-            raise
-        span.set(names.RPC_STATUS_CODE, grpc.StatusCode.OK.name)
-        return response
+        else:
+            code = grpc.StatusCode.OK
+            return response
+        finally:
+            _end(span, method, code, started_s)
 
 
 async def stream(
@@ -114,7 +116,7 @@ async def stream(
     Arguments and errors are those of `call`.
     """
     span = spans.open_span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target))
-    code, rpc = grpc.StatusCode.CANCELLED, None
+    code, rpc, started_s = grpc.StatusCode.CANCELLED, None, REGISTER.clock.monotonic()
     try:
         rpc = multicallable(request, timeout=timeout_s, metadata=spans.outgoing_metadata(span))
         async for response in rpc:
@@ -130,8 +132,14 @@ async def stream(
     finally:
         if rpc is not None:
             rpc.cancel()
-        span.set(names.RPC_STATUS_CODE, code.name)
+        _end(span, method, code, started_s)
         span.end()
+
+
+def _end(span: spans.Span, method: str, code: grpc.StatusCode, started_s: float) -> None:
+    """Say on the span and in the metrics how a call ended."""
+    span.set(names.RPC_STATUS_CODE, code.name)
+    instruments.RPC_CLIENT_DURATION.record(REGISTER.clock.monotonic() - started_s, "grpc", method, code.name)
 
 
 def _attributes(method: str, target: str) -> dict[str, str | int]:

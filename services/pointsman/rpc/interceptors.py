@@ -5,10 +5,10 @@ a generator.
 """
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
@@ -19,7 +19,8 @@ from structlog.typing import FilteringBoundLogger
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import InvalidRequest, PointsmanError, TooManyCalls, Violation
 from pointsman.rpc.status import code_of, to_status, trailers
-from pointsman.telemetry import names, spans
+from pointsman.telemetry import instruments, names, spans
+from pointsman.telemetry.story import story_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -63,8 +64,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, clock: Clock, *, most_calls: int) -> None:
         self._clock = clock
         self._door = _Door(most_calls)
+        self.most_calls = most_calls
         self._log: FilteringBoundLogger = structlog.get_logger()
         self._wrapped: dict[str, Handler] = {}
+
+    @property
+    def inside(self) -> int:
+        """Calls under way, health and reflection apart."""
+        return self._door.inside
 
     async def intercept_service(
         self,
@@ -112,7 +119,7 @@ class _Door:
 
     def __init__(self, most_calls: int) -> None:
         self._most_calls = most_calls
-        self._inside = 0
+        self.inside = 0
 
     @asynccontextmanager
     async def opened(self, method: str, clock: Clock) -> AsyncIterator[None]:
@@ -120,16 +127,16 @@ class _Door:
         if method.startswith(_QUIET):
             yield
             return
-        if self._inside >= self._most_calls:
+        if self.inside >= self._most_calls:
             message = (
                 f"{self._most_calls} calls are under way, and no more are taken (limits.concurrent_calls); try again"
             )
             raise TooManyCalls(message, ready_at=clock.now() + _COME_BACK_IN, limit=str(self._most_calls))
-        self._inside += 1
+        self.inside += 1
         try:
             yield
         finally:
-            self._inside -= 1
+            self.inside -= 1
 
 
 _MAKERS: Final[dict[tuple[bool, bool], Callable[..., Handler]]] = {
@@ -182,7 +189,8 @@ class _Call:
         if request_id := structlog.contextvars.get_contextvars().get("request_id"):
             known["request_id"] = request_id
         status = to_status(error, now=self._clock.now(), known=known)
-        self._end(code, reason=error.reason, unexpected=unexpected)
+        story = story_of(error.trail) if error.trail is not None else {}
+        self._end(code, reason=error.reason, unexpected=unexpected, story=story)
         await self._context.abort(code, status.message, trailers(error, status))
 
     def _end(
@@ -192,6 +200,7 @@ class _Call:
         reason: str = "",
         unexpected: BaseException | None = None,
         cancelled_by: BaseException | None = None,
+        story: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         if self._span is not None:
             self._span.set(names.RPC_STATUS_CODE, code.name)
@@ -201,10 +210,14 @@ class _Call:
             if cancelled_by is not None:
                 self._span.fail_with(cancelled_by)
             self._span.end()
+        duration_s = self._clock.monotonic() - self._started_s
+        if not self._is_quiet:
+            instruments.RPC_SERVER_DURATION.record(duration_s, "grpc", self._method, code.name)
         line: dict[str, Any] = {
             "method": self._method,
             "code": code.name,
-            "duration_s": round(self._clock.monotonic() - self._started_s, 6),
+            "duration_s": round(duration_s, 6),
+            **story,
         }
         if reason:
             line["reason"] = reason

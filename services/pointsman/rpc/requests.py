@@ -24,7 +24,15 @@ from pointsman.domain.prompt import (
 from pointsman.domain.verdict import Verdict
 from pointsman.rpc.check_options import category_violations, id_violations, label_violations, options_violations
 from pointsman.rpc.check_prompt import ambiguous, conversation_violations, text_violations
-from pointsman.rpc.convert import ROLES, tool_call_from_pb, tool_call_to_pb, verdict_from_pb, verdict_to_pb
+from pointsman.rpc.convert import (
+    ROLES,
+    degraded_to_pb,
+    duration_to_pb,
+    tool_call_from_pb,
+    tool_call_to_pb,
+    verdict_from_pb,
+    verdict_to_pb,
+)
 from pointsman.v1 import executor_pb2, router_pb2
 from pointsman.v1 import types_pb2 as pb
 
@@ -55,12 +63,16 @@ def execute_request_from_pb(
     Raises as `request_from_pb` does; the category is required here.
     """
     _refuse(_violations(request_pb, limits), category_violations(request_pb.category, categories, "category"))
-    verdict = verdict_from_pb(request_pb.verdict) if request_pb.HasField("verdict") else None
+    verdict = None
+    if request_pb.HasField("verdict"):
+        verdict = verdict_from_pb(request_pb.verdict, request_pb.degraded_reasons)
     return _request(request_pb), request_pb.category, verdict
 
 
-def execute_request_to_pb(request: Request, category: str, verdict: Verdict | None) -> executor_pb2.ExecuteRequest:
-    """Return the message for the Executor."""
+def execute_request_to_pb(
+    request: Request, category: str, verdict: Verdict | None, *, classify_s: float | None = None
+) -> executor_pb2.ExecuteRequest:
+    """Return the message for the Executor; `classify_s` is how long the verdict was waited for, None for not at all."""
     return executor_pb2.ExecuteRequest(
         messages=[message_to_pb(message) for message in request.prompt.messages],
         category=category,
@@ -69,6 +81,8 @@ def execute_request_to_pb(request: Request, category: str, verdict: Verdict | No
         session_id=request.session_id,
         labels=dict(request.labels),
         verdict=verdict_to_pb(verdict) if verdict else None,
+        classify_duration=None if classify_s is None else duration_to_pb(classify_s),
+        degraded_reasons=degraded_to_pb(verdict.degraded) if verdict else (),
     )
 
 

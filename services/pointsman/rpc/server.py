@@ -1,7 +1,8 @@
 """A gRPC server as every Pointsman service has it: health, reflection, limits, and a stop that loses no call."""
 
+import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -15,7 +16,8 @@ from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.rpc.interceptors import CallInterceptor
 from pointsman.rpc.tls import ServerCertificate
-from pointsman.telemetry import names
+from pointsman.telemetry import instruments, names
+from pointsman.telemetry.metrics import REGISTER, Reading
 
 Register = Callable[[grpc.aio.Server], None]
 
@@ -54,8 +56,10 @@ class Server:
         self._health = health.aio.HealthServicer()
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         self._port = 0
+        self._interceptor = CallInterceptor(clock, most_calls=options.concurrent_calls)
+        self._unobserve: Callable[[], None] = lambda: None
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(clock, most_calls=options.concurrent_calls)],
+            interceptors=[self._interceptor],
             # A backstop: the interceptor refuses earlier, and says why in the details.
             maximum_concurrent_rpcs=2 * (options.concurrent_calls + WATCHERS),
             options=(
@@ -104,6 +108,7 @@ class Server:
         await self._server.start()
         for service in ("", *self._services):
             await self.set_health(service, serving=True)
+        self._unobserve = REGISTER.observe(self._readings, loop=asyncio.get_running_loop())
         self._log.info(names.EVENT_SERVER_STARTED, address=self.address, services=list(self._services))
 
     def _expose(self, address: str) -> None:
@@ -116,7 +121,13 @@ class Server:
         """Tell health watchers, take no new calls, let calls under way end within the grace, cancel the rest."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._options.grace_s)
+        self._unobserve()
         self._log.info(names.EVENT_SERVER_STOPPED, address=self.address)
+
+    def _readings(self) -> Iterator[Reading]:
+        for service in self._services:
+            yield instruments.CALLS_INSIDE.at(self._interceptor.inside, service)
+            yield instruments.CALLS_ALLOWED.at(self._interceptor.most_calls, service)
 
     async def set_health(self, service: str, *, serving: bool) -> None:
         """Say whether a service can take work; "" is the server as a whole."""

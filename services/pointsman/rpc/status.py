@@ -12,6 +12,7 @@ from pointsman.domain.errors import (
     ClassifierDown,
     ExecutorDown,
     InvalidRequest,
+    JournalDown,
     NoAnswer,
     NoCredentials,
     OutOfTime,
@@ -30,6 +31,7 @@ CODES: Final[Mapping[type[PointsmanError], grpc.StatusCode]] = {
     NoAnswer: grpc.StatusCode.UNAVAILABLE,
     ClassifierDown: grpc.StatusCode.UNAVAILABLE,
     ExecutorDown: grpc.StatusCode.UNAVAILABLE,
+    JournalDown: grpc.StatusCode.UNAVAILABLE,
     NoCredentials: grpc.StatusCode.FAILED_PRECONDITION,
     TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -138,6 +140,8 @@ def _of_reason(message: str, told: Told) -> PointsmanError:
             return ClassifierDown(message)
         case ExecutorDown.reason:
             return ExecutorDown(message)
+        case JournalDown.reason:
+            return JournalDown(message)
         case TooManyCalls.reason:
             return TooManyCalls(message, ready_at=told.ready_at)
         case OutOfTime.reason:

@@ -1,13 +1,14 @@
-"""Where spans and log lines go. The only importer of the OpenTelemetry SDK; configured once, where a process starts.
+"""Where spans, metrics and log lines go; configured once, where a process starts.
 
-Without `otlp_endpoint` there is no SDK: a call then costs no span, and still has a trace id for its log lines and its
-response (see `spans.serve_span`).
+With `push.py` the only importer of the OpenTelemetry SDK. Without `otlp_endpoint` there is no SDK: a call then costs no
+span, and still has a trace id for its log lines and its response (see `spans.serve_span`). Without it and without an
+address for Prometheus nothing is counted.
 """
 
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from typing import IO, Any, Final, Self, cast
@@ -16,16 +17,21 @@ from uuid import uuid4
 import orjson
 import structlog
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pointsman.config.settings import TelemetrySettings
-from pointsman.telemetry import names, spans
+from pointsman.telemetry import instruments, names, spans
+from pointsman.telemetry.console import for_people
 from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
+from pointsman.telemetry.metrics import REGISTER, Reading
+from pointsman.telemetry.page import serving
+from pointsman.telemetry.push import pushing
 
 _EXPORT_TIMEOUT_S: Final = 5.0
 _CLOSE_TIMEOUT_S: Final = 2.0
@@ -65,39 +71,74 @@ class Telemetry:
         self.close()
 
 
-def configure(settings: TelemetrySettings, *, service: str, sink: IO[bytes] | None = None) -> Telemetry:
-    """Send spans and log lines where the settings say; `service` names the process, such as "pointsman-router".
+def configure(
+    settings: TelemetrySettings, *, service: str, metrics_at: str = "", sink: IO[bytes] | None = None
+) -> Telemetry:
+    """Send spans, metrics and log lines where the settings say.
 
-    Lines go to standard error, or to `sink`: standard output belongs to what a command prints.
+    `service` names the process, such as "pointsman-router"; `metrics_at` is the key of `[telemetry.metrics]` that says
+    where it shows its metrics, empty for one that shows none. Lines go to standard error, or to `sink`: standard output
+    belongs to what a command prints. Raises SettingsError for an address of metrics that cannot be used.
     """
-    undo = ExitStack()
-    undo.callback(structlog.configure, **structlog.get_config())
-    _configure_logs(settings, sink or sys.stderr.buffer)
-    undo.enter_context(_relayed(logging.getLogger(), _Relay(names.EVENT_LIBRARY_WARNED)))
-    if not settings.otlp_endpoint:
-        return Telemetry(None, undo)
+    with ExitStack() as undo:
+        undo.callback(structlog.configure, **structlog.get_config())
+        writer = _configure_logs(settings, sink or sys.stderr.buffer)
+        undo.enter_context(_relayed(logging.getLogger(), _Relay(names.EVENT_LIBRARY_WARNED)))
+        address: str = getattr(settings.metrics, metrics_at) if metrics_at else ""
+        if address or settings.otlp_endpoint:
+            undo.enter_context(REGISTER.recording())
+            undo.callback(REGISTER.observe(lambda: _own_losses(writer)))
+        if address:
+            url = undo.enter_context(serving(address, f"telemetry.metrics.{metrics_at}", REGISTER))
+            structlog.get_logger().info(names.EVENT_METRICS_SHOWN, url=url)
+        provider = _send_by_otlp(settings, service, undo) if settings.otlp_endpoint else None
+        return Telemetry(provider, undo.pop_all())
+
+
+def _own_losses(writer: "LineWriter") -> tuple[Reading, ...]:
+    return (instruments.LOG_LINES_LOST.at(writer.lost),)
+
+
+def _send_by_otlp(settings: TelemetrySettings, service: str, undo: ExitStack) -> TracerProvider:
+    """Start sending; `undo` ends it."""
     relay = undo.enter_context(_relayed_sdk_log())
-    provider = _open_provider(settings, service, undo)
+    resource = Resource.create(
+        {
+            names.SERVICE_NAME: service,
+            names.SERVICE_VERSION: version("pointsman"),
+            names.SERVICE_INSTANCE_ID: str(uuid4()),
+        }
+    )
+    insecure = not settings.otlp_endpoint.startswith("https://")
+    metrics = OTLPMetricExporter(endpoint=settings.otlp_endpoint, insecure=insecure, timeout=_EXPORT_TIMEOUT_S)
+    undo.enter_context(pushing(metrics, REGISTER, resource, interval_s=settings.metrics_interval_s))
+    provider = _open_provider(settings, resource, undo)
     undo.callback(relay.setLevel, logging.CRITICAL)  # the SDK warns of being stopped twice, which is how it is stopped
     spans.record_with(provider.get_tracer(names.TRACER, version("pointsman")))
     undo.callback(spans.record_with, None)
-    return Telemetry(provider, undo)
+    return provider
 
 
-def _open_provider(settings: TelemetrySettings, service: str, undo: ExitStack) -> TracerProvider:
-    exporter = OTLPSpanExporter(
+class _CountingExporter(OTLPSpanExporter):
+    """Counts the spans that the collector did not take."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send spans, and count those that did not arrive."""
+        outcome = super().export(spans)
+        if outcome is not SpanExportResult.SUCCESS:
+            instruments.SPANS_DROPPED.add(len(spans))
+        return outcome
+
+
+def _open_provider(settings: TelemetrySettings, resource: Resource, undo: ExitStack) -> TracerProvider:
+    exporter = _CountingExporter(
         endpoint=settings.otlp_endpoint,
         insecure=not settings.otlp_endpoint.startswith("https://"),
         timeout=_EXPORT_TIMEOUT_S,
     )
-    about = {
-        names.SERVICE_NAME: service,
-        names.SERVICE_VERSION: version("pointsman"),
-        names.SERVICE_INSTANCE_ID: str(uuid4()),
-    }
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(settings.sample_ratio)),
-        resource=Resource.create(about),
+        resource=resource,
         shutdown_on_exit=False,
     )
     provider.add_span_processor(
@@ -143,8 +184,14 @@ class _Relay(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record as an event."""
+        detail = record.getMessage()
         write = structlog.get_logger().error if record.levelno >= logging.ERROR else structlog.get_logger().warning
-        write(self._event, library=record.name, detail=record.getMessage(), exc_info=record.exc_info)
+        write(self._event_of(detail), library=record.name, detail=detail, exc_info=record.exc_info)
+
+    def _event_of(self, detail: str) -> str:
+        # The SDK names what it was sending in the sentence alone, and all its exporters share one logger.
+        is_of_metrics = self._event == names.EVENT_SPANS_UNDELIVERED and "metrics to " in detail
+        return names.EVENT_METRICS_UNDELIVERED if is_of_metrics else self._event
 
 
 class LineWriter:
@@ -166,14 +213,18 @@ class LineWriter:
     debug = info = warning = error = critical = msg
 
 
-def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> None:
+def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
+    """Log to the sink; return what writes there."""
     writer = LineWriter(sink)
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sink.isatty())
     render: Callable[..., Any] = (
         structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str)
         if as_json
-        # Not the default, which prints local variables.
-        else structlog.dev.ConsoleRenderer(colors=sink.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(
+            colors=sink.isatty(),
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,  # not the default, which prints local variables
+        )
     )
     structlog.configure(
         processors=[
@@ -183,6 +234,7 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> None:
             add_trace_ids,
             *([structlog.processors.format_exc_info] if as_json else []),
             mask_secret_fields,
+            *([] if as_json else [for_people]),
             render,
             cast("Processor", mask_secret_values),  # takes the finished line, which the type has no word for
         ],
@@ -190,6 +242,7 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> None:
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=True,
     )
+    return writer
 
 
 def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

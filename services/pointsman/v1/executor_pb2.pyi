@@ -61,9 +61,11 @@ class _ReportByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReportBy.Val
     REPORT_BY_CATEGORY: _ReportBy.ValueType  # 1
     """A row a category."""
     REPORT_BY_CANDIDATE: _ReportBy.ValueType  # 2
-    """A row a candidate; a request counts where it was answered."""
+    """A row a candidate; a request counts where it was answered, and one that was not under a key that begins with
+    "(nobody" and says why.
+    """
     REPORT_BY_CALLER: _ReportBy.ValueType  # 3
-    """A row a caller."""
+    """A row a caller, as the label "caller" names it."""
     REPORT_BY_DAY: _ReportBy.ValueType  # 4
     """A row a day, UTC."""
     REPORT_BY_LABEL: _ReportBy.ValueType  # 5
@@ -77,9 +79,11 @@ REPORT_BY_UNSPECIFIED: ReportBy.ValueType  # 0
 REPORT_BY_CATEGORY: ReportBy.ValueType  # 1
 """A row a category."""
 REPORT_BY_CANDIDATE: ReportBy.ValueType  # 2
-"""A row a candidate; a request counts where it was answered."""
+"""A row a candidate; a request counts where it was answered, and one that was not under a key that begins with
+"(nobody" and says why.
+"""
 REPORT_BY_CALLER: ReportBy.ValueType  # 3
-"""A row a caller."""
+"""A row a caller, as the label "caller" names it."""
 REPORT_BY_DAY: ReportBy.ValueType  # 4
 """A row a day, UTC."""
 REPORT_BY_LABEL: ReportBy.ValueType  # 5
@@ -120,6 +124,8 @@ class ExecuteRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
+    CLASSIFY_DURATION_FIELD_NUMBER: _builtins.int
+    DEGRADED_REASONS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The prompt as one user message. Exactly one of `text` and `messages` is set."""
     category: _builtins.str
@@ -144,6 +150,14 @@ class ExecuteRequest(_message.Message):
     def verdict(self) -> _types_pb2.Verdict:
         """The verdict behind `category`, for the journal; absent when there was none."""
 
+    @_builtins.property
+    def classify_duration(self) -> _duration_pb2.Duration:
+        """How long the Router waited for the verdict; absent when it asked nobody."""
+
+    @_builtins.property
+    def degraded_reasons(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.DegradedReason.ValueType]:
+        """Why the verdict is less than it should be; empty when it is not."""
+
     def __init__(
         self,
         *,
@@ -155,10 +169,12 @@ class ExecuteRequest(_message.Message):
         session_id: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         verdict: _types_pb2.Verdict | None = ...,
+        classify_duration: _duration_pb2.Duration | None = ...,
+        degraded_reasons: _abc.Iterable[_types_pb2.DegradedReason.ValueType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "verdict", b"verdict"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["classify_duration", b"classify_duration", "options", b"options", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "labels", b"labels", "messages", b"messages", "options", b"options", "request_id", b"request_id", "session_id", b"session_id", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "classify_duration", b"classify_duration", "degraded_reasons", b"degraded_reasons", "labels", b"labels", "messages", b"messages", "options", b"options", "request_id", b"request_id", "session_id", b"session_id", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -892,8 +908,11 @@ class ReportRequest(_message.Message):
 
     SINCE_TIME_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
+    WITH_DETAILS_FIELD_NUMBER: _builtins.int
     group_by: Global___ReportBy.ValueType
     """How to group the rows."""
+    with_details: _builtins.bool
+    """True: also `ReportResponse.details`."""
     @_builtins.property
     def since_time(self) -> _timestamp_pb2.Timestamp:
         """Only requests from this instant on; absent: all that is kept.
@@ -905,10 +924,11 @@ class ReportRequest(_message.Message):
         *,
         since_time: _timestamp_pb2.Timestamp | None = ...,
         group_by: Global___ReportBy.ValueType = ...,
+        with_details: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since_time", b"since_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_by", b"group_by", "since_time", b"since_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_by", b"group_by", "since_time", b"since_time", "with_details", b"with_details"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -925,10 +945,16 @@ class ReportResponse(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     JOURNAL_FIELD_NUMBER: _builtins.int
     DROPPED_FIELD_NUMBER: _builtins.int
+    JOURNAL_DETAIL_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     journal: _builtins.str
-    """Where the journal is kept: "memory" forgets when the Executor stops."""
+    """Where the journal is kept: "memory" forgets when the Executor stops, "sqlite" and "postgres" do not. Ends with
+    "-away" while nothing can be written there.
+    """
     dropped: _builtins.int
-    """Requests that the journal had to drop."""
+    """Requests that the journal had to drop since the Executor started."""
+    journal_detail: _builtins.str
+    """Why nothing can be written; empty when all is well."""
     @_builtins.property
     def since_time(self) -> _timestamp_pb2.Timestamp:
         """First instant that the journal knows of."""
@@ -941,6 +967,10 @@ class ReportResponse(_message.Message):
     def total(self) -> Global___ReportRow:
         """All groups together."""
 
+    @_builtins.property
+    def details(self) -> Global___ReportDetails:
+        """What stands beside the sums; present when it was asked for."""
+
     def __init__(
         self,
         *,
@@ -949,14 +979,374 @@ class ReportResponse(_message.Message):
         total: Global___ReportRow | None = ...,
         journal: _builtins.str = ...,
         dropped: _builtins.int = ...,
+        journal_detail: _builtins.str = ...,
+        details: Global___ReportDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["since_time", b"since_time", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "since_time", b"since_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "journal", b"journal", "rows", b"rows", "since_time", b"since_time", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "dropped", b"dropped", "journal", b"journal", "journal_detail", b"journal_detail", "rows", b"rows", "since_time", b"since_time", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportResponse: _TypeAlias = ReportResponse  # noqa: Y015
+
+@_typing.final
+class WatchActivityRequest(_message.Message):
+    """How often to be told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """Between two messages, 0.1 s to 60 s; absent: 1 s. Fails with INVALID_ARGUMENT, reason INTERVAL_INVALID."""
+
+    def __init__(
+        self,
+        *,
+        interval: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchActivityRequest: _TypeAlias = WatchActivityRequest  # noqa: Y015
+
+@_typing.final
+class WatchActivityResponse(_message.Message):
+    """What the last minute looked like. Only requests that ended are counted, each in the second in which it did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    LAST_MINUTE_FIELD_NUMBER: _builtins.int
+    SINCE_START_FIELD_NUMBER: _builtins.int
+    REQUESTS_BY_SECOND_FIELD_NUMBER: _builtins.int
+    HOPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When this Executor started."""
+
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """How much of the last minute is summed up: less than 60 s while the Executor is younger, else 59 s to 60 s."""
+
+    @_builtins.property
+    def last_minute(self) -> Global___ActivitySums:
+        """Sums over that window."""
+
+    @_builtins.property
+    def since_start(self) -> Global___ActivitySums:
+        """Sums since the Executor started."""
+
+    @_builtins.property
+    def requests_by_second(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Requests that ended in each second of the window, the oldest first, at most 60. The last second is not over yet."""
+
+    @_builtins.property
+    def hops(self) -> _containers.RepeatedCompositeFieldContainer[Global___HopActivity]:
+        """How long each part of a request's way took in the window; parts that were not measured are left out."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        window: _duration_pb2.Duration | None = ...,
+        last_minute: Global___ActivitySums | None = ...,
+        since_start: Global___ActivitySums | None = ...,
+        requests_by_second: _abc.Iterable[_builtins.int] | None = ...,
+        hops: _abc.Iterable[Global___HopActivity] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_minute", b"last_minute", "since_start", b"since_start", "start_time", b"start_time", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hops", b"hops", "last_minute", b"last_minute", "requests_by_second", b"requests_by_second", "since_start", b"since_start", "start_time", b"start_time", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchActivityResponse: _TypeAlias = WatchActivityResponse  # noqa: Y015
+
+@_typing.final
+class ActivitySums(_message.Message):
+    """Sums of requests that ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    ANSWERED_LOCALLY_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    WASTED_FIELD_NUMBER: _builtins.int
+    UNPRODUCTIVE_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
+    COST_USD_EXACT_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_WITHOUT_PRICE_FIELD_NUMBER: _builtins.int
+    requests: _builtins.int
+    """Requests that ended."""
+    answered: _builtins.int
+    """Requests that were answered to the end."""
+    answered_locally: _builtins.int
+    """Part of `answered` that was answered on this machine."""
+    attempts: _builtins.int
+    """Calls that left for providers, local ones included."""
+    wasted: _builtins.int
+    """Attempts that ended rate-limited."""
+    unproductive: _builtins.int
+    """Attempts that gave no answer for another reason."""
+    cost_usd: _builtins.float
+    """Sum of costs in US dollars, of attempts with a known price."""
+    cost_usd_exact: _builtins.str
+    """`cost_usd` as an exact decimal number."""
+    attempts_without_price: _builtins.int
+    """Attempts that used tokens and whose price is unknown."""
+    def __init__(
+        self,
+        *,
+        requests: _builtins.int = ...,
+        answered: _builtins.int = ...,
+        answered_locally: _builtins.int = ...,
+        attempts: _builtins.int = ...,
+        wasted: _builtins.int = ...,
+        unproductive: _builtins.int = ...,
+        cost_usd: _builtins.float = ...,
+        cost_usd_exact: _builtins.str = ...,
+        attempts_without_price: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "answered_locally", b"answered_locally", "attempts", b"attempts", "attempts_without_price", b"attempts_without_price", "cost_usd", b"cost_usd", "cost_usd_exact", b"cost_usd_exact", "requests", b"requests", "unproductive", b"unproductive", "wasted", b"wasted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivitySums: _TypeAlias = ActivitySums  # noqa: Y015
+
+@_typing.final
+class HopActivity(_message.Message):
+    """How long one part of a request's way took lately."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOP_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    P50_DURATION_FIELD_NUMBER: _builtins.int
+    P95_DURATION_FIELD_NUMBER: _builtins.int
+    hop: _builtins.str
+    """As in `HopTimes.hop`: "classify", "queue", "provider" or "execute". May grow."""
+    count: _builtins.int
+    """How many durations are behind the figures: the latest ones, at most 1,024."""
+    @_builtins.property
+    def p50_duration(self) -> _duration_pb2.Duration:
+        """The median."""
+
+    @_builtins.property
+    def p95_duration(self) -> _duration_pb2.Duration:
+        """The 95th percentile."""
+
+    def __init__(
+        self,
+        *,
+        hop: _builtins.str = ...,
+        count: _builtins.int = ...,
+        p50_duration: _duration_pb2.Duration | None = ...,
+        p95_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["p50_duration", b"p50_duration", "p95_duration", b"p95_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "hop", b"hop", "p50_duration", b"p50_duration", "p95_duration", b"p95_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HopActivity: _TypeAlias = HopActivity  # noqa: Y015
+
+@_typing.final
+class ReportDetails(_message.Message):
+    """What stands beside the sums of a report; all of it of the same requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOPS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    SKIPS_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hops(self) -> _containers.RepeatedCompositeFieldContainer[Global___HopTimes]:
+        """How long each part of a request's way took."""
+
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallCount]:
+        """Calls by candidate and outcome."""
+
+    @_builtins.property
+    def skips(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkipCount]:
+        """Candidates left out, by reason."""
+
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerdictCount]:
+        """What decided the categories."""
+
+    @_builtins.property
+    def confidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How sure the classifier was: 10 counts of verdicts, for a confidence from 0 to 0.1, to 0.2, up to 1. Verdicts of
+        rules, callers and the default are not among them.
+        """
+
+    def __init__(
+        self,
+        *,
+        hops: _abc.Iterable[Global___HopTimes] | None = ...,
+        calls: _abc.Iterable[Global___CallCount] | None = ...,
+        skips: _abc.Iterable[Global___SkipCount] | None = ...,
+        verdicts: _abc.Iterable[Global___VerdictCount] | None = ...,
+        confidence: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "confidence", b"confidence", "hops", b"hops", "skips", b"skips", "verdicts", b"verdicts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportDetails: _TypeAlias = ReportDetails  # noqa: Y015
+
+@_typing.final
+class HopTimes(_message.Message):
+    """How long one part of a request's way took."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOP_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    MEAN_DURATION_FIELD_NUMBER: _builtins.int
+    P95_DURATION_FIELD_NUMBER: _builtins.int
+    LONGEST_DURATION_FIELD_NUMBER: _builtins.int
+    hop: _builtins.str
+    """"classify", "small_model", "execute", "queue" (until the first call leaves) or "provider" (one call). May grow."""
+    count: _builtins.int
+    """How often it was measured."""
+    @_builtins.property
+    def mean_duration(self) -> _duration_pb2.Duration:
+        """The mean."""
+
+    @_builtins.property
+    def p95_duration(self) -> _duration_pb2.Duration:
+        """The 95th percentile."""
+
+    @_builtins.property
+    def longest_duration(self) -> _duration_pb2.Duration:
+        """The longest."""
+
+    def __init__(
+        self,
+        *,
+        hop: _builtins.str = ...,
+        count: _builtins.int = ...,
+        mean_duration: _duration_pb2.Duration | None = ...,
+        p95_duration: _duration_pb2.Duration | None = ...,
+        longest_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["longest_duration", b"longest_duration", "mean_duration", b"mean_duration", "p95_duration", b"p95_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "hop", b"hop", "longest_duration", b"longest_duration", "mean_duration", b"mean_duration", "p95_duration", b"p95_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HopTimes: _TypeAlias = HopTimes  # noqa: Y015
+
+@_typing.final
+class CallCount(_message.Message):
+    """Calls of one candidate that ended in one way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
+    candidate: _builtins.str
+    """Candidate id."""
+    outcome: _types_pb2.Outcome.ValueType
+    """How they ended."""
+    count: _builtins.int
+    """How many."""
+    cost_usd: _builtins.float
+    """What they cost in US dollars, where the price is known."""
+    def __init__(
+        self,
+        *,
+        candidate: _builtins.str = ...,
+        outcome: _types_pb2.Outcome.ValueType = ...,
+        count: _builtins.int = ...,
+        cost_usd: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "cost_usd", b"cost_usd", "count", b"count", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallCount: _TypeAlias = CallCount  # noqa: Y015
+
+@_typing.final
+class SkipCount(_message.Message):
+    """How often one candidate was left out for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    candidate: _builtins.str
+    """Candidate id."""
+    reason: _types_pb2.SkipReason.ValueType
+    """Why."""
+    count: _builtins.int
+    """How often."""
+    def __init__(
+        self,
+        *,
+        candidate: _builtins.str = ...,
+        reason: _types_pb2.SkipReason.ValueType = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "count", b"count", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkipCount: _TypeAlias = SkipCount  # noqa: Y015
+
+@_typing.final
+class VerdictCount(_message.Message):
+    """Requests of one category whose category was decided in one way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    category: _builtins.str
+    """The category."""
+    decided_by: _builtins.str
+    """What decided, as in the names of DecidedBy, in small letters: "embedded"; empty when nobody ruled."""
+    count: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        category: _builtins.str = ...,
+        decided_by: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "count", b"count", "decided_by", b"decided_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerdictCount: _TypeAlias = VerdictCount  # noqa: Y015
 
 @_typing.final
 class ReportRow(_message.Message):
@@ -979,6 +1369,10 @@ class ReportRow(_message.Message):
     P95_DURATION_FIELD_NUMBER: _builtins.int
     SEQUENTIAL_COST_USD_FIELD_NUMBER: _builtins.int
     SEQUENTIAL_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    CANCELLED_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    UNPRODUCTIVE_COST_USD_FIELD_NUMBER: _builtins.int
+    COST_USD_EXACT_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """What the group is; empty for the total."""
     requests: _builtins.int
@@ -1003,6 +1397,14 @@ class ReportRow(_message.Message):
     """What the same requests would have cost in US dollars as sequential fallback; absent when it cannot be computed."""
     sequential_attempts: _builtins.int
     """Calls that sequential fallback would have made for the same requests; absent when it cannot be computed."""
+    cancelled: _builtins.int
+    """Requests whose caller went away before the end."""
+    partial: _builtins.int
+    """Requests whose stream broke after its first content."""
+    unproductive_cost_usd: _builtins.float
+    """Part of `cost_usd` that attempts without an answer cost."""
+    cost_usd_exact: _builtins.str
+    """`cost_usd` as an exact decimal number."""
     @_builtins.property
     def usage(self) -> _types_pb2.Usage:
         """Sum of tokens."""
@@ -1033,10 +1435,14 @@ class ReportRow(_message.Message):
         p95_duration: _duration_pb2.Duration | None = ...,
         sequential_cost_usd: _builtins.float | None = ...,
         sequential_attempts: _builtins.int | None = ...,
+        cancelled: _builtins.int = ...,
+        partial: _builtins.int = ...,
+        unproductive_cost_usd: _builtins.float = ...,
+        cost_usd_exact: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_sequential_attempts", b"_sequential_attempts", "_sequential_cost_usd", b"_sequential_cost_usd", "mean_duration", b"mean_duration", "p95_duration", b"p95_duration", "sequential_attempts", b"sequential_attempts", "sequential_cost_usd", b"sequential_cost_usd", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sequential_attempts", b"_sequential_attempts", "_sequential_cost_usd", b"_sequential_cost_usd", "answered", b"answered", "answered_by_fallback", b"answered_by_fallback", "attempts", b"attempts", "attempts_without_price", b"attempts_without_price", "cost_usd", b"cost_usd", "key", b"key", "mean_duration", b"mean_duration", "p95_duration", b"p95_duration", "requests", b"requests", "sequential_attempts", b"sequential_attempts", "sequential_cost_usd", b"sequential_cost_usd", "skips", b"skips", "unproductive", b"unproductive", "usage", b"usage", "wasted", b"wasted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sequential_attempts", b"_sequential_attempts", "_sequential_cost_usd", b"_sequential_cost_usd", "answered", b"answered", "answered_by_fallback", b"answered_by_fallback", "attempts", b"attempts", "attempts_without_price", b"attempts_without_price", "cancelled", b"cancelled", "cost_usd", b"cost_usd", "cost_usd_exact", b"cost_usd_exact", "key", b"key", "mean_duration", b"mean_duration", "p95_duration", b"p95_duration", "partial", b"partial", "requests", b"requests", "sequential_attempts", b"sequential_attempts", "sequential_cost_usd", b"sequential_cost_usd", "skips", b"skips", "unproductive", b"unproductive", "unproductive_cost_usd", b"unproductive_cost_usd", "usage", b"usage", "wasted", b"wasted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__sequential_attempts: _TypeAlias = _typing.Literal["sequential_attempts"]  # noqa: Y015
     _WhichOneofArgType__sequential_attempts: _TypeAlias = _typing.Literal["_sequential_attempts", b"_sequential_attempts"]  # noqa: Y015

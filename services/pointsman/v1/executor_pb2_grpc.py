@@ -65,6 +65,11 @@ class ExecutorServiceStub:
                 request_serializer=pointsman_dot_v1_dot_executor__pb2.ReportRequest.SerializeToString,
                 response_deserializer=pointsman_dot_v1_dot_executor__pb2.ReportResponse.FromString,
                 _registered_method=True)
+        self.WatchActivity = channel.unary_stream(
+                '/pointsman.v1.ExecutorService/WatchActivity',
+                request_serializer=pointsman_dot_v1_dot_executor__pb2.WatchActivityRequest.SerializeToString,
+                response_deserializer=pointsman_dot_v1_dot_executor__pb2.WatchActivityResponse.FromString,
+                _registered_method=True)
 
 
 class ExecutorServiceServicer:
@@ -116,6 +121,13 @@ class ExecutorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchActivity(self, request, context):
+        """Sends what the last minute looked like, at once and again after each interval.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExecutorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -148,6 +160,11 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.Report,
                     request_deserializer=pointsman_dot_v1_dot_executor__pb2.ReportRequest.FromString,
                     response_serializer=pointsman_dot_v1_dot_executor__pb2.ReportResponse.SerializeToString,
+            ),
+            'WatchActivity': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchActivity,
+                    request_deserializer=pointsman_dot_v1_dot_executor__pb2.WatchActivityRequest.FromString,
+                    response_serializer=pointsman_dot_v1_dot_executor__pb2.WatchActivityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -313,6 +330,33 @@ class ExecutorService:
             '/pointsman.v1.ExecutorService/Report',
             pointsman_dot_v1_dot_executor__pb2.ReportRequest.SerializeToString,
             pointsman_dot_v1_dot_executor__pb2.ReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchActivity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/pointsman.v1.ExecutorService/WatchActivity',
+            pointsman_dot_v1_dot_executor__pb2.WatchActivityRequest.SerializeToString,
+            pointsman_dot_v1_dot_executor__pb2.WatchActivityResponse.FromString,
             options,
             channel_credentials,
             insecure,

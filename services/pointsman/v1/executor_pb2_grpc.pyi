@@ -50,6 +50,8 @@ class ExecutorServiceStub:
     """Sends the state of every candidate at once, and of each one again when it changes."""
     Report: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ReportRequest, _executor_pb2.ReportResponse]
     """Sums up what was asked, tried and paid."""
+    WatchActivity: _grpc.UnaryStreamMultiCallable[_executor_pb2.WatchActivityRequest, _executor_pb2.WatchActivityResponse]
+    """Sends what the last minute looked like, at once and again after each interval."""
 
 @_typing.type_check_only
 class ExecutorServiceAsyncStub(ExecutorServiceStub):
@@ -73,6 +75,8 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
     """Sends the state of every candidate at once, and of each one again when it changes."""
     Report: _aio.UnaryUnaryMultiCallable[_executor_pb2.ReportRequest, _executor_pb2.ReportResponse]  # type: ignore[assignment]
     """Sums up what was asked, tried and paid."""
+    WatchActivity: _aio.UnaryStreamMultiCallable[_executor_pb2.WatchActivityRequest, _executor_pb2.WatchActivityResponse]  # type: ignore[assignment]
+    """Sends what the last minute looked like, at once and again after each interval."""
 
 class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs prompts on the first candidate that is able and free."""
@@ -129,5 +133,13 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_executor_pb2.ReportResponse, _abc.Awaitable[_executor_pb2.ReportResponse]]:
         """Sums up what was asked, tried and paid."""
+
+    @_abc_1.abstractmethod
+    def WatchActivity(
+        self,
+        request: _executor_pb2.WatchActivityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_executor_pb2.WatchActivityResponse], _abc.AsyncIterator[_executor_pb2.WatchActivityResponse]]:
+        """Sends what the last minute looked like, at once and again after each interval."""
 
 def add_ExecutorServiceServicer_to_server(servicer: ExecutorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -16,7 +16,7 @@ from tests.fakes.clock import FakeClock
 
 EMBEDDED = Embedded.load()
 CODING = Question(text="write a python function that parses json and add unit tests")
-VAGUE = Question(text="the paragraph from before")
+VAGUE = Question(text="Could you take a look at this text?")
 NEVER_SURE = 1.0
 REVIEW_ABOVE_ALL = (0.02, 0.02, 0.02, 0.02, 0.92)
 EVEN = (0.2,) * 5

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from pointsman.cli.commands import app
 
 COMMANDS = [
-    "up", "serve", "route", "explain", "pools", "report", "doctor", "pull", "check-config", "certs", "eval", "simulate",
-    "demo",
+    "up", "serve", "route", "explain", "pools", "top", "report", "doctor", "pull", "check-config", "certs", "eval",
+    "simulate", "demo",
 ]  # fmt: skip
 
 HEAVY = ("grpc", "google.protobuf", "httpx", "ollama", "rich", "aiohttp", "opentelemetry", "structlog")

@@ -10,7 +10,8 @@ ROUTER, EXECUTOR = "127.0.0.1:1001", "127.0.0.1:1003"
 
 
 @pytest.mark.parametrize(
-    "command, address", [("route", ROUTER), ("explain", ROUTER), ("pools", EXECUTOR), ("report", EXECUTOR)]
+    "command, address",
+    [("route", ROUTER), ("explain", ROUTER), ("pools", EXECUTOR), ("top", EXECUTOR), ("report", EXECUTOR)],
 )
 def test_the_demo_names_a_command_with_the_address_of_its_own_service(command: str, address: str) -> None:
     named = {shlex.split(line)[0]: line for line in commands(router=ROUTER, executor=EXECUTOR)}

@@ -12,12 +12,14 @@ from pointsman.domain.clock import Clock
 from pointsman.domain.pool import Algorithm, Candidate, Limit, Model, Policy, Pool, Scope, TimeLimits, Unit
 from pointsman.domain.prompt import Image, ImageUrl, Message, Options, Part, Prompt, Request, Role, Text
 from pointsman.domain.trail import Attempt, Outcome
+from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.call import Caller
+from pointsman.executor.counts import Counts
 from pointsman.executor.estimate import Estimator
 from pointsman.executor.execute import Bounds, Execute
 from pointsman.executor.fallback import Fallback
-from pointsman.executor.journal import Journal
+from pointsman.executor.journal.journal import Journal
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.prices import Prices, PriceTable, Tariff
 from pointsman.executor.quota import Estimate
@@ -142,7 +144,9 @@ def engine(
         credentials=frozenset(kinds) - set(keyless),
         ledger=ledger(*known, clock=clock),
         caller=Caller(adapters=adapters, prices=replace(table, kinds=kinds), estimator=Estimator(), clock=clock),
-        journal=Journal(since=clock.now()),
+        journal=Journal(clock=clock),
+        counts=Counts(candidates={each.id: each for each in known}),
+        activity=Activity(started_s=clock.monotonic()),
         bounds=bounds or Bounds(max_attempts=4, attempt_floor_s=0.25, fallback_reserve_s=10.0),
         clock=clock,
     )

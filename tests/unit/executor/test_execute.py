@@ -487,7 +487,7 @@ async def test_a_cancelled_request_gives_its_quota_back_and_is_written_down(cloc
 
     await cancelled(made)
 
-    (row,) = made.journal.rows
+    (row,) = made.journal.waiting
     assert met["a"].cancelled == 1
     assert (made.ledger.in_flight(one), [window.reserved for window in made.ledger.windows(one)]) == (0, [0])
     assert [(attempt.candidate, attempt.outcome) for attempt in row.attempts] == [("a/m", Outcome.CANCELLED)]
@@ -501,7 +501,7 @@ async def test_a_request_that_is_cancelled_in_the_fallback_frees_its_slot(clock:
 
     await cancelled(made)
 
-    (row,) = made.journal.rows
+    (row,) = made.journal.waiting
     assert made.fallback
     assert not made.fallback.slots.locked()
     assert [(attempt.outcome, attempt.fallback) for attempt in row.attempts] == [
@@ -546,7 +546,7 @@ async def test_a_hundred_cancelled_requests_leave_nothing_held(clock: FakeClock)
 
     assert (under_way, made.ledger.in_flight(one)) == (100, 0)
     assert [window.reserved for window in made.ledger.windows(one)] == [0]
-    assert len(made.journal.rows) == 100
+    assert len(made.journal.waiting) == 100
 
 
 async def test_an_unforeseen_error_still_settles(clock: FakeClock) -> None:
@@ -569,7 +569,7 @@ async def test_every_request_is_written_down_once(clock: FakeClock) -> None:
     with pytest.raises(NoAnswer):
         await run(made)
 
-    answered, failed = made.journal.rows
+    answered, failed = made.journal.waiting
     assert (answered.category, answered.answered_by and answered.answered_by.candidate) == ("quick", "a/m")
     assert (failed.answered_by, [attempt.outcome for attempt in failed.attempts]) == (None, [Outcome.SERVER_ERROR])
 

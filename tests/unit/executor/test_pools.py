@@ -10,6 +10,7 @@ from pointsman.config import Settings, load
 from pointsman.config.settings import (
     CandidateSettings,
     FallbackSettings,
+    JournalSettings,
     ModelSettings,
     PoolSettings,
     ProviderSettings,
@@ -33,6 +34,7 @@ def settings(
 ) -> Settings:
     """Return settings with one provider "p" and one candidate "p/m"."""
     return Settings(
+        journal=JournalSettings(url=""),
         providers={"p": provider or ProviderSettings(wire="openai", base_url="https://p.example")},
         groups=groups or {},
         candidates={"p/m": candidate or CandidateSettings(provider="p", model="gpt-6.2-sol")},

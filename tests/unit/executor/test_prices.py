@@ -1,11 +1,16 @@
 """Golden costs: each provider's shape of usage at the prices of models.json (2026-11-22)."""
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib.resources import files
+from typing import Any
 
 import pytest
 
 from pointsman.domain.answer import Usage
+from pointsman.executor.adapters import anthropic_answer, gemini_answer, openai_answer
 from pointsman.executor.prices import PriceTable, load
 from pointsman.executor.quota import Estimate
 from tests.unit.executor.making import MODEL, candidate
@@ -81,6 +86,65 @@ def test_what_a_call_costs(table: PriceTable, name: str, usage: Usage, instant: 
 
     assert isinstance(cost, Decimal)
     assert cost == Decimal(dollars)
+
+
+BODIES = [
+    # candidate, what reads its usage, what the provider says, dollars by hand
+    pytest.param(
+        "anthropic/claude-sonnet-5-5",
+        anthropic_answer.usage,
+        {"usage": {"input_tokens": 1_000, "cache_read_input_tokens": 6_000, "cache_creation_input_tokens": 3_000,
+                   "output_tokens": 100}},
+        "0.0111",  # 1 000 x $2 + 6 000 x $0.1 + 3 000 x $2.5 + 100 x $10: cached tokens are counted apart there
+        id="anthropic",
+    ),
+    pytest.param(
+        "gemini/gemini-3.8-flash",
+        gemini_answer.usage,
+        {"usageMetadata": {"promptTokenCount": 86, "candidatesTokenCount": 2, "thoughtsTokenCount": 61,
+                           "totalTokenCount": 149}},
+        "0.00030075",  # thoughts are counted apart there, and cost like output
+        id="gemini",
+    ),
+    pytest.param(
+        "openai/gpt-6.2-sol",
+        openai_answer.usage,
+        {"usage": {"prompt_tokens": 2_000, "prompt_tokens_details": {"cached_tokens": 1_000}, "completion_tokens": 75,
+                   "completion_tokens_details": {"reasoning_tokens": 64}}},
+        "0.00285",  # 1 000 x $2 + 1 000 x $0.1 + 75 x $10: reasoning is part of the output
+        id="openai",
+    ),
+    pytest.param(
+        "deepseek/deepseek-v4-pro",
+        openai_answer.usage,
+        {"usage": {"prompt_tokens": 1_000, "prompt_cache_hit_tokens": 400, "prompt_cache_miss_tokens": 600,
+                   "completion_tokens": 1_000}},
+        "0.0023848",  # off-peak: 600 x $0.66 + 400 x $0.022 + 1 000 x $1.98
+        id="deepseek",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, read, body, dollars", BODIES)
+def test_what_a_provider_says_becomes_dollars(
+    table: PriceTable, name: str, read: Callable[[object], Usage | None], body: dict[str, Any], dollars: str
+) -> None:
+    usage = read(body)
+
+    assert usage
+    assert table.cost(candidate(name), usage, SUNDAY) == Decimal(dollars)
+
+
+def test_every_price_of_the_file_is_in_the_table(table: PriceTable) -> None:
+    text = (files("pointsman.executor") / "models.json").read_text(encoding="utf-8")
+
+    for row in json.loads(text)["models"]:
+        tariff = table.tariffs.get((row["provider"], row["model_id"]))
+        assert (tariff is not None) is ("usd_per_mtok_input" in row), row["model_id"]
+        if tariff:
+            assert len(tariff.above) == len(row.get("price_tiers", ()))
+            assert len(tariff.from_dates) == len(row.get("scheduled_prices", ()))
+            assert (tariff.off_peak is not None) is ("offpeak_prices" in row)
 
 
 def test_a_local_model_costs_nothing(table: PriceTable) -> None:

@@ -85,7 +85,10 @@ def test_a_window_never_holds_more_than_its_limit(
     window = minute(unit, ceiling=9, margin_s=margin_s)
 
     def check(now: float) -> None:
-        assert window.used(now) <= 9
+        # What is counted when it arrives has left the provider's window after a period, under way or not.
+        slow = [held for held in window.held.values() if held.since + MINUTE_S + margin_s <= now]
+        gone = sum(held.amount for held in slow) if unit in COUNTED[:2] else 0
+        assert window.used(now) - gone <= 9
         assert window.held_amount == sum(held.amount for held in window.held.values())
         assert window.past_amount == sum(amount for _, amount in window.past) >= 0
         assert window.unseen_amount == sum(held.amount for held in window.since_statement) >= 0

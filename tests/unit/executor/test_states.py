@@ -1,13 +1,12 @@
 """What is shown of each candidate."""
 
-from datetime import timedelta
-
 from pointsman.domain.pool import Candidate, Pool
-from pointsman.domain.trail import Outcome, SkipReason, Trail
-from pointsman.executor.journal import Journal, row_of
+from pointsman.domain.trail import Outcome, SkipReason
+from pointsman.executor.journal.journal import Journal
 from pointsman.executor.ledger.port import Ledger
 from pointsman.executor.states import CandidateState, states
 from tests.fakes.clock import START, FakeClock
+from tests.unit.executor.journal.rows import row
 from tests.unit.executor.making import attempt, candidate, ledger, limit
 
 A, B, LOCAL = candidate("a/m", limits=[limit(5)]), candidate("b/m"), candidate("local/m", local=True)
@@ -28,7 +27,7 @@ def shown_of(
         fallback_id=fallback_id,
         credentials=credentials,
         ledger=ledger,
-        journal=journal or Journal(since=START),
+        journal=journal or Journal(clock=FakeClock()),
         today=START.date(),
     )
 
@@ -67,10 +66,9 @@ def test_what_the_ledger_has_against_a_small_call_is_shown(clock: FakeClock) -> 
 
 
 def test_what_was_wasted_today_is_shown(clock: FakeClock) -> None:
-    journal = Journal(since=START)
-    for at in (START - timedelta(days=1), START):
-        trail = Trail(steps=[attempt(A.id, Outcome.RATE_LIMITED, wasted=True), attempt(B.id)])
-        journal.write(row_of(trail, None, at=at, category="quick", labels=(), duration=timedelta(seconds=1)))
+    journal = Journal(clock=clock)
+    for day in (-1, 0):
+        journal.write(row(attempt(A.id, Outcome.RATE_LIMITED, wasted=True), attempt(B.id), day=day))
 
     shown = shown_of(A, B, ledger=ledger(A, B, clock=clock), journal=journal)
 

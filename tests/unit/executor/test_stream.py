@@ -17,7 +17,7 @@ from pointsman.executor.adapters.base import Opening
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.cooldown import BREAKER_FAILURES
 from pointsman.executor.execute import Execute, Execution
-from pointsman.executor.journal import ReportBy
+from pointsman.executor.journal.row import Ending
 from pointsman.executor.ledger.port import Reservation
 from pointsman.executor.outlet import HELD_BYTES, Start
 from pointsman.executor.stream import stream
@@ -212,9 +212,9 @@ def test_the_count_of_the_provider_stands_if_it_is_of_all_that_came(counted: Usa
 def test_a_partial_answer_is_counted_as_an_unproductive_attempt_and_not_as_an_answer() -> None:
     _, made = heard([*AFTER, ended(Outcome.NETWORK)])
 
-    total, _ = made.journal.report(ReportBy.ALL)
-    assert (total.requests, total.answered, total.attempts, total.unproductive, total.wasted) == (1, 0, 1, 1, 0)
-    assert (total.usage.output_tokens, total.cost_usd) == (4, Decimal("28e-6"))
+    (row,) = made.journal.waiting
+    assert (row.answered_by, row.ending, len([*row.lost])) == (None, Ending.PARTIAL, 1)
+    assert (row.trail.usage.output_tokens, row.known_cost_usd) == (4, Decimal("28e-6"))
 
 
 def test_a_partial_answer_settles_what_was_used() -> None:
@@ -303,7 +303,7 @@ def test_a_stream_that_is_left_closes_settles_and_is_written_down(
 
     adapter, made = played(tell)
 
-    (row,) = made.journal.rows
+    (row,) = made.journal.waiting
     (attempt,) = row.attempts
     assert adapter.cancelled == 1
     assert (made.ledger.in_flight(A), [window.reserved for window in made.ledger.windows(A)]) == (0, [0])

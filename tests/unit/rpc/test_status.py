@@ -16,6 +16,7 @@ from pointsman.domain.errors import (
     ClassifierDown,
     ExecutorDown,
     InvalidRequest,
+    JournalDown,
     NoAnswer,
     NoCredentials,
     OutOfTime,
@@ -76,6 +77,7 @@ ROWS = [
     pytest.param(NoAnswer("all failed"), "UNAVAILABLE", "NO_ANSWER", [], id="NoAnswer, and nobody knows when"),
     pytest.param(ClassifierDown("down"), "UNAVAILABLE", "CLASSIFIER_DOWN", [], id="ClassifierDown"),
     pytest.param(ExecutorDown("down"), "UNAVAILABLE", "EXECUTOR_DOWN", [], id="ExecutorDown"),
+    pytest.param(JournalDown("no disk"), "UNAVAILABLE", "JOURNAL_DOWN", [], id="JournalDown"),
     pytest.param(
         NoCredentials("no keys", missing=(("openai/gpt-4", "set OPENAI_API_KEY"),)),
         "FAILED_PRECONDITION", "NO_CREDENTIALS", [details_pb.PreconditionFailure],

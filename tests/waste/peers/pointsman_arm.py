@@ -7,7 +7,7 @@ from random import Random
 
 from pointsman.config import Settings
 from pointsman.config.load import SIMULATED_KEY_ENV
-from pointsman.config.settings import CandidateSettings, PoolSettings, ProviderSettings, QuotaSettings
+from pointsman.config.settings import CandidateSettings, JournalSettings, PoolSettings, ProviderSettings, QuotaSettings
 from pointsman.domain.clock import Clock, SystemClock
 from pointsman.domain.errors import PointsmanError
 from pointsman.domain.prompt import Message, Options, Prompt, Request, Role, Text
@@ -24,6 +24,7 @@ def settings(job: Job, run: Run) -> Settings:
     """Return settings with the two models in one pool; the limit is written down where the arm is configured."""
     quota = QuotaSettings(requests_per_minute=job.per_minute if job.arm == CONFIGURED else None)
     return Settings(
+        journal=JournalSettings(url=""),
         providers={
             "openai": ProviderSettings(wire="openai", base_url=run.base_url, api_key_env=SIMULATED_KEY_ENV),
         },
