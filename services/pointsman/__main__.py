@@ -10,9 +10,10 @@ def main() -> None:
 
         run()
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "pointsman":
+        missing = (error.name or "").partition(".")[0]
+        if missing in {"", "pointsman"}:
             raise
-        sys.exit(f"pointsman: {error.name} is not installed; get the command line with: pip install 'pointsman[serve]'")
+        sys.exit(f"pointsman: {missing} is not installed; get the command line with: pip install 'pointsman[serve]'")
 
 
 if __name__ == "__main__":

@@ -150,7 +150,8 @@ async def test_without_a_stack_the_failure_says_how_to_get_one(command: str) -> 
     assert finished.code == 1
     assert re.fullmatch(
         "pointsman: no Pointsman answers at 127.0.0.1:1; "
-        "start one with `.*python.* -m pointsman up`, or name it with --address\n",
+        "start one with `.*python.* -m pointsman up`, or name it with --address\n"
+        "without keys and Ollama: `.* -m pointsman demo`, or `make demo` in the source tree; .* needs --authority\n",
         finished.err,
     )
 
@@ -200,7 +201,13 @@ async def test_explain_shows_the_decision_and_calls_nobody(stack: Stack, simulat
     finished = await ask(stack, "explain", "Fix this code: def f(x) return x", "--category", "coding")
 
     assert finished.code == 0
-    for part in ("coding 1.00", "would be tried, in this order (ordered)", "anthropic/claude-sonnet", "local fallback"):
+    for part in (
+        "coding 1.00",
+        "pool coding (ordered): 3 of 3 eligible, tried in this order",
+        "1. anthropic/claude-sonnet",
+        "local fallback",
+        "settings ",
+    ):
         assert part in finished.out
     assert simulation.tallies.total.calls == 0
 
@@ -211,8 +218,8 @@ async def test_explain_says_who_is_left_out_and_until_when(stack: Stack, simulat
 
     finished = await ask(stack, "explain", "hi", "--category", "quick")
 
-    assert "left out" in finished.out
-    assert "gemini/gemini-flash: cooling" in finished.out
+    assert "1 of 2 eligible" in finished.out
+    assert "gemini/gemini-flash · skipped: cooling" in finished.out
     assert "ready in " in finished.out
 
 
@@ -326,13 +333,54 @@ async def test_a_prompt_that_is_given_up_ends_without_a_traceback(stack: Stack, 
         finished = await asking.end()
 
     assert finished.code == 130
-    assert "Traceback" not in finished.err
+    assert finished.err == "pointsman: stopped; the request was cancelled, and the provider's work with it\n"
 
 
-async def test_time_that_runs_out_is_said_in_one_line(stack: Stack, simulation: Simulation) -> None:
+async def test_time_that_runs_out_is_said_with_who_was_called_and_for_how_long(
+    stack: Stack, simulation: Simulation
+) -> None:
     simulation.script("*", Fault.SILENCE, times=9)
 
-    finished = await ask(stack, "route", "hi", "--timeout", "0.4")
+    finished = await ask(stack, "route", "hi", "--category", "quick", "--timeout", "1.4")
+    as_json = await ask(stack, "route", "hi", "--category", "quick", "--timeout-s", "1.4", "--json")
+
+    assert finished.code == as_json.code == 1
+    assert re.search(r"\n  called gemini/gemini-flash for [\d.]+ m?s: timed out", finished.err)
+    steps = as_json.json()["error"]["trail"]["steps"]
+    assert [step["attempt"]["candidate"] for step in steps if "attempt" in step][:1] == ["gemini/gemini-flash"]
+
+
+async def test_when_nobody_answers_the_trail_that_the_message_promises_is_there(
+    stack: Stack, simulation: Simulation
+) -> None:
+    simulation.script("*", Fault.SERVER_ERROR, times=9)
+
+    finished = await ask(stack, "route", "hi", "--category", "quick")
 
     assert finished.code == 1
-    assert finished.err.count("\n") == 1
+    assert "the trail says why\n" in finished.err
+    for candidate in ("gemini/gemini-flash", "anthropic/claude-haiku", "local/qwen2.5-14b"):
+        assert re.search(rf"\n  called {candidate} for .*: server error", finished.err)
+
+
+async def test_the_summary_says_why_another_model_was_passed_over(stack: Stack, simulation: Simulation) -> None:
+    simulation.script("gemini-3.8-flash", Fault.SERVER_ERROR)
+
+    finished = await ask(stack, "route", "hi", "--category", "quick")
+
+    assert "passed over: gemini/gemini-flash (server error)" in finished.err
+
+
+@pytest.mark.parametrize("command", [("route", "hi"), ("pools",)], ids=["route", "pools"])
+@pytest.mark.parametrize(
+    "address, says",
+    [
+        pytest.param("localhost", "--address localhost names no host with a port; give host:port", id="no port"),
+        pytest.param("http://127.0.0.1:1", "--address http://127.0.0.1:1 is a URL; give host:port alone", id="a URL"),
+    ],
+)
+async def test_an_address_that_cannot_be_one_is_refused(command: tuple[str, ...], address: str, says: str) -> None:
+    finished = await pointsman(*command, "--address", address)
+
+    assert finished.code == 2
+    assert says in finished.err

@@ -290,6 +290,29 @@ async def test_check_config_shows_what_a_file_amounts_to() -> None:
     assert "local fallback: local/qwen2.5-14b" in finished.out
 
 
+async def test_check_config_shows_limits_and_how_their_minutes_are_counted() -> None:
+    group = "POINTSMAN__GROUPS__GEMINI-FLASH__"
+    variables = {f"{group}ALGORITHM": "fixed_window", f"{group}OFFSET_S": "17"}
+
+    finished = await pointsman("check-config", str(REFERENCE), environment=variables)
+
+    assert "limits of group gemini-flash: 1,000 requests/min · 10,000 requests/day · " in finished.out
+    assert " · each minute begins at its second 17\n" in finished.out
+    assert "limits of candidate deepseek/deepseek-coder: 500 at once\n" in finished.out
+    assert "no limits are set for openai/gpt-4, local/qwen2.5-14b" in finished.out
+
+
+async def test_check_config_tells_scripts_what_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[routr]\n", encoding="utf-8")
+
+    finished = await pointsman("check-config", str(file), "--json")
+
+    assert finished.code == 2
+    assert finished.json()["ok"] is False
+    assert "routr is not a setting" in finished.json()["error"]["message"]
+
+
 async def test_check_config_knows_a_window_in_which_the_instructions_leave_no_room() -> None:
     variables = {"POINTSMAN__CLASSIFIER__OLLAMA__NUM_CTX": "1024"}
     finished = await pointsman("check-config", str(REFERENCE), environment=variables)
@@ -313,6 +336,7 @@ async def test_check_config_has_json_for_scripts(settings: Settings) -> None:
     assert told["ok"] is True
     assert list(told["pools"]) == list(settings.pools)
     assert len(told["hash"]) == 12
+    assert told["limits"]["candidates"]["deepseek/deepseek-coder"] == {"concurrency": 500}
 
 
 @pytest.mark.parametrize(

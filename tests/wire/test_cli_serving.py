@@ -174,7 +174,19 @@ async def test_a_port_in_use_stops_the_start_with_one_line(arguments: tuple[str,
 
     assert finished.code == 2
     assert f"pointsman: cannot listen on {address}: it is in use" in finished.err
+    assert "with a new address for the router goes --address or $POINTSMAN_ROUTER of `route`" in finished.err
     assert "Traceback" not in finished.err
+
+
+async def test_all_ports_that_are_taken_are_named_at_once(stack: Stack) -> None:
+    held = {f"POINTSMAN__{room.upper()}__ADDRESS": address for room, address in stack.addresses.items()}
+
+    finished = await pointsman("up", environment=ANY_PORTS | held)
+
+    assert f"cannot listen on {stack.executor.address}" in finished.err
+    others = f"router.address {stack.router.address}, classifier.address {stack.classifier.address}"
+    assert f"\ntaken too: {others}\n" in finished.err
+    assert "goes router.executor_address, where the Router is served alone" in finished.err
 
 
 @pytest.mark.parametrize("arguments", [("up",), ("serve", "executor")], ids=["up", "serve"])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -357,7 +358,10 @@ async def test_a_router_that_does_not_run_is_unreachable_in_a_plain_sentence() -
             await client.route("hi", timeout_s=5)
 
     assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE")
-    assert str(caught.value) == ("no Pointsman answers at 127.0.0.1:1; start one, or give the address of one that runs")
+    assert str(caught.value) == (
+        "no Pointsman answers at 127.0.0.1:1; start one with `pointsman up`, or without keys with `pointsman demo`, "
+        "or give the address of one that runs"
+    )
 
 
 async def test_another_service_is_told_from_a_router(stack: Stack) -> None:
@@ -458,6 +462,7 @@ async def test_the_callers_trace_goes_on_in_a_stream() -> None:
     [
         pytest.param([], "4\n", id="the text"),
         pytest.param(["--stream"], "four\n", id="the text as it comes"),
+        pytest.param(["--timeout-s", "9"], "4\n", id="the option's older name"),
     ],
 )
 async def test_the_command_prints_the_answer(extra: list[str], shown: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -485,6 +490,36 @@ async def test_the_command_says_that_an_answer_broke_off(capsys: pytest.CaptureF
     assert shown.err == "[coding · openai/gpt-4]\nthe answer broke off: what came is not all of it\n"
 
 
+async def test_a_stream_as_json_is_one_message_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with structlog.testing.capture_logs():
+        async with routing(FakeClassifier(), FakeExecutor(stream=three_events)) as router:
+            await ask(parse(["2+2?", "--address", router.address, "--stream", "--json"]))
+
+    shown = capsys.readouterr()
+    assert [next(iter(json.loads(line))) for line in shown.out.splitlines()] == ["start", "delta", "delta", "end"]
+    assert shown.err == ""
+
+
+async def test_the_command_says_something_when_it_is_stopped() -> None:
+    asked = asyncio.Event()
+
+    async def silent(request: object, context: Context) -> pb.ExecuteResponse:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets the event")
+
+    async with routing(FakeClassifier(), FakeExecutor(silent)) as router:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pointsman_client", "hi", "--address", router.address, stdout=PIPE, stderr=PIPE
+        )
+        await asyncio.wait_for(asked.wait(), 20)
+        process.send_signal(signal.SIGINT)
+        _, err = await asyncio.wait_for(process.communicate(), 20)
+
+    assert process.returncode == 130
+    assert err == b"stopped; the request was cancelled\n"
+
+
 async def test_the_command_prints_the_whole_response_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     with structlog.testing.capture_logs():
         async with routing(FakeClassifier(), FakeExecutor()) as router:
@@ -498,14 +533,21 @@ async def test_the_command_prints_the_whole_response_as_json(capsys: pytest.Capt
     [
         pytest.param(
             ["hi", "--address", "127.0.0.1:1"],
-            "no Pointsman answers at 127.0.0.1:1; start one, or give the address of one that runs (UNAVAILABLE)\n",
+            "no Pointsman answers at 127.0.0.1:1; start one with `pointsman up`, "
+            "or without keys with `pointsman demo`, or give the address of one that runs (UNAVAILABLE)\n",
             id="nobody there",
         ),
         pytest.param(
             ["hi", "--address", ""], "address is empty; give host:port, such as 127.0.0.1:50051\n", id="no address"
         ),
         pytest.param(
-            ["hi", "--image", "/nowhere.png"], "[Errno 2] No such file or directory: '/nowhere.png'\n", id="no image"
+            ["hi", "--address", "http://127.0.0.1:1"],
+            "address http://127.0.0.1:1 is a URL; give host:port alone, such as 127.0.0.1:50051\n",
+            id="a URL",
+        ),
+        pytest.param(["hi", "--authority", "/no.pem"], "cannot read /no.pem: No such file or directory\n", id="no PEM"),
+        pytest.param(
+            ["hi", "--image", "/nowhere.png"], "cannot read /nowhere.png: No such file or directory\n", id="no image"
         ),
     ],
 )

@@ -24,6 +24,8 @@ from pointsman.rpc.server import is_of_this_machine
 from pointsman.rpc.tls import Files, ServerCertificate, identity_of
 from pointsman.v1 import executor_pb2, executor_pb2_grpc
 from pointsman_client import Client, Tls, Unreachable
+from pointsman_client.__main__ import ask, parse
+from tests.fakes.command import pointsman
 from tests.fakes.serving import FakeClassifier, serving
 
 ROUTE = "pointsman.v1.RouterService/Route"
@@ -252,3 +254,45 @@ def test_only_loopback_and_unix_sockets_are_of_this_machine() -> None:
     ours = ("127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1", "unix:/run/pointsman.sock")
 
     assert [address for address in (*theirs, *ours) if is_of_this_machine(address)] == list(ours)
+
+
+@pytest.mark.parametrize(
+    "command, room",
+    [(("route", "hi"), "router"), (("explain", "hi"), "router"), (("pools",), "executor"), (("report",), "executor")],
+    ids=["route", "explain", "pools", "report"],
+)
+async def test_a_command_reaches_a_stack_that_encrypts(
+    command: tuple[str, ...], room: str, settings: Settings, ours: Path
+) -> None:
+    files = {"authority": "authority.pem", "certificate": "service.pem", "key": "service.key"}
+    named = [word for name, file in files.items() for word in (f"--{name}", str(ours / file))]
+    variables = {f"POINTSMAN_TLS_{name.upper()}": str(ours / file) for name, file in files.items()}
+
+    async with _encrypted(settings, ours, asks_callers=True) as stack:
+        address = stack.addresses[room]
+        by_options = await pointsman(*command, "--address", address, *named)
+        by_variables = await pointsman(*command, "--address", address, environment=variables)
+        without = await pointsman(*command, "--address", address)
+
+    assert (by_options.code, by_options.err.count("pointsman:")) == (0, 0)
+    assert by_variables.code == 0
+    assert without.code == 1
+    assert "one that speaks TLS needs --authority" in without.err
+
+
+async def test_the_client_of_the_shell_reaches_a_stack_that_encrypts(
+    settings: Settings, ours: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with _encrypted(settings, ours) as stack:
+        words = ["hi", "--address", stack.router.address, "--authority", str(ours / "authority.pem")]
+        status = await ask(parse(words))
+
+    assert status == 0
+    assert "[simulated" in capsys.readouterr().out
+
+
+async def test_half_a_pair_of_certificate_and_key_is_refused(ours: Path) -> None:
+    finished = await pointsman("pools", "--key", str(ours / "service.key"))
+
+    assert finished.code == 2
+    assert "--certificate and --key: a certificate needs its key" in finished.err

@@ -11,6 +11,7 @@ from typing import Final, Self
 import grpc
 
 from pointsman.v1 import executor_pb2, router_pb2, router_pb2_grpc, types_pb2
+from pointsman_client.address import DEFAULT_ADDRESS, check_address
 from pointsman_client.errors import cut_short, from_rpc, given_up
 from pointsman_client.tls import Tls
 
@@ -19,7 +20,6 @@ try:
 except ImportError:  # the extra `tracing` is not installed; calls then start a trace of their own
     propagate = None  # type: ignore[assignment]  # the one place that knows
 
-DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S: Final = 120.0
 DEFAULT_MESSAGE_BYTES: Final = 33_554_432
 
@@ -156,8 +156,8 @@ class Client:
     """A client of one Router. Make it inside the running loop, share it, close it; every call has a deadline.
 
     Without `tls` the connection is plaintext. `api_key` is for a Router that asks for one; empty sends none. Raises
-    ValueError for an address that is empty and for a key that no header can carry, OSError for a file of `tls` that
-    cannot be read. Whether anybody listens there shows at the first call.
+    ValueError for an address that cannot be one and for a key that no header can carry, OSError for a file of `tls`
+    that cannot be read. Whether anybody listens there shows at the first call.
     """
 
     def __init__(
@@ -168,11 +168,10 @@ class Client:
         tls: Tls | None = None,
         api_key: str = "",
     ) -> None:
+        check_address(address)
         if any(not "!" <= each <= "~" for each in api_key):  # gRPC's own error would show it
             raise ValueError("api_key has characters that no header can carry; give it as it was made")
         self._credentials = (("authorization", f"Bearer {api_key}"),) if api_key else ()
-        if not address.strip():
-            raise ValueError(f"address is empty; give host:port, such as {DEFAULT_ADDRESS}")
         self._address = address
         self._timeout_s = timeout_s
         options = (

@@ -105,7 +105,10 @@ _BY_CODE: Final[Mapping[grpc.StatusCode, type[RouteError]]] = {
 }
 
 _BARE: Final[Mapping[grpc.StatusCode, str]] = {
-    grpc.StatusCode.UNAVAILABLE: "no Pointsman answers at {address}; start one, or give the address of one that runs",
+    grpc.StatusCode.UNAVAILABLE: (
+        "no Pointsman answers at {address}; start one with `pointsman up`, or without keys with `pointsman demo`, "
+        "or give the address of one that runs"
+    ),
     grpc.StatusCode.DEADLINE_EXCEEDED: "no answer from {address} before the deadline; allow more time with timeout_s",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "{address} takes no more calls now, or the message is larger than it takes",
     grpc.StatusCode.UNIMPLEMENTED: "what listens at {address} is no Router of Pointsman; give the Router's address",

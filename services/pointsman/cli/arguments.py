@@ -5,6 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
+from pointsman.cli.reach import checked
+
 ROUTER: Final = "127.0.0.1:50051"
 EXECUTOR: Final = "127.0.0.1:50053"
 TIMEOUT_S: Final = 120.0
@@ -41,7 +43,9 @@ MaxOutputTokens = Annotated[
     typer.Option("--max-output-tokens", metavar="N", help="Longest answer, in tokens, 1 to 1,000,000."),
 ]
 LocalOnly = Annotated[bool, typer.Option("--local-only", help="The prompt must not leave this machine.")]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="Give up after so many seconds.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", "--timeout-s", metavar="SECONDS", help="Give up after so many seconds.")
+]
 ApiKeyEnv = Annotated[
     str,
     typer.Option(
@@ -49,10 +53,38 @@ ApiKeyEnv = Annotated[
     ),
 ]
 RouterAddress = Annotated[
-    str, typer.Option("--address", envvar="POINTSMAN_ROUTER", metavar="HOST:PORT", help="Where the Router listens.")
+    str,
+    typer.Option(
+        "--address", envvar="POINTSMAN_ROUTER", metavar="HOST:PORT", callback=checked, help="Where the Router listens."
+    ),
 ]
 ExecutorAddress = Annotated[
-    str, typer.Option("--address", envvar="POINTSMAN_EXECUTOR", metavar="HOST:PORT", help="Where the Executor listens.")
+    str,
+    typer.Option(
+        "--address",
+        envvar="POINTSMAN_EXECUTOR",
+        metavar="HOST:PORT",
+        callback=checked,
+        help="Where the Executor listens.",
+    ),
+]
+Authority = Annotated[
+    Path | None,
+    typer.Option(
+        "--authority",
+        envvar="POINTSMAN_TLS_AUTHORITY",
+        metavar="FILE",
+        help="Encrypt the call, and believe whom this PEM file signed.",
+    ),
+]
+Certificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificate", envvar="POINTSMAN_TLS_CERTIFICATE", metavar="FILE", help="Encrypt the call, and show this."
+    ),
+]
+Key = Annotated[
+    Path | None, typer.Option("--key", envvar="POINTSMAN_TLS_KEY", metavar="FILE", help="The certificate's key.")
 ]
 TrafficFile = Annotated[
     Path | None,

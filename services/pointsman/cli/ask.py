@@ -8,23 +8,31 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.cli.arguments import ROUTER
-from pointsman.cli.failure import Failure, Misuse, wrong_door
+from pointsman.cli.executor import as_json as message_as_json
+from pointsman.cli.failure import Failure, Misuse, how_to_see_one, wrong_door
 from pointsman.cli.invocation import program
 from pointsman.cli.terminal import print_json, printable, seconds
+from pointsman.cli.trail_lines import trail_lines
 from pointsman.config.load import api_key
+from pointsman.domain.clock import SystemClock
 from pointsman.domain.image import MIME_TYPES, mime_type_of
 from pointsman.domain.prompt import Options
 from pointsman.domain.secret import Secret
+from pointsman.rpc import convert
 from pointsman.rpc.check_options import MAX_OUTPUT_TOKENS
-from pointsman_client import CallerOverLimit, Client, PoolExhausted, RouteError, Unreachable
+from pointsman_client import CallerOverLimit, Client, NoAnswer, OutOfTime, PoolExhausted, RouteError, Tls, Unreachable
 
 STDIN: Final = "-"
+GIVEN_UP: Final = "stopped; the request was cancelled, and the provider's work with it"
 _LONGEST_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What to ask, and of whom. An empty `category` lets the classifier rule; None leaves the bound to the server."""
+    """What to ask, and of whom. An empty `category` lets the classifier rule; None leaves the bound to the server.
+
+    Without `tls` the call is plaintext.
+    """
 
     text: str
     images: tuple[bytes, ...]
@@ -34,6 +42,7 @@ class Ask:
     timeout_s: float
     address: str
     api_key: Secret = field(default_factory=Secret)
+    tls: Tls | None = None
 
     @property
     def options(self) -> Options:
@@ -43,7 +52,7 @@ class Ask:
     def client(self) -> Client:
         """Return a client of the Router to ask. Raises Misuse for a key that cannot be one."""
         try:
-            return Client(self.address, api_key=self.api_key.reveal())
+            return Client(self.address, tls=self.tls, api_key=self.api_key.reveal())
         except ValueError as error:
             raise Misuse(str(error)) from error
 
@@ -106,8 +115,24 @@ def failures_said(address: str, *, as_json: bool) -> Iterator[None]:
     except RouteError as error:
         message = _said(error, address)
         if as_json:
-            print_json({"error": {"reason": error.reason, "code": error.code.name, "message": message}})
-        raise Failure(message) from error
+            print_json({"error": {"reason": error.reason, "code": error.code.name, "message": message} | _known(error)})
+        raise Failure("\n  ".join((message, *_steps(error)))) from error
+
+
+def _known(error: RouteError) -> dict[str, object]:
+    """Return what else a script can act on: the trail as the contract has it, and how long to wait."""
+    known: dict[str, object] = {}
+    if error.retry_after_s is not None:
+        known["retry_after_s"] = error.retry_after_s
+    if error.trail is not None:
+        known["trail"] = message_as_json(error.trail)
+    return known
+
+
+def _steps(error: RouteError) -> Iterator[str]:
+    """Yield who was called and who was left out, where the message does not name them itself."""
+    if error.trail is not None and isinstance(error, NoAnswer | OutOfTime | PoolExhausted):
+        yield from trail_lines(convert.trail_from_pb(error.trail), SystemClock().now())
 
 
 def broken_off(why: str) -> str:
@@ -120,7 +145,12 @@ def _said(error: RouteError, address: str) -> str:
         return broken_off(error.message)
     message = printable(error.message)
     if isinstance(error, Unreachable) and error.reason == error.code.name:  # gRPC's own words help nobody
-        return f"no Pointsman answers at {address}; start one with `{program()} up`, or name it with --address"
+        return (
+            f"no Pointsman answers at {address}; start one with `{program()} up`, or name it with --address\n"
+            f"{how_to_see_one()}; one that speaks TLS needs --authority"
+        )
+    if isinstance(error, OutOfTime) and error.reason == error.code.name:
+        return f"no answer from {address} in time, and no word of who was called; allow more with --timeout"
     if error.code.name == error.reason == "UNIMPLEMENTED":
         return wrong_door(address, wanted="Router", usual=ROUTER)
     if isinstance(error, PoolExhausted) and error.retry_after_s is not None:

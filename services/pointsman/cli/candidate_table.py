@@ -10,8 +10,8 @@ from rich.table import Table
 
 from pointsman.cli.columns import JOINT, Column, table_of
 from pointsman.cli.executor import CandidateLine, Window
-from pointsman.cli.explain import until
 from pointsman.cli.terminal import count, printable, seconds
+from pointsman.cli.trail_lines import until
 from pointsman.domain.trail import SkipReason
 
 STYLES: Final = {"waiting": "yellow", "out": "red"}

@@ -20,6 +20,7 @@ from pointsman.domain.trail import SkipReason
 from pointsman.rpc import channel, convert
 from pointsman.v1 import executor_pb2 as pb
 from pointsman.v1 import executor_pb2_grpc
+from pointsman_client import Tls
 
 SERVICE: Final = "pointsman.v1.ExecutorService"
 TIMEOUT_S: Final = 10.0
@@ -258,12 +259,13 @@ class ExecutorCalls:
 
 
 @asynccontextmanager
-async def reaching(address: str) -> AsyncIterator[ExecutorCalls]:
-    """Open the way to the Executor at an address, and close it when the block ends.
+async def reaching(address: str, tls: Tls | None = None) -> AsyncIterator[ExecutorCalls]:
+    """Open the way to the Executor at an address, and close it when the block ends. Without `tls` it is plaintext.
 
     Raises Failure when what listens there is something else.
     """
-    async with channel.open_channel(address, message_bytes=_MESSAGE_BYTES) as opened:
+    credentials = tls.credentials() if tls else None
+    async with channel.open_channel(address, message_bytes=_MESSAGE_BYTES, credentials=credentials) as opened:
         try:
             yield ExecutorCalls(address, executor_pb2_grpc.ExecutorServiceStub(opened))
         except PointsmanError as error:

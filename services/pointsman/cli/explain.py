@@ -10,6 +10,7 @@ from pointsman.cli.executor import as_json as message_as_json
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run
 from pointsman.cli.terminal import dollars, print_json, printable, screen, seconds
+from pointsman.cli.trail_lines import joined, until
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.trail import Skip
 from pointsman.domain.verdict import DecidedBy, ModelHop, Verdict
@@ -62,42 +63,43 @@ async def _explain(ask: Ask, *, as_json: bool) -> Explanation:
 
 def tree(explanation: Explanation, now: datetime) -> Tree:
     """Return the decision as people read it; `now` is what waits are counted from."""
-    response = explanation.response
+    response, plan = explanation.response, explanation.response.plan
     verdict = convert.verdict_from_pb(response.verdict, response.degraded_reasons)
     root = Tree(f"{verdict.category} {verdict.confidence:.2f}", guide_style="dim", highlight=False)
     _add_verdict(root, verdict)
-    plan = response.plan
-    ready = root.add(f"would be tried, in this order ({plan.policy})" if plan.ready else "nothing would be tried")
-    for planned in plan.ready:
-        cost_usd = planned.cost_usd if planned.HasField("cost_usd") else None
-        wait_s = convert.duration_from_pb(planned.wait)
-        tokens = f"about {planned.input_tokens} tokens in, {planned.output_tokens} out, {dollars(cost_usd)}"
-        ready.add(_line(planned.candidate, planned.model, tokens, f"after waiting {seconds(wait_s)}" if wait_s else ""))
     skips = [convert.skip_from_pb(skip) for skip in plan.skips]
-    if skips:
-        left_out = root.add("left out")
-        for skip in skips:
-            left_out.add(skip_line(skip, now))
+    eligible = f"{len(plan.ready) or 'none'} of {len(plan.ready) + len(skips)} eligible"
+    what = "tried in this order" if plan.ready else "so none would be tried"
+    pool = root.add(f"pool {plan.category} ({plan.policy}): {eligible}, {what}")
+    for place, planned in enumerate(plan.ready, 1):
+        cost_usd = planned.cost_usd if planned.HasField("cost_usd") else None
+        estimate = _estimate(planned.input_tokens, planned.output_tokens, cost_usd)
+        wait_s = convert.duration_from_pb(planned.wait)
+        wait = f"after waiting {seconds(wait_s)}" if wait_s else ""
+        pool.add(f"{place}. {joined(planned.candidate, planned.model)}\n{joined('eligible', estimate, wait)}")
+    for skip in skips:
+        pool.add(_skipped(skip, now))
     if plan.HasField("fallback"):
-        root.add(_line("then the local fallback", plan.fallback.candidate, plan.fallback.model))
+        local = plan.fallback
+        estimate = _estimate(local.input_tokens, local.output_tokens, local.cost_usd)  # a local model has a price: 0
+        root.add(f"then the local fallback: {joined(local.candidate, local.model)}\n{estimate}")
     elif plan.HasField("fallback_skip"):
-        root.add(f"the local fallback cannot serve: {skip_line(convert.skip_from_pb(plan.fallback_skip), now)}")
+        root.add(f"the local fallback cannot serve: {_skipped(convert.skip_from_pb(plan.fallback_skip), now)}")
     else:
         root.add("no local fallback is set")
+    if plan.settings_hash:
+        root.add(f"settings {plan.settings_hash}")
     return root
 
 
-def skip_line(skip: Skip, now: datetime) -> str:
-    """Return a candidate that is left out, why, and until when."""
-    return _line(f"{skip.candidate}: {skip.reason.replace('_', ' ')}", skip.detail, until(skip.ready_at, now))
+def _estimate(input_tokens: int, output_tokens: int, cost_usd: float | None) -> str:
+    return f"about {input_tokens:,} tokens in, {output_tokens:,} out, {dollars(cost_usd)}"
 
 
-def until(ready_at: datetime | None, now: datetime) -> str:
-    """Return when something is ready again, in words; empty for None."""
-    if ready_at is None:
-        return ""
-    left_s = (ready_at - now).total_seconds()
-    return f"ready in {seconds(left_s)}" if left_s > 0 else "ready now"
+def _skipped(skip: Skip, now: datetime) -> str:
+    """Return a candidate that is left out and until when; why in more words on a line of its own."""
+    first = joined(f"{skip.candidate} · skipped: {skip.reason.replace('_', ' ')}", until(skip.ready_at, now))
+    return "\n".join(filter(None, (first, printable(skip.detail))))
 
 
 def _add_verdict(root: Tree, verdict: Verdict) -> None:
@@ -108,9 +110,7 @@ def _add_verdict(root: Tree, verdict: Verdict) -> None:
         root.add(" · ".join(f"{category} {probability:.2f}" for category, probability in verdict.probabilities))
     took = f" ({seconds(verdict.model_duration_s)})" if verdict.model_duration_s is not None else ""
     root.add(f"small local model {HOPS[verdict.model_hop]}{took}")
+    if verdict.classifier_version:
+        root.add(f"classifier {verdict.classifier_version}")
     if verdict.degraded:
         root.add(f"degraded: {', '.join(verdict.degraded)}")
-
-
-def _line(*parts: str) -> str:
-    return printable(" · ".join(part for part in parts if part))

@@ -5,6 +5,7 @@ Failure                 exit code 1: what was asked for did not work out
 └── Stopped             exit code 130: the user pressed Ctrl-C
 """
 
+from pointsman.cli.invocation import program
 from pointsman.domain.errors import SettingsError
 
 
@@ -37,3 +38,8 @@ def wrong_door(address: str, *, wanted: str, usual: str) -> str:
     """Return what to say when another service than the wanted one listens at an address."""
     where = f"it listens at {usual} unless your settings say otherwise: " if address != usual else ""
     return f"what listens at {address} is no {wanted}; {where}name the {wanted}'s with --address"
+
+
+def how_to_see_one() -> str:
+    """Return how to get a stack that answers, for who has neither keys nor Ollama."""
+    return f"without keys and Ollama: `{program()} demo`, or `make demo` in the source tree"

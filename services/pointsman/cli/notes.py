@@ -7,6 +7,7 @@ from typing import Final
 from rich.console import Console
 
 from pointsman.cli.terminal import dollars, printable, seconds
+from pointsman.cli.trail_lines import passed_over
 from pointsman.domain.answer import FinishReason
 from pointsman.domain.prompt import ToolCall
 from pointsman.domain.trail import Trail
@@ -50,7 +51,7 @@ class Notes:
         notes.print(self.summary(), style="dim")
 
     def summary(self) -> str:
-        """Return one line: category, confidence, model, attempts, times, cost, and what is not as it should be."""
+        """Return one line: category, confidence, model, attempts, times, cost, who was passed over, what is amiss."""
         attempts = sum(1 for _ in self.trail.attempts)
         parts = [
             f"{self.category} {self.confidence:.2f}",
@@ -59,6 +60,8 @@ class Notes:
             self._times(),
             dollars(self.cost_usd),
         ]
+        if others := passed_over(self.trail, self.candidate):
+            parts.append(f"passed over: {others}")
         marks = " [simulated]" if self.simulated else ""
         if self.degraded:
             marks += f" [degraded: {', '.join(self.degraded)}]"

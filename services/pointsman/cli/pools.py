@@ -10,25 +10,26 @@ from rich.text import Text
 
 from pointsman.cli.candidate_table import plain, table
 from pointsman.cli.executor import CandidateLine, ExecutorCalls, Listing, reaching
-from pointsman.cli.failure import Failure
+from pointsman.cli.failure import Failure, how_to_see_one
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, while_it_is_read
 from pointsman.cli.terminal import print_json, say, screen
 from pointsman.cli.watched import Candidates, Today
 from pointsman.domain.clock import Clock, SystemClock
 from pointsman.domain.errors import ExecutorDown
+from pointsman_client import Tls
 
 TICK_S = 1.0
 """How often a watched table moves on by itself, because waits get shorter."""
 
 
-def pools(address: str, *, category: str, watch: bool, as_json: bool) -> None:
+def pools(address: str, *, tls: Tls | None, category: str, watch: bool, as_json: bool) -> None:
     """Print the candidates, and with `watch` again whenever something changes. Raises Failure."""
-    run(_pools(address, category=category, watch=watch, as_json=as_json))
+    run(_pools(address, tls, category=category, watch=watch, as_json=as_json))
 
 
-async def _pools(address: str, *, category: str, watch: bool, as_json: bool) -> None:
-    async with reaching(address) as executor:
+async def _pools(address: str, tls: Tls | None, *, category: str, watch: bool, as_json: bool) -> None:
+    async with reaching(address, tls) as executor:
         try:
             if watch:
                 await _watch(executor, category, as_json=as_json)
@@ -51,6 +52,7 @@ def not_running(address: str) -> Failure:
     """Return the failure of a call to an Executor that is not there."""
     return Failure(
         f"no Executor answers at {address}; start a stack with `{program()} up`, or name another with --address\n"
+        f"{how_to_see_one()}; one that speaks TLS needs --authority\n"
         f"what could be called here without one is told by `{program()} doctor`"
     )
 

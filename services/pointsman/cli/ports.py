@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Final
@@ -22,6 +22,14 @@ ROOMS: Final[Mapping[str, str]] = {
     "executor": "pointsman.v1.ExecutorService",
 }
 """The services, by the section of the settings that has their address."""
+
+_READERS: Final[Mapping[str, str]] = {
+    "router": "--address or $POINTSMAN_ROUTER of `route` and `explain`",
+    "classifier": "router.classifier_address, where the Router is served alone",
+    "executor": "router.executor_address, where the Router is served alone, "
+    "and --address or $POINTSMAN_EXECUTOR of `pools` and `report`",
+}
+"""Where else the address of a service stands."""
 
 _ANSWER_S: Final = 1.0
 _MESSAGE_BYTES: Final = 4_194_304
@@ -51,18 +59,42 @@ async def holder(address: str, service: str) -> Holder:
 
 
 @asynccontextmanager
-async def holders_named(settings: Settings) -> AsyncIterator[None]:
-    """Add to the failure of a start that a running Pointsman holds the port, where one does."""
+async def holders_named(settings: Settings, rooms: Collection[str] = ROOMS.keys()) -> AsyncIterator[None]:
+    """Add to the failure of a start who holds the port, and every setting that a new one concerns.
+
+    `rooms` are the services that start here.
+    """
     try:
         yield
     except SettingsError as error:
         address = error.metadata.get("address", "")
-        wanting = [service for room, service in ROOMS.items() if address_of(settings, room) == address]
         # It has a cause where binding was tried; an address that was refused without trying has none.
-        if error.__cause__ is None or not any([await _is_ours(address, service) for service in wanting]):
+        if error.__cause__ is None or not address:
             raise
-        message = f"{error.message}\na running Pointsman holds it; what that one can call: {how_to_ask(settings)}"
-        raise SettingsError(message, trail=None, **error.metadata) from error
+        lines = [error.message, *_concerned(settings, rooms, address)]
+        wanting = [service for room, service in ROOMS.items() if address_of(settings, room) == address]
+        if any([await _is_ours(address, service) for service in wanting]):
+            lines.append(f"a running Pointsman holds it; what that one can call: {how_to_ask(settings)}")
+        raise SettingsError("\n".join(lines), trail=None, **error.metadata) from error
+
+
+def _concerned(settings: Settings, rooms: Collection[str], address: str) -> Iterator[str]:
+    """Yield the other addresses that are taken too, and who must learn of a new one in place of `address`."""
+    others = {f"{room}.address": address_of(settings, room) for room in rooms}
+    if taken := [f"{name} {at}" for name, at in others.items() if at != address and not _is_free(at)]:
+        yield f"taken too: {', '.join(taken)}"
+    for room, reader in _READERS.items():
+        if address_of(settings, room) == address:
+            yield f"with a new address for the {room} goes {reader}"
+
+
+def _is_free(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_server((host.strip("[]"), int(port))).close()
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
 
 
 def how_to_ask(settings: Settings) -> str:

@@ -1,16 +1,15 @@
 """What people hand a rehearsal: a mix in words, and a record of requests as JSON lines. Wrong input is named."""
 
-import json
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from pointsman.cli.failure import Misuse
+from pointsman.cli.json_lines import WrongLine, read_json_lines
 from pointsman.cli.rehearsal_traffic import BYTES_PER_TOKEN, IMAGE_TOKENS, TURN_TOKENS, Asked, Recorded, sized
-from pointsman.cli.terminal import printable
 from pointsman.simulator.traffic import DAY_S, OFFICE_DAY
 
 MOST_TOKENS: Final = 10_000_000
@@ -39,10 +38,6 @@ class _Size:
     max_output_tokens: int | None
 
 
-class _Wrong(ValueError):
-    """A row is not what it should be; the message says how."""
-
-
 def read_mix(text: str, categories: Collection[str]) -> dict[str, float]:
     """Return shares by category; without any text, those of an office for the categories there are. Raises Misuse."""
     if not text:
@@ -64,15 +59,7 @@ def read_mix(text: str, categories: Collection[str]) -> dict[str, float]:
 
 def read_record(path: Path, categories: Collection[str], *, days: int | None) -> Record:
     """Return the requests of a file. With `days` it is cut, or begun again, to that length. Raises Misuse."""
-    try:
-        with path.open(encoding="utf-8") as lines:
-            rows = _rows(path, lines, categories)
-    except OSError as error:
-        raise Misuse(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Misuse(f"{path} is no text in UTF-8: {error.reason}") from error
-    if not rows:
-        raise Misuse(f"{path} holds no request; a line looks like {EXAMPLE}")
+    rows = _rows(path, categories)
     first = min(at for at, _ in rows)
     start = (
         datetime.fromtimestamp(first, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -90,45 +77,34 @@ def read_record(path: Path, categories: Collection[str], *, days: int | None) ->
     )
 
 
-def _rows(path: Path, lines: Iterable[str], categories: Collection[str]) -> Sequence[tuple[float, _Size]]:
+def _rows(path: Path, categories: Collection[str]) -> Sequence[tuple[float, _Size]]:
     """Return the rows with their instants: seconds since 1970, or since the start where they are so written."""
-    rows: list[tuple[float, _Size]] = []
     is_dated: bool | None = None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = _object(line)
-            rows.append((_at(row["at"], is_dated=is_dated), _size(row, categories)))
-            is_dated = isinstance(row["at"], str)
-        except _Wrong as wrong:
-            raise Misuse(f"{path}, line {number}: {printable(str(wrong))}; a line looks like {EXAMPLE}") from wrong
-    return rows
+
+    def read(row: dict[str, Any], _: int) -> tuple[float, _Size]:
+        nonlocal is_dated
+        _check_keys(row)
+        made = _at(row["at"], is_dated=is_dated), _size(row, categories)
+        is_dated = isinstance(row["at"], str)
+        return made
+
+    return read_json_lines(path, read, noun="request", example=EXAMPLE)
 
 
-def _object(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise _Wrong(f"this is no JSON ({error})") from error
-    except RecursionError as error:
-        raise _Wrong("this is nested too deep") from error
-    if not isinstance(row, dict):
-        raise _Wrong("this is no JSON object")
+def _check_keys(row: Collection[str]) -> None:
     for key in REQUIRED:
         if key not in row:
-            raise _Wrong(f'"{key}" is missing')
+            raise WrongLine(f'"{key}" is missing')
     for key in row:
         if key not in KEYS:
-            raise _Wrong(f'"{key}" is not known here; the keys are {", ".join(KEYS)}')
-    return row
+            raise WrongLine(f'"{key}" is not known here; the keys are {", ".join(KEYS)}')
 
 
 def _size(row: dict[str, Any], categories: Collection[str]) -> _Size:
     if row["category"] not in categories:
-        raise _Wrong(f'"category" is {row["category"]!r}; there are pools for {", ".join(categories)}')
+        raise WrongLine(f'"category" is {row["category"]!r}; there are pools for {", ".join(categories)}')
     if not isinstance(row.get("image", False), bool):
-        raise _Wrong(f'"image" is {row["image"]!r}; it must be true or false')
+        raise WrongLine(f'"image" is {row["image"]!r}; it must be true or false')
     return _Size(
         category=row["category"],
         input_tokens=_tokens(row, "input_tokens", least=1),
@@ -141,7 +117,7 @@ def _size(row: dict[str, Any], categories: Collection[str]) -> _Size:
 def _tokens(row: dict[str, Any], key: str, *, least: int) -> int:
     value = row[key]
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST_TOKENS:
-        raise _Wrong(f'"{key}" is {value!r}; it must be a whole number from {least} to {MOST_TOKENS:,}')
+        raise WrongLine(f'"{key}" is {value!r}; it must be a whole number from {least} to {MOST_TOKENS:,}')
     return value
 
 
@@ -149,7 +125,7 @@ def _at(value: object, *, is_dated: bool | None) -> float:
     """Return an instant; `is_dated` says how those before were written, None where there are none."""
     found = _instant(value)
     if is_dated is not None and isinstance(value, str) is not is_dated:
-        raise _Wrong('"at" is an instant in some lines and seconds in others; choose one')
+        raise WrongLine('"at" is an instant in some lines and seconds in others; choose one')
     return found
 
 
@@ -159,13 +135,15 @@ def _instant(value: object) -> float:
         try:
             instant = datetime.fromisoformat(value)
         except ValueError as error:
-            raise _Wrong(f'"at" is {value!r}; write an instant such as 2026-11-23T09:00:00Z, or seconds') from error
+            raise WrongLine(f'"at" is {value!r}; write an instant such as 2026-11-23T09:00:00Z, or seconds') from error
         aware = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
         if aware.timestamp() <= LONGEST_S:
-            raise _Wrong(f'"at" is {value!r}; it must be after 1971')
+            raise WrongLine(f'"at" is {value!r}; it must be after 1971')
         return aware.timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
-        raise _Wrong(f'"at" is {value!r}; write an instant such as 2026-11-23T09:00:00Z, or seconds from 0 to a year')
+        raise WrongLine(
+            f'"at" is {value!r}; write an instant such as 2026-11-23T09:00:00Z, or seconds from 0 to a year'
+        )
     return float(value)
 
 

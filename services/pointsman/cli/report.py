@@ -18,6 +18,7 @@ from pointsman.cli.report_page import page
 from pointsman.cli.terminal import print_json, printable, ratio, say, screen, seconds, share
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import ExecutorDown
+from pointsman_client import Tls
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(days=36_500)
@@ -38,16 +39,18 @@ NOTHING_TO_GROUP: Final = dict.fromkeys(
 """What to say in place of a table without rows."""
 
 
-def report(address: str, *, group_by: str, since: str, as_json: bool, html: Path | None = None) -> None:
+def report(
+    address: str, *, tls: Tls | None, group_by: str, since: str, as_json: bool, html: Path | None = None
+) -> None:
     """Print the sums, and write them as a page. Raises Misuse for a span of time that is none or a file that cannot be.
 
     Raises Failure when there is no stack.
     """
     span = read_span(since) if since else None
     begin = None if span is None else SystemClock().now() - span
-    sums = run(_report(address, group_by, begin))
+    sums = run(_report(address, tls, group_by, begin))
     if html:
-        _write_page(html, address, begin)
+        _write_page(html, address, tls, begin)
     if as_json:
         print_json(sums.message)
         return
@@ -75,17 +78,19 @@ def _print_groups(out: Console, group_by: str, lines: Sequence[ReportLine]) -> N
             say(out, plain(line))
 
 
-def _write_page(html: Path, address: str, since: datetime | None) -> None:
-    total, grouped = run(_everything(address, since))
+def _write_page(html: Path, address: str, tls: Tls | None, since: datetime | None) -> None:
+    total, grouped = run(_everything(address, tls, since))
     try:
         html.write_text(page(total, grouped, notes(total)), encoding="utf-8")
     except OSError as error:
         raise Misuse(f"--html {html} cannot be written: {error.strerror}") from error
 
 
-async def _everything(address: str, since: datetime | None) -> tuple[ReportSums, dict[str, tuple[ReportLine, ...]]]:
+async def _everything(
+    address: str, tls: Tls | None, since: datetime | None
+) -> tuple[ReportSums, dict[str, tuple[ReportLine, ...]]]:
     """Return the sums with their details, and the lines of each way to group them."""
-    async with reaching(address) as executor:
+    async with reaching(address, tls) as executor:
         try:
             total = await executor.report("", since, with_details=True)
             grouped = {name: (await executor.report(name, since)).lines for name in PAGE_GROUPS}
@@ -94,8 +99,8 @@ async def _everything(address: str, since: datetime | None) -> tuple[ReportSums,
     return total, grouped
 
 
-async def _report(address: str, group_by: str, since: datetime | None) -> ReportSums:
-    async with reaching(address) as executor:
+async def _report(address: str, tls: Tls | None, group_by: str, since: datetime | None) -> ReportSums:
+    async with reaching(address, tls) as executor:
         try:
             return await executor.report(group_by, since)
         except ExecutorDown as error:

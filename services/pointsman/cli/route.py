@@ -2,8 +2,9 @@
 
 import sys
 
-from pointsman.cli.ask import Ask, failures_said
+from pointsman.cli.ask import GIVEN_UP, Ask, failures_said
 from pointsman.cli.executor import as_json as message_as_json
+from pointsman.cli.failure import Stopped
 from pointsman.cli.loop import run
 from pointsman.cli.notes import of_answer
 from pointsman.cli.terminal import print_json, printable, screen
@@ -13,8 +14,11 @@ from pointsman_client import Answer
 
 
 def route(ask: Ask, *, as_json: bool) -> None:
-    """Print the answer on standard output, and how it came about on standard error. Raises Failure."""
-    answer, duration_s = run(_route(ask, as_json=as_json))
+    """Print the answer on standard output, and how it came about on standard error. Raises Failure, Stopped."""
+    try:
+        answer, duration_s = run(_route(ask, as_json=as_json))
+    except KeyboardInterrupt:
+        raise Stopped(GIVEN_UP) from None
     if as_json:
         print_json(message_as_json(answer.response))
         return

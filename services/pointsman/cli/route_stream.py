@@ -4,7 +4,7 @@ import sys
 from contextlib import aclosing
 from typing import Self
 
-from pointsman.cli.ask import Ask, broken_off, failures_said
+from pointsman.cli.ask import GIVEN_UP, Ask, broken_off, failures_said
 from pointsman.cli.executor import as_json as message_as_json
 from pointsman.cli.failure import Failure, Stopped
 from pointsman.cli.loop import run, while_it_is_read
@@ -23,7 +23,7 @@ def route_stream(ask: Ask, *, as_json: bool) -> None:
     try:
         notes = run(_route_stream(ask, as_json=as_json))
     except KeyboardInterrupt:
-        raise Stopped("stopped; the request was cancelled, and the provider's work with it") from None
+        raise Stopped(GIVEN_UP) from None
     if not as_json:
         notes.print(screen(stderr=True))
     if notes.broke_by:

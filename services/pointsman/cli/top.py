@@ -17,6 +17,7 @@ from pointsman.cli.pools import not_running
 from pointsman.cli.terminal import print_json, screen
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import ExecutorDown, TooManyCalls
+from pointsman_client import Tls
 
 REJOIN_S: Final = 1.0
 """Between two looks for an Executor that went away."""
@@ -37,17 +38,17 @@ class Display(Protocol):
         """Say that the Executor is away."""
 
 
-def top(address: str, *, interval_s: float, as_json: bool) -> None:
+def top(address: str, *, tls: Tls | None, interval_s: float, as_json: bool) -> None:
     """Show what the stack is doing every `interval_s` until Ctrl-C. Raises Failure when there is none to begin with."""
     overview = Overview(address, SystemClock())
     try:
-        run(_top(overview, interval_s, as_json=as_json))
+        run(_top(overview, tls, interval_s, as_json=as_json))
     except KeyboardInterrupt:  # the way to end it, so nothing was given up
         return
 
 
-async def _top(overview: Overview, interval_s: float, *, as_json: bool) -> None:
-    async with reaching(overview.address) as executor:
+async def _top(overview: Overview, tls: Tls | None, interval_s: float, *, as_json: bool) -> None:
+    async with reaching(overview.address, tls) as executor:
         if as_json:
             with while_it_is_read(sys.stdout):
                 await follow(executor, overview, Objects(overview), interval_s)

@@ -86,7 +86,7 @@ async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool)
         clock = SystemClock()
         async with (
             observed(settings_hash=settings_hash(settings), clock=clock),
-            holders_named(settings),
+            holders_named(settings, (room,)),
             _running(room, settings, clock=clock) as server,
         ):
             if as_json:

@@ -40,9 +40,10 @@ async def run(
     tls = tls or TlsSettings()
     _refuse_anybody(settings, tls)
     identity, bytes_ = identity_of(tls), limits.message_bytes
+    credentials = identity.channel_credentials() if identity else None
     async with (
-        open_channel(settings.classifier_address, message_bytes=bytes_, identity=identity) as to_classifier,
-        open_channel(settings.executor_address, message_bytes=bytes_, identity=identity) as to_executor,
+        open_channel(settings.classifier_address, message_bytes=bytes_, credentials=credentials) as to_classifier,
+        open_channel(settings.executor_address, message_bytes=bytes_, credentials=credentials) as to_executor,
     ):
         servicer = RouterServicer(
             settings=settings,

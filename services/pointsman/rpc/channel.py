@@ -13,7 +13,6 @@ import grpc
 
 from pointsman.domain.errors import ExecutorDown, PointsmanError
 from pointsman.rpc.status import from_call
-from pointsman.rpc.tls import Identity
 from pointsman.telemetry import instruments, names, spans
 from pointsman.telemetry.metrics import REGISTER
 
@@ -49,10 +48,12 @@ _SERVICE_CONFIG: Final = json.dumps(
 )
 
 
-def open_channel(address: str, *, message_bytes: int, identity: Identity | None = None) -> grpc.aio.Channel:
+def open_channel(
+    address: str, *, message_bytes: int, credentials: grpc.ChannelCredentials | None = None
+) -> grpc.aio.Channel:
     """Open a channel to one of our services. Belongs to the running loop; the opener closes it.
 
-    `message_bytes` bounds a message in either direction. Without an identity it is plaintext, as it always is over a
+    `message_bytes` bounds a message in either direction. Without credentials it is plaintext, as it always is over a
     Unix socket. Connecting is lazy: an address where nothing listens fails the calls.
     """
     options = (
@@ -65,9 +66,9 @@ def open_channel(address: str, *, message_bytes: int, identity: Identity | None 
         ("grpc.enable_retries", 1),
         ("grpc.service_config", _SERVICE_CONFIG),
     )
-    if identity is None or address.startswith("unix:"):
+    if credentials is None or address.startswith("unix:"):
         return grpc.aio.insecure_channel(address, options)
-    return grpc.aio.secure_channel(address, identity.channel_credentials(), options)
+    return grpc.aio.secure_channel(address, credentials, options)
 
 
 async def call(

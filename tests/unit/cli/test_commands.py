@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from pointsman.cli.commands import app
 
 COMMANDS = [
-    "up", "serve", "route", "explain", "pools", "top", "report", "doctor", "pull", "check-config", "eval", "simulate",
-    "certs", "demo", "keys",
+    "up", "serve", "route", "explain", "pools", "top", "report", "doctor", "pull", "check-config", "certs", "eval",
+    "simulate", "demo", "keys",
 ]  # fmt: skip
 
 HEAVY = ("grpc", "google.protobuf", "httpx", "ollama", "rich", "aiohttp", "opentelemetry", "structlog")
@@ -41,9 +41,7 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_speaks_to_scripts(command: str) -> None:
-    below = [("create",), ("list",), ("revoke",)] if command == "keys" else [()]
-
-    assert all("--json" in shown(command, *words, "--help") for words in below)
+    assert "--json" in shown(command, "--help")
 
 
 def test_without_a_command_the_help_is_shown() -> None:

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from pointsman.cli.explain import DECIDERS, HOPS, skip_line, tree, until
+from pointsman.cli.explain import DECIDERS, HOPS, tree
+from pointsman.cli.trail_lines import skip_line, until
 from pointsman.domain.trail import Skip, SkipReason
 from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
 from pointsman.rpc import convert
@@ -30,9 +31,9 @@ def explanation(plan: executor_pb2.Plan, verdict: Verdict = VERDICT) -> Explanat
     return Explanation(category=verdict.category, confidence=verdict.confidence, candidates=(), response=response)
 
 
-def shown(plan: executor_pb2.Plan, verdict: Verdict = VERDICT) -> str:
+def shown(plan: executor_pb2.Plan, verdict: Verdict = VERDICT, *, width: int = 200) -> str:
     out = io.StringIO()
-    Console(file=out, width=200).print(tree(explanation(plan, verdict), NOW))
+    Console(file=out, width=width).print(tree(explanation(plan, verdict), NOW))
     return out.getvalue()
 
 
@@ -81,12 +82,35 @@ def test_candidates_stand_in_the_order_of_trying_with_estimates() -> None:
         executor_pb2.PlannedCandidate(candidate="b/second", model="m-2", input_tokens=30, output_tokens=800),
     ]
 
-    text = shown(executor_pb2.Plan(ready=ready, policy="cheapest"))
+    text = shown(executor_pb2.Plan(category="coding", ready=ready, policy="cheapest"))
 
-    assert "would be tried, in this order (cheapest)" in text
-    assert "a/first · m-1 · about 30 tokens in, 800 out, $0.0081 · after waiting 1.5 s" in text
-    assert "b/second · m-2 · about 30 tokens in, 800 out, unknown cost" in text
+    assert "pool coding (cheapest): 2 of 2 eligible, tried in this order" in text
+    assert "1. a/first · m-1\n" in text
+    assert "eligible · about 30 tokens in, 800 out, $0.0081 · after waiting 1.5 s\n" in text
+    assert "2. b/second · m-2\n" in text
+    assert "eligible · about 30 tokens in, 800 out, unknown cost\n" in text
     assert text.index("a/first") < text.index("b/second")
+
+
+def test_every_candidate_of_the_pool_is_told_as_eligible_or_skipped_at_80_columns() -> None:
+    skip = Skip(
+        candidate="a/first",
+        reason=SkipReason.OUT_OF_QUOTA,
+        ready_at=NOW + timedelta(seconds=20),
+        detail="0 of 5 requests a minute are left, and this request needs one of them, as it needs 900 tokens.",
+    )
+    ready = executor_pb2.PlannedCandidate(candidate="b/second", model="m-2", input_tokens=30, output_tokens=800)
+
+    text = shown(executor_pb2.Plan(category="coding", ready=[ready], skips=[convert.skip_to_pb(skip)]), width=80)
+
+    assert "1 of 2 eligible" in text
+    assert "1. b/second · m-2\n" in text
+    assert "a/first · skipped: out of quota · ready in 20.0 s\n" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_settings_behind_the_plan_are_named() -> None:
+    assert "settings b63d015a4e34\n" in shown(executor_pb2.Plan(settings_hash="b63d015a4e34"))
 
 
 def test_who_is_left_out_is_told_with_reason_and_time() -> None:
@@ -102,14 +126,14 @@ def test_who_is_left_out_is_told_with_reason_and_time() -> None:
     [
         pytest.param(
             executor_pb2.Plan(fallback=executor_pb2.PlannedCandidate(candidate="local/big", model="m")),
-            "then the local fallback · local/big · m",
+            "then the local fallback: local/big · m\n",
             id="it can serve",
         ),
         pytest.param(
             executor_pb2.Plan(
                 fallback_skip=convert.skip_to_pb(Skip(candidate="local/big", reason=SkipReason.NOT_RUNNING))
             ),
-            "the local fallback cannot serve: local/big: not running",
+            "the local fallback cannot serve: local/big · skipped: not running",
             id="it cannot",
         ),
         pytest.param(executor_pb2.Plan(), "no local fallback is set", id="there is none"),
@@ -117,7 +141,7 @@ def test_who_is_left_out_is_told_with_reason_and_time() -> None:
 )
 def test_the_fallback_is_told(plan: executor_pb2.Plan, says: str) -> None:
     assert says in shown(plan)
-    assert "nothing would be tried" in shown(plan)
+    assert "none of 0 eligible" in shown(plan)
 
 
 @pytest.mark.parametrize(
