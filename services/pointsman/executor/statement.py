@@ -12,6 +12,9 @@ TELLING = 3
 MOVED_S = 3.0
 """An end that has moved by more seconds was moved by calls; by less, by the way of the answer."""
 
+MOMENT_S = 1.0
+"""What is said alike within it is one sign: the answers of a burst know of the same calls."""
+
 NEVER = -1
 """A count of signs that one sign has ended."""
 
@@ -63,6 +66,8 @@ class Manner:
 
     refilling: int = 0
     sliding: int = 0
+    told_at: float = -math.inf
+    """When a sign in favour of refilling was last counted."""
     anchor: Statement | None = None
     """The statement from which the end of the window has to move."""
 
@@ -85,7 +90,10 @@ class Manner:
         """Take in one more statement."""
         if statement.remaining >= statement.limit:
             return
-        self.refilling = self.refilling + 1 if statement.refills and self.may_refill else NEVER
+        if not (statement.refills and self.may_refill):
+            self.refilling = NEVER
+        elif statement.seen_at >= self.told_at + MOMENT_S:
+            self.refilling, self.told_at = self.refilling + 1, statement.seen_at
         anchor = self.anchor
         if anchor is None or anchor.full_at <= statement.seen_at:
             self.anchor = statement

@@ -152,6 +152,15 @@ def test_a_bucket_is_believed_in_after_three_signs_and_none_against(refills: lis
     assert look(*statements).refills is believed
 
 
+def test_what_the_answers_of_one_burst_say_alike_is_one_sign() -> None:
+    burst = [(0.0, 0.0, 1.0)] * LIMIT
+    window = Window(unit=Unit.REQUESTS, period_s=MINUTE_S, ceiling=LIMIT, margin_s=MARGIN_S)
+
+    _, refused = send(window, limiter(Algorithm.SLIDING_WINDOW), [*burst, (6.0, 0.0, 1.0)])
+
+    assert refused == 0
+
+
 def test_a_window_slides_when_its_end_moves_with_every_call() -> None:
     moving = [said(5, sent_at=at, full_at=at + 60.0, refills=False) for at in (0.0, 10.0, 20.0, 30.0)]
     standing = [said(5, sent_at=at, full_at=60.0, refills=False) for at in (0.0, 10.0, 20.0, 30.0)]

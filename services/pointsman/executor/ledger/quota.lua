@@ -2,7 +2,7 @@
 -- A window is kept packed in its scope's hash; nil stands for what quota.py calls None, and for an end that never comes.
 
 local BINS, DAY_S, MINUTE_S, UNSEEN_KEPT = 120, 86400, 60, 1024
-local TELLING, MOVED_S, NEVER = 3, 3, -1
+local TELLING, MOVED_S, MOMENT_S, NEVER = 3, 3, 1, -1
 local SLACK, STATED_FOR_S, LONGEST_S = 1e-6, 3600, 120
 local KEPT_S = 26 * 3600 -- longer than the longest day: what nobody has touched for as long is of no use to anybody
 local ARRIVING = { requests = true, input_tokens = true }
@@ -339,7 +339,11 @@ local function look(manner, statement)
   if statement.remaining >= statement.limit then
     return
   end
-  manner.refilling = statement.refills and manner.refilling ~= NEVER and manner.refilling + 1 or NEVER
+  if not statement.refills or manner.refilling == NEVER then
+    manner.refilling = NEVER
+  elseif not manner.told_at or statement.seen_at >= manner.told_at + MOMENT_S then
+    manner.refilling, manner.told_at = manner.refilling + 1, statement.seen_at
+  end
   local anchor = manner.anchor
   if not anchor or anchor.full_at <= statement.seen_at then
     manner.anchor = statement
