@@ -16,7 +16,6 @@ from uuid import uuid4
 
 import orjson
 import structlog
-from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -247,10 +246,10 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
 
 def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Add the ids of the current span, where there is one and the event does not name them."""
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event.setdefault("trace_id", trace.format_trace_id(context.trace_id))
-        event.setdefault("span_id", trace.format_span_id(context.span_id))
+    within = spans.current()
+    if within.trace_id:
+        event.setdefault("trace_id", within.trace_id)
+        event.setdefault("span_id", within.span_id)
     return event
 
 
