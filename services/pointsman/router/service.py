@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from os import urandom
 from typing import Final
-from uuid import uuid4
 
 import grpc
 from structlog.contextvars import bind_contextvars
@@ -12,13 +12,13 @@ from structlog.contextvars import bind_contextvars
 from pointsman.config.settings import LimitsSettings, RouterSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
-from pointsman.domain.prompt import Request
+from pointsman.domain.prompt import Prompt
 from pointsman.domain.verdict import Verdict
 from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
-from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, request_from_pb
+from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, prompt_from_pb
 from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
 from pointsman.telemetry.story import story
@@ -35,21 +35,38 @@ from pointsman.v1 import router_pb2 as pb
 _CLASSIFIER: Final = "pointsman.v1.ClassifierService"
 _EXECUTOR: Final = "pointsman.v1.ExecutorService"
 
+_ID_BYTES: Final = 16
+"""Random bytes of the id of a request whose caller gave it none."""
+
 Context = grpc.aio.ServicerContext[object, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ruled:
-    """A request that was read and ruled on, and what is left of its deadline in seconds."""
+    """A request that was read and ruled on, and what is left of its deadline in seconds.
 
-    request: Request
+    `verdict_pb` is the message of the verdict: the Classifier's as it came, where that was heard.
+    """
+
+    request_pb: RouterRequest
+    request_id: str
+    prompt: Prompt
     verdict: Verdict
+    verdict_pb: types_pb2.Verdict
     remaining_s: float
     classify_s: float | None
 
     @property
     def execute_request(self) -> executor_pb2.ExecuteRequest:
-        return execute_request_to_pb(self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
+        return execute_request_to_pb(
+            self.request_pb,
+            self.prompt,
+            request_id=self.request_id,
+            caller=current_caller(),
+            verdict_pb=self.verdict_pb,
+            degraded=self.verdict.degraded,
+            classify_s=self.classify_s,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +92,11 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 down=ExecutorDown,
             )
         degraded = _union(ruled.verdict, executed.degraded_reasons)
-        bind_contextvars(candidate=executed.candidate)
-        _log_end(executed, degraded)
+        _log_end(executed, degraded, candidate=executed.candidate)
         # The submessages are copied as they came: the Router has nothing to say about them.
         return pb.RouteResponse(
             answer=executed.answer,
-            verdict=verdict_to_pb(ruled.verdict),
+            verdict=ruled.verdict_pb,
             trail=executed.trail,
             candidate=executed.candidate,
             model=executed.model,
@@ -91,7 +107,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             degraded=bool(degraded),
             degraded_reasons=degraded,
             trace_id=current_trace_id(),
-            request_id=ruled.request.request_id,
+            request_id=ruled.request_id,
         )
 
     async def StreamRoute(
@@ -130,41 +146,45 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 down=ExecutorDown,
             )
         return pb.ExplainResponse(
-            verdict=verdict_to_pb(ruled.verdict),
+            verdict=ruled.verdict_pb,
             plan=planned.plan,
             degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
             trace_id=current_trace_id(),
-            request_id=ruled.request.request_id,
+            request_id=ruled.request_id,
         )
 
     async def _rule(self, request_pb: RouterRequest, context: Context) -> _Ruled:
         """Read, check and rule. A caller without a deadline gets the configured one."""
         # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
-        request_id = request_pb.request_id or uuid4().hex
+        request_id = request_pb.request_id or urandom(_ID_BYTES).hex()
         bind_contextvars(request_id=request_id[:128])
-        request = request_from_pb(request_pb, self.limits, self.categories)
-        request = replace(request, request_id=request_id, caller=current_caller())
+        prompt = prompt_from_pb(request_pb, self.limits, self.categories)
         stated_s: float | None = context.time_remaining()
         remaining_s = self.settings.default_deadline_s if stated_s is None else stated_s
-        started_s, was_asked = self.clock.monotonic(), False
-
-        async def classify(question: Question, timeout_s: float) -> Verdict:
-            nonlocal was_asked
-            was_asked = True
-            return await self._classify(question, request_id, timeout_s)
-
-        verdict = await rule(request, remaining_s, self.settings, self.categories, classify)
-        bind_contextvars(
-            category=verdict.category, decided_by=verdict.decided_by.value, confidence=round(verdict.confidence, 3)
-        )
+        asking, started_s = _Asking(self, request_id), self.clock.monotonic()
+        named = request_pb.options.category
+        verdict = await rule(prompt, named, remaining_s, self.settings, self.categories, asking.classify)
         took_s = self.clock.monotonic() - started_s
-        classify_s = took_s if was_asked else None
-        bind_contextvars(classify_s=None if classify_s is None else round(classify_s, 6))
+        classify_s = took_s if asking.has_asked else None
+        bind_contextvars(
+            category=verdict.category,
+            decided_by=verdict.decided_by.value,
+            confidence=round(verdict.confidence, 3),
+            classify_s=None if classify_s is None else round(classify_s, 6),
+        )
         mark(names.REQUEST_ID, request_id)
         mark(names.CATEGORY, verdict.category)
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
-        return _Ruled(request=request, verdict=verdict, remaining_s=remaining_s - took_s, classify_s=classify_s)
+        return _Ruled(
+            request_pb=request_pb,
+            request_id=request_id,
+            prompt=prompt,
+            verdict=verdict,
+            verdict_pb=asking.heard_pb if verdict is asking.heard else verdict_to_pb(verdict),
+            remaining_s=remaining_s - took_s,
+            classify_s=classify_s,
+        )
 
     @contextmanager
     def _hop(self, verdict: Verdict) -> Iterator[None]:
@@ -178,18 +198,33 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         finally:
             bind_contextvars(execute_s=round(self.clock.monotonic() - started_s, 6))
 
-    async def _classify(self, question: Question, request_id: str, timeout_s: float) -> Verdict:
+
+class _Asking:
+    """The question of one request to the Classifier, and what was heard: as a value, and as the message that came."""
+
+    def __init__(self, router: RouterServicer, request_id: str) -> None:
+        self._router = router
+        self._request_id = request_id
+        self.has_asked = False
+        self.heard: Verdict | None = None
+        self.heard_pb = types_pb2.Verdict()
+
+    async def classify(self, question: Question, timeout_s: float) -> Verdict:
+        """Return the Classifier's verdict within `timeout_s`. Raises ClassifierDown, OutOfTime, PointsmanError."""
+        self.has_asked = True
         ruling = await call(
-            self.classifier.Classify,
+            self._router.classifier.Classify,
             classifier_pb2.ClassifyRequest(
-                text=question.text, context=question.context, has_image=question.has_image, request_id=request_id
+                text=question.text, context=question.context, has_image=question.has_image, request_id=self._request_id
             ),
             method=f"{_CLASSIFIER}/Classify",
-            target=self.settings.classifier_address,
+            target=self._router.settings.classifier_address,
             timeout_s=timeout_s,
             down=ClassifierDown,
         )
-        return verdict_from_pb(ruling.verdict, ruling.degraded_reasons)
+        self.heard_pb = ruling.verdict
+        self.heard = verdict_from_pb(ruling.verdict, ruling.degraded_reasons)
+        return self.heard
 
 
 def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.StreamRouteResponse:
@@ -198,10 +233,10 @@ def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.Str
         case "start":
             bind_contextvars(candidate=event.start.candidate)
             start = pb.RouteStreamStart(
-                verdict=verdict_to_pb(ruled.verdict),
+                verdict=ruled.verdict_pb,
                 chosen=event.start,
                 trace_id=current_trace_id(),
-                request_id=ruled.request.request_id,
+                request_id=ruled.request_id,
                 degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
             )
             return pb.StreamRouteResponse(start=start)
@@ -241,7 +276,7 @@ def _union(verdict: Verdict, executor_reasons: Iterable[int]) -> list[types_pb2.
     return degraded_to_pb(dict.fromkeys((*verdict.degraded, *degraded_from_pb(executor_reasons))))
 
 
-def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Iterable[int]) -> None:
+def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Iterable[int], **known: str) -> None:
     """Put what became of the request into the one log line of the call; read where it lies, for it is not ours."""
     attempts = [step.attempt for step in end.trail.steps if step.HasField("attempt")]
     reasons = [reason.value for reason in degraded_from_pb(degraded)]
@@ -256,7 +291,7 @@ def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degrade
         output_tokens=end.usage.output_tokens,
         cost_usd=end.cost_usd if end.HasField("cost_usd") else None,
     )
-    bind_contextvars(**told, degraded=reasons)
+    bind_contextvars(**told, **known, degraded=reasons)
     if isinstance(end, executor_pb2.StreamEnd) and end.partial:
         bind_contextvars(partial=True)
     mark(names.ATTEMPTS, len(attempts))
