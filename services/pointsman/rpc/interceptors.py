@@ -20,6 +20,7 @@ from pointsman.domain.clock import Clock
 from pointsman.domain.errors import InvalidRequest, PointsmanError, TooManyCalls, Violation
 from pointsman.rpc.callers import Keyring
 from pointsman.rpc.status import code_of, to_status, trailers
+from pointsman.rpc.watches import HEALTH, Watches, is_watch
 from pointsman.telemetry import instruments, names, spans
 from pointsman.telemetry.story import story_of
 
@@ -29,7 +30,7 @@ Parse = Callable[[bytes], object]
 Serve = Callable[[object, Context], Any]
 """What a servicer registered for a method: a coroutine function or an async generator function."""
 
-_QUIET: Final = ("grpc.health.v1.Health/", "grpc.reflection.")
+_QUIET: Final = (HEALTH, "grpc.reflection.")
 """Calls that ask about the server and not for its work: no span, and a line at debug level only."""
 
 _SERVER_FAULTS: Final = frozenset(
@@ -66,6 +67,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._clock = clock
         self._door = _Door(most_calls, keyring)
         self.most_calls = most_calls
+        self.watches = Watches()
         self._log: FilteringBoundLogger = structlog.get_logger()
         self._wrapped: dict[str, Handler] = {}
 
@@ -73,6 +75,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def inside(self) -> int:
         """Calls under way, health and reflection apart."""
         return self._door.inside
+
+    @property
+    def at_work(self) -> int:
+        """Those of them that end by themselves."""
+        return self._door.inside - self.watches.working
 
     async def intercept_service(
         self,
@@ -95,6 +102,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         serve = cast(
             "Serve", handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
+        if is_watch(method):
+            serve = self.watches.bounded(method, serve)
 
         async def answer_once(request: object, context: Context) -> object:
             async with _Call(method, context, self._clock, self._log), self._door.opened(method, context, self._clock):

@@ -27,6 +27,7 @@ from pointsman.domain.errors import (
     PointsmanError,
     PoolExhausted,
     PromptTooLarge,
+    Stopping,
     TooManyCalls,
 )
 from pointsman.domain.trail import Trail
@@ -40,6 +41,7 @@ CODES: Final[Mapping[type[PointsmanError], grpc.StatusCode]] = {
     ClassifierDown: grpc.StatusCode.UNAVAILABLE,
     ExecutorDown: grpc.StatusCode.UNAVAILABLE,
     JournalDown: grpc.StatusCode.UNAVAILABLE,
+    Stopping: grpc.StatusCode.UNAVAILABLE,
     NoCredentials: grpc.StatusCode.FAILED_PRECONDITION,
     KeyMissing: grpc.StatusCode.UNAUTHENTICATED,
     KeyUnknown: grpc.StatusCode.UNAUTHENTICATED,
@@ -67,6 +69,7 @@ _PLAIN: Final[Mapping[str, type[PointsmanError]]] = {
         KeyMissing,
         KeyUnknown,
         OutOfTime,
+        Stopping,
     )
 }
 _PASSING: Final[Mapping[str, type[NoAnswer | TooManyCalls | CallerOverLimit]]] = {
