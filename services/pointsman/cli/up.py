@@ -14,9 +14,11 @@ from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.ollama import look
 from pointsman.cli.ports import holders_named
 from pointsman.cli.readiness import Readiness, judge, ollama_urls
+from pointsman.cli.reload import Reloader
 from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.load import SIMULATED_KEY_ENV, find
+from pointsman.config.revision import Register
 from pointsman.domain.clock import Clock, SystemClock
 from pointsman.executor.keys import has_key
 from pointsman.rpc.server import Server
@@ -39,7 +41,7 @@ def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
     settings = load(config)
     with _logging(settings, f"pointsman-{room}", room) as log:
-        run(_serve(room, settings, log, as_json=as_json))
+        run(_serve(room, settings, find(config), log, as_json=as_json))
 
 
 @contextmanager
@@ -67,10 +69,11 @@ async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) 
     from pointsman.cli.stack import running  # noqa: PLC0415 - all three services' imports, which `serve` does not need
 
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        clock = SystemClock()
+        clock, reloader = SystemClock(), Reloader(settings, source)
         async with (
-            observed(settings_hash=settings_hash(settings), clock=clock),
-            running(settings, clock=clock) as stack,
+            observed(settings_hash=lambda: reloader.hash, clock=clock),
+            running(settings, clock=clock, on_reload=reloader.register) as stack,
+            reloader.watching(stopped.set),
         ):
             readiness = await present(settings)
             if as_json:
@@ -81,13 +84,14 @@ async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) 
             await stopped.wait()
 
 
-async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool) -> None:
+async def _serve(room: Room, settings: Settings, source: Path, log: HeldLog, *, as_json: bool) -> None:
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        clock = SystemClock()
+        clock, reloader = SystemClock(), Reloader(settings, source)
         async with (
-            observed(settings_hash=settings_hash(settings), clock=clock),
+            observed(settings_hash=lambda: reloader.hash, clock=clock),
             holders_named(settings, (room,)),
-            _running(room, settings, clock=clock) as server,
+            _running(room, settings, clock=clock, on_reload=reloader.register) as server,
+            reloader.watching(stopped.set),
         ):
             if as_json:
                 print_json({"addresses": {room: server.address}})
@@ -99,20 +103,24 @@ async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool)
             await stopped.wait()
 
 
-def _running(room: Room, settings: Settings, *, clock: Clock) -> AbstractAsyncContextManager[Server]:
+def _running(
+    room: Room, settings: Settings, *, clock: Clock, on_reload: Register
+) -> AbstractAsyncContextManager[Server]:
     """Return one service, not started yet. Only its own code is imported, so that three processes do not hold nine."""
     if room == "executor":
         from pointsman.executor import app as executor  # noqa: PLC0415 - as said
 
-        return executor.run(settings, clock=clock)
+        return executor.run(settings, clock=clock, on_reload=on_reload)
     categories = tuple(settings.pools)
     if room == "classifier":
         from pointsman.classifier import app as classifier  # noqa: PLC0415 - as said
 
-        return classifier.run(settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls)
+        return classifier.run(
+            settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls, on_reload=on_reload
+        )
     from pointsman.router import app as router  # noqa: PLC0415 - as said
 
-    return router.run(settings.router, settings.limits, categories, clock=clock, tls=settings.tls)
+    return router.run(settings.router, settings.limits, categories, clock=clock, tls=settings.tls, on_reload=on_reload)
 
 
 def summary(readiness: Readiness) -> dict[str, object]:

@@ -120,6 +120,9 @@ class Execute:
     clock: Clock
     allowances: Allowances = field(default_factory=Allowances)
     content_characters: int = 0
+    settings_hash: str = ""
+    under_way: int = 0
+    """Requests that are being answered."""
 
     async def execute(
         self,
@@ -142,6 +145,7 @@ class Execute:
         budget = self._budget(request, deadline, is_streamed=outlet is not None)
         course = Course(request=request, pool=self.pools[category], budget=budget, outlet=outlet)
         execution, ending, reason = None, Ending.FAILED, PointsmanError.reason
+        self.under_way += 1
         try:
             allowance.admit(category, self._instant())
             execution = await self._run(course)
@@ -154,6 +158,7 @@ class Execute:
             reason = error.reason
             raise
         finally:
+            self.under_way -= 1
             row = self._row(course, execution, at=started_at, started=started, ending=ending)
             row = replace(row, reason=reason, ruling=ruling)
             self.journal.write(row)
@@ -177,6 +182,7 @@ class Execute:
             labels=request.labels,
             asked_by=request.caller,
             policy=course.pool.policy,
+            settings_hash=self.settings_hash,
             degraded=execution.degraded if execution else (),
             needs=needs_of(request),
             prompt=request.prompt.last_user_text[:most] if most else "",

@@ -7,6 +7,8 @@ from typing import Final
 
 import grpc
 
+from pointsman.config import Settings
+from pointsman.config.revision import Commit, Register
 from pointsman.config.settings import LimitsSettings, RouterSettings, TlsSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
@@ -34,13 +36,15 @@ async def run(
     *,
     clock: Clock,
     tls: TlsSettings | None = None,
+    on_reload: Register | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
     Health says that the Router can take work while the Executor can; without the Classifier it can all the same.
 
-    Without `tls` all is plaintext. Raises SettingsError for an address, a certificate or keys that cannot be used, and
-    where anybody on the network could spend the owner's money without the settings saying so.
+    `on_reload` is told how to take up newer settings. Without `tls` all is plaintext. Raises SettingsError for an
+    address, a certificate or keys that cannot be used, and where anybody on the network could spend the owner's money
+    without the settings saying so.
     """
     tls = tls or TlsSettings()
     _refuse_anybody(settings, tls)
@@ -69,6 +73,12 @@ async def run(
             router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
 
         server = Server(_options(settings, limits, tls), services={SERVICE: register}, clock=clock)
+
+        async def prepare(newer: Settings) -> Commit:
+            return lambda: servicer.go_by(newer.router, newer.limits, tuple(newer.pools))
+
+        if on_reload:
+            on_reload(prepare)
 
         async def tell(is_there: bool) -> None:  # noqa: FBT001 - the claim is all there is to say
             await server.set_health(SERVICE, serving=is_there)
