@@ -28,8 +28,11 @@ WATCHERS: Final = 16
 HEED_S: Final = 0.3
 """How long a stopping server takes calls where its health is watched: the news travels, and what was sent arrives."""
 
-QUIET_S, LOOK_S = 0.3, 0.05
-"""Without any call at work for so long, a stop waits no longer; and how often it looks."""
+QUIET_S: Final = 0.3
+"""Without any call at work for so long, a stop waits no longer."""
+
+LOOK_S: Final = 0.02
+"""How often a stop looks whether it still has to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +141,10 @@ class Server:
         they heard is then served and not refused.
         """
         await self._health.enter_graceful_shutdown()
-        if self._interceptor.watches.of_health:
-            await self._clock.sleep(HEED_S)
+        waited_s = 0.0
+        while self._interceptor.watches.of_health and waited_s < HEED_S:
+            await self._clock.sleep(LOOK_S)
+            waited_s += LOOK_S
         self._interceptor.watches.end()
         closing = asyncio.ensure_future(self._server.stop(self._options.grace_s))
         emptied = asyncio.ensure_future(self._emptied())
