@@ -1,7 +1,7 @@
 """Somebody who watches the health of a service."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -27,8 +27,9 @@ class HealthWatch:
 
     async def end(self) -> grpc.StatusCode:
         """Wait for the end, and return how it ended."""
-        while isinstance(await self._call.read(), Status):
-            pass
+        with suppress(grpc.aio.AioRpcError):  # its code is what is asked for
+            while isinstance(await self._call.read(), Status):
+                pass
         return await self._call.code()
 
     def leave(self) -> None:
