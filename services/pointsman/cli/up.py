@@ -28,11 +28,14 @@ Room = Literal["router", "classifier", "executor"]
 NOTHING_READY: Final = "No model can answer yet: requests are refused with this list until something of it is there."
 
 
-def up(config: Path | None, *, as_json: bool) -> None:
-    """Serve all three services in this process until a signal. Raises SettingsError."""
+def up(config: Path | None, *, as_json: bool, over_the_wire: bool = False) -> None:
+    """Serve all three services in this process until a signal. Raises SettingsError.
+
+    With `over_the_wire` they ask each other over channels, as three processes do.
+    """
     settings = load(config)
     with _logging(settings, "pointsman", "up") as log:
-        run(_up(settings, find(config), log, as_json=as_json))
+        run(_up(settings, find(config), log, as_json=as_json, over_the_wire=over_the_wire))
 
 
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
@@ -63,14 +66,14 @@ async def present(settings: Settings) -> Readiness:
     return judge(settings, present_keys=keys, looks=dict(zip(urls, looks, strict=True)))
 
 
-async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) -> None:
+async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool, over_the_wire: bool) -> None:
     from pointsman.cli.stack import running  # noqa: PLC0415 - all three services' imports, which `serve` does not need
 
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
         clock = SystemClock()
         async with (
             observed(settings_hash=settings_hash(settings), clock=clock),
-            running(settings, clock=clock) as stack,
+            running(settings, clock=clock, over_the_wire=over_the_wire) as stack,
         ):
             readiness = await present(settings)
             if as_json:

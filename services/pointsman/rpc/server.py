@@ -15,6 +15,8 @@ from grpc_reflection.v1alpha import reflection
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.rpc.callers import Keyring
+from pointsman.rpc.inprocess.channel import InProcessChannel
+from pointsman.rpc.inprocess.server import InProcessServer
 from pointsman.rpc.interceptors import CallInterceptor
 from pointsman.rpc.tls import ServerCertificate
 from pointsman.telemetry import instruments, names
@@ -72,9 +74,11 @@ class Server:
                 ("grpc.max_concurrent_streams", 4 * (options.concurrent_calls + WATCHERS)),
             ),
         )
-        for register in services.values():
-            register(self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._inside = InProcessServer(self._interceptor)
+        for server in (self._server, self._inside):
+            for register in services.values():
+                register(server)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if options.reflection:
             listed = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(listed, self._server)
@@ -90,6 +94,10 @@ class Server:
         if self._options.address.startswith("unix:"):
             return self._options.address
         return f"{self._options.address.rpartition(':')[0]}:{self._port}"
+
+    def channel(self) -> grpc.aio.Channel:
+        """Return the way in for callers of this process: the same servicers, limits and log, and nothing is sent."""
+        return InProcessChannel(self._inside)
 
     async def start(self) -> None:
         """Bind and serve. Raises SettingsError when the address cannot be used."""
@@ -108,6 +116,7 @@ class Server:
             message = f"cannot listen on {address}: {wrong}; stop what listens there, or set {setting} or ${variable}"
             raise SettingsError(message, address=address, path=setting, variable=variable) from error
         await self._server.start()
+        await self._inside.start()
         for service in ("", *self._services):
             await self.set_health(service, serving=True)
         self._unobserve = REGISTER.observe(self._readings, loop=asyncio.get_running_loop())
@@ -122,7 +131,8 @@ class Server:
     async def stop(self) -> None:
         """Tell health watchers, take no new calls, let calls under way end within the grace, cancel the rest."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._options.grace_s)
+        grace_s = self._options.grace_s
+        await asyncio.gather(self._server.stop(grace_s), self._inside.stop(grace_s))
         self._unobserve()
         self._log.info(names.EVENT_SERVER_STOPPED, address=self.address)
 
