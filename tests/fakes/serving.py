@@ -3,7 +3,7 @@
 # ruff: noqa: ANN401, N802  # methods carry the names of their RPCs; any setting may be changed
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -18,11 +18,12 @@ from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc
 from pointsman.v1 import executor_pb2 as executor_pb
 from pointsman.v1 import types_pb2 as pb
+from tests.fakes.hops import MESSAGE_BYTES, channel_to
 
 CLASSIFIER = "pointsman.v1.ClassifierService"
 EXECUTOR = "pointsman.v1.ExecutorService"
 CLASSIFY = f"{CLASSIFIER}/Classify"
-MESSAGE_BYTES = 4_194_304
+NOBODY = "127.0.0.1:1"
 CATEGORIES = ("reasoning", "coding", "quick", "vision", "review")
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -146,10 +147,17 @@ def _registering_executor(servicer: FakeExecutor) -> Callable[[grpc.aio.Server],
 
 
 @asynccontextmanager
-async def classifier_stub(address: str) -> AsyncIterator["classifier_pb2_grpc.ClassifierServiceAsyncStub"]:
+async def classifier_stub(server: Server) -> AsyncIterator["classifier_pb2_grpc.ClassifierServiceAsyncStub"]:
     """Open a channel to a Classifier, the way the Router does."""
-    async with open_channel(address, message_bytes=MESSAGE_BYTES) as channel:
+    async with channel_to(server) as channel:
         yield classifier_pb2_grpc.ClassifierServiceStub(channel)
+
+
+@asynccontextmanager
+async def executor_stub(server: Server) -> AsyncIterator["executor_pb2_grpc.ExecutorServiceAsyncStub"]:
+    """Open a channel to an Executor, the way the Router does."""
+    async with channel_to(server) as channel:
+        yield executor_pb2_grpc.ExecutorServiceStub(channel)
 
 
 @asynccontextmanager
@@ -162,15 +170,37 @@ async def routing(
 ) -> AsyncIterator[Server]:
     """Run a real Router in front of the fakes; a service that is None is down."""
     async with AsyncExitStack() as stack:
-        addresses = {"classifier_address": "127.0.0.1:1", "executor_address": "127.0.0.1:1"}
-        if classifier is not None:
-            addresses["classifier_address"] = (await stack.enter_async_context(serving(classifier))).address
-        if executor is not None:
-            addresses["executor_address"] = (await stack.enter_async_context(serving(executor))).address
-        settings = RouterSettings(**{"address": "127.0.0.1:0", "grace_s": 0.5, **addresses, **changed})
-        yield await stack.enter_async_context(
-            app.run(settings, limits or LimitsSettings(), CATEGORIES, clock=SystemClock())
+        servers = [
+            await stack.enter_async_context(serving(servicer)) if servicer is not None else None
+            for servicer in (classifier, executor)
+        ]
+        to_classifier, to_executor = [await stack.enter_async_context(_channel_to(server)) for server in servers]
+        settings = RouterSettings(
+            **{
+                "address": "127.0.0.1:0",
+                "grace_s": 0.5,
+                "classifier_address": _address_of(servers[0]),
+                "executor_address": _address_of(servers[1]),
+                **changed,
+            }
         )
+        yield await stack.enter_async_context(
+            app.run(
+                settings,
+                limits or LimitsSettings(),
+                CATEGORIES,
+                clock=SystemClock(),
+                peers=app.Peers(classifier=to_classifier, executor=to_executor),
+            )
+        )
+
+
+def _channel_to(server: Server | None) -> AbstractAsyncContextManager[grpc.aio.Channel]:
+    return channel_to(server) if server is not None else open_channel(NOBODY, message_bytes=MESSAGE_BYTES)
+
+
+def _address_of(server: Server | None) -> str:
+    return server.address if server is not None else NOBODY
 
 
 def plain(message: bytes) -> bytes:

@@ -7,12 +7,13 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from pointsman.cli.ports import Holder, holder
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.rpc.channel import open_channel
 from pointsman_client import Client
+from tests.fakes.hops import running
 
 SERVICES = {
     "router": "pointsman.v1.RouterService",

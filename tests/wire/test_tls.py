@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from pointsman.cli.certs import certs
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings
 from pointsman.config.settings import TlsSettings
 from pointsman.domain.clock import SystemClock
@@ -26,6 +26,7 @@ from pointsman.v1 import executor_pb2, executor_pb2_grpc
 from pointsman_client import Client, Tls, Unreachable
 from pointsman_client.__main__ import ask, parse
 from tests.fakes.command import pointsman
+from tests.fakes.hops import running
 from tests.fakes.serving import FakeClassifier, serving
 
 ROUTE = "pointsman.v1.RouterService/Route"

@@ -54,12 +54,18 @@ class Call(grpc.aio.Call):
         self._was_left = False
         self._error: grpc.aio.AioRpcError | None = None
         self._waiting: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
         deadline_s = None if timeout_s is None else self._loop.time() + timeout_s
         self._context = CallContext(self._metadata, deadline_s, self._loop)
-        self._timer = None if timeout_s is None else self._loop.call_later(timeout_s, self._expire)
+        if timeout_s is not None and timeout_s <= 0:
+            self._expire()
+            return
         self._task = host.begin(self)
         if self._task is None:
             self._fail(grpc.StatusCode.UNAVAILABLE, "this process does not serve it, or not any more")
+        elif timeout_s is not None:
+            self._timer = self._loop.call_later(timeout_s, self._expire)
 
     async def serve(self) -> None:
         """Have the servicer answer, and end with what it said."""
@@ -212,7 +218,7 @@ class StreamCall(Call, grpc.aio.UnaryStreamCall[RequestT, ResponseT], Generic[Re
         self._held: deque[ResponseT] = deque()
         self._writer: asyncio.Future[None] | None = None
         super().__init__(host, method, request, timeout_s=timeout_s, metadata=metadata)
-        self._context.write_with(self._put)
+        self._context.write_with(self._put)  # the servicer begins in its own task, after this
 
     def __aiter__(self) -> Self:
         """Return itself: there is one reader."""
