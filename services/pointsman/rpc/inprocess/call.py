@@ -57,7 +57,7 @@ class Call(grpc.aio.Call):
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         deadline_s = None if timeout_s is None else self._loop.time() + timeout_s
-        self._context = CallContext(self._metadata, deadline_s, self._loop)
+        self._context = CallContext(request, self._metadata, deadline_s, self._loop)
         if timeout_s is not None and timeout_s <= 0:
             self._expire()
             return
@@ -139,6 +139,13 @@ class Call(grpc.aio.Call):
     async def _answer(self, handler: Handler) -> None:
         """Run the handler and hand on what it makes."""
 
+    def _asked(self, handler: Handler) -> Any:  # noqa: ANN401 - a coroutine, or an async generator
+        """Return what the handler makes of the request."""
+        takes_stream = handler.request_streaming  # a door that decides before it reads a message asks for one
+        serve = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        # The stubs of grpcio type handlers for the synchronous server.
+        return cast("Any", serve)(self._context.requests() if takes_stream else self._request, self._context)
+
     def _raise_if_failed(self) -> None:
         if self._was_left:
             raise asyncio.CancelledError
@@ -204,8 +211,7 @@ class AnswerCall(Call, grpc.aio.UnaryUnaryCall[RequestT, ResponseT], Generic[Req
         return self._response
 
     async def _answer(self, handler: Handler) -> None:
-        # The stubs of grpcio type handlers for the synchronous server.
-        self._response = await cast("Any", handler.unary_unary)(self._request, self._context)
+        self._response = await self._asked(handler)
 
 
 class StreamCall(Call, grpc.aio.UnaryStreamCall[RequestT, ResponseT], Generic[RequestT, ResponseT]):
@@ -241,7 +247,7 @@ class StreamCall(Call, grpc.aio.UnaryStreamCall[RequestT, ResponseT], Generic[Re
         raise NotImplementedError("a call of this process has no read; iterate it")
 
     async def _answer(self, handler: Handler) -> None:
-        answers: Any = cast("Any", handler.unary_stream)(self._request, self._context)
+        answers = self._asked(handler)
         if inspect.isawaitable(answers):  # a coroutine that calls context.write; grpcio's own health service is
             await answers
             return

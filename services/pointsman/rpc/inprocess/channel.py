@@ -93,16 +93,19 @@ class InProcessChannel(grpc.aio.Channel):
     ) -> None:
         """Do nothing."""
 
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 - gRPC's own
-        """Not here: there is no connection."""
-        raise NotImplementedError(_ABSENT)
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: ARG002, FBT001, FBT002 - gRPC's
+        """Return READY while the server takes calls, else TRANSIENT_FAILURE."""
+        takes_calls = self._server.takes_calls
+        return grpc.ChannelConnectivity.READY if takes_calls else grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        """Not here: there is no connection."""
-        raise NotImplementedError(_ABSENT)
+        """Wait until the state is another."""
+        while self.get_state() is last_observed_state:
+            await self._server.turned()
 
     async def channel_ready(self) -> None:
-        """Return: there is no connection to wait for."""
+        """Wait until the server takes calls."""
+        await self.wait_for_state_change(grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 
 
 def _refuse(of_a_connection: Mapping[str, object]) -> None:

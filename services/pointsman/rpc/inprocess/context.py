@@ -4,7 +4,7 @@ The rest raises NotImplementedError, so that a servicer which comes to need it f
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Never
 
 import grpc
@@ -20,8 +20,11 @@ _ABSENT: Final = "the context of a call within the process has no such thing; no
 class CallContext(grpc.aio.ServicerContext[Any, Any]):
     """One call as its servicer sees it."""
 
-    def __init__(self, metadata: Metadata, deadline_s: float | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, request: object, metadata: Metadata, deadline_s: float | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
         """Begin with nothing said. `deadline_s` is by the clock of the loop; None: there is all the time."""
+        self._unread: object = request
         self._metadata = metadata
         self._deadline_s = deadline_s
         self._loop = loop
@@ -39,6 +42,15 @@ class CallContext(grpc.aio.ServicerContext[Any, Any]):
         self._code, self._details = code, details
         self._trailers = trailing_metadata or self._trailers
         raise grpc.aio.AbortError
+
+    async def read(self) -> Any:  # noqa: ANN401 - whatever the method takes
+        """Return the request where the method takes a stream, which has this one message; EOF from then on."""
+        request, self._unread = self._unread, grpc.aio.EOF
+        return request
+
+    async def requests(self) -> AsyncGenerator[Any, None]:
+        """Yield the request where the method takes a stream, which has this one message."""
+        yield await self.read()
 
     def write_with(self, write: Callable[[Any], Awaitable[None]]) -> None:
         """Send messages with this: the answer is a stream."""
@@ -88,10 +100,6 @@ class CallContext(grpc.aio.ServicerContext[Any, Any]):
 
     async def abort_with_status(self, status: grpc.Status) -> Never:
         """Not for calls of this process."""
-        raise NotImplementedError(_ABSENT)
-
-    async def read(self) -> Any:  # noqa: ANN401 - as gRPC has it
-        """Not for calls of this process, which send one message."""
         raise NotImplementedError(_ABSENT)
 
     async def send_initial_metadata(self, initial_metadata: Metadata) -> None:

@@ -32,6 +32,16 @@ class InProcessServer(grpc.aio.Server):
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._under_way: dict[asyncio.Task[None], Call] = {}
         self._surroundings: Context | None = None
+        self._turn = asyncio.Event()
+
+    @property
+    def takes_calls(self) -> bool:
+        """True from the start to the stop."""
+        return self._surroundings is not None
+
+    async def turned(self) -> None:
+        """Wait for the next start or stop."""
+        await self._turn.wait()
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
         """Serve these too; the `add_…Servicer_to_server` of the generated code calls it."""
@@ -43,10 +53,12 @@ class InProcessServer(grpc.aio.Server):
     async def start(self) -> None:
         """Take calls. Their contexts are copies of that of whoever starts, as in gRPC's server."""
         self._surroundings = copy_context()
+        self._tell()
 
     async def stop(self, grace: float | None) -> None:
         """Take no new calls, let those under way end within `grace` seconds, cancel the rest."""
         self._surroundings = None
+        self._tell()
         if self._under_way and grace:
             await asyncio.wait(self._under_way, timeout=grace)
         for call in tuple(self._under_way.values()):
@@ -83,5 +95,12 @@ class InProcessServer(grpc.aio.Server):
         found = (handler.service(details) for handler in self._handlers)
         return next((handler for handler in found if handler is not None), None)
 
+    def _tell(self) -> None:
+        self._turn.set()
+        self._turn = asyncio.Event()
+
     def _forget(self, task: "asyncio.Task[None]") -> None:
         del self._under_way[task]
+        if not task.cancelled() and (error := task.exception()):
+            message = "an exception got past the interceptor of a call within the process"
+            task.get_loop().call_exception_handler({"message": message, "exception": error, "task": task})
