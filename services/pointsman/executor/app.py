@@ -36,6 +36,7 @@ from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
 from pointsman.executor.service import ExecutorServicer
 from pointsman.executor.spent import recall
+from pointsman.rpc.callers import told_by_router
 from pointsman.rpc.server import Server, ServerOptions
 from pointsman.rpc.tls import Files, certificate_of
 from pointsman.telemetry import instruments
@@ -72,11 +73,14 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
             address=settings.executor.address,
             setting="executor.address",
             message_bytes=settings.limits.message_bytes,
+            metadata_bytes=settings.limits.metadata_bytes,
             concurrent_calls=settings.limits.concurrent_calls,
+            bytes_in_flight=settings.limits.bytes_in_flight,
             reflection=settings.executor.reflection,
             grace_s=settings.executor.grace_s,
             certificate=certificate_of(Files.of_services(settings.tls)),
             is_plaintext_allowed=settings.tls.plaintext_on_open_network,
+            who_calls=told_by_router,
         )
         services = {SERVICE: lambda server: add_ExecutorServiceServicer_to_server(servicer, server)}
         server = Server(options, services=services, clock=clock)
