@@ -24,6 +24,7 @@ ONCE: Final = frozenset(
         "test_cli_top",
         "test_client",  # a caller's view of a Router that the test plays
         "test_dashboards",  # pictures of what is counted
+        "test_door",  # of a port
         "test_executor_bad_input",  # the Executor alone
         "test_fake_ollama",
         "test_grpcurl",

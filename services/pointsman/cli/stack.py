@@ -58,6 +58,7 @@ async def running(settings: Settings, *, clock: Clock, over_the_wire: bool = Fal
                 categories,
                 clock=clock,
                 tls=settings.tls,
+                callers=settings.callers,
                 peers=None if over_the_wire else within,
             )
         )
