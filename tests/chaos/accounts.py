@@ -28,9 +28,7 @@ WRITTEN_S: Final = 2.0
 """After which a request that ended is written down, while the journal can be."""
 
 
-def sums(
-    calls: Iterable[Called], attempts: Iterable[Noted], models: Mapping[str, str], *, lost: int
-) -> Finding:
+def sums(calls: Iterable[Called], attempts: Iterable[Noted], models: Mapping[str, str], *, lost: int) -> Finding:
     """Per candidate, the journal holds as many attempts as the provider saw calls, but for what was lost.
 
     `models` has the provider's own name of each candidate's model.
@@ -107,4 +105,6 @@ def _differences(attempt: Noted, call: Called) -> Iterable[str]:
         ("output tokens", attempt.output_tokens, call.output_tokens),
         ("dollars", attempt.cost_usd, call.cost_usd),
     )
-    return (f"{call.id} ({call.model}): {here} {what} here, {there} there" for what, here, there in told if here != there)
+    return (
+        f"{call.id} ({call.model}): {here} {what} here, {there} there" for what, here, there in told if here != there
+    )

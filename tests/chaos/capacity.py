@@ -80,9 +80,7 @@ def _cuts_off(outage: Outage, executor: str) -> bool:
 
 def _was_leaving(call: Called, calls: Iterable[Called]) -> bool:
     """Return whether the provider noticed only then that the caller of another call had gone."""
-    return any(
-        other.model == call.model and other.outcome is None and _ends_near(other, call.began) for other in calls
-    )
+    return any(other.model == call.model and other.outcome is None and _ends_near(other, call.began) for other in calls)
 
 
 def _ends_near(call: Called, at: float) -> bool:

@@ -94,9 +94,7 @@ async def _course(
     callers.records.clear()
     watching = watch.Watch(parts.members, f"redis://127.0.0.1:{parts.redis_port}/0", watch.limits_of(settings()))
     looking = asyncio.create_task(watching.keep_looking())
-    drawn = schedule.draw(
-        plan.seed, parts.parts, seconds=plan.seconds - CALM_S, only=plan.only, pause_s=plan.pause_s
-    )
+    drawn = schedule.draw(plan.seed, parts.parts, seconds=plan.seconds - CALM_S, only=plan.only, pause_s=plan.pause_s)
     outages = list[Outage]()
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -136,9 +134,7 @@ async def _course(
     )
 
 
-async def _break(
-    drawn: Iterable[Planned], parts: Stack, outages: list[Outage], tell: Callable[[str], None]
-) -> None:
+async def _break(drawn: Iterable[Planned], parts: Stack, outages: list[Outage], tell: Callable[[str], None]) -> None:
     """Inflict each fault at its time; those of different parts overlap."""
     began, locks = time.time(), dict[str, asyncio.Lock]()
     async with asyncio.TaskGroup() as tasks:

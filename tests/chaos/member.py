@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-READY_S: Final = 40.0
+READY_S: Final = 120.0
 """Seconds that no start takes; over it the part does not come back, which is told with its log."""
 
 

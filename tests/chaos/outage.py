@@ -48,8 +48,6 @@ class Outage:
         return self.began <= until and self.ended + after_s >= since
 
 
-def touched(
-    outages: Iterable[Outage], since: float, until: float, *, after_s: float = 0.0
-) -> list[Outage]:
+def touched(outages: Iterable[Outage], since: float, until: float, *, after_s: float = 0.0) -> list[Outage]:
     """Return those that lasted into a span."""
     return [outage for outage in outages if outage.touches(since, until, after_s=after_s)]

@@ -94,9 +94,7 @@ def _one(fault: Fault, at_s: float, parts: Parts, random: Random) -> Planned:
     target = random.choice(targets(fault, parts))
     lasts_s = round(random.uniform(0.5, 4.0), 2)
     if fault is Fault.CLOCK:
-        return Planned(
-            at_s=at_s, fault=fault, target=target, lasts_s=2 * lasts_s, strength=random.choice(CLOCK_S)
-        )
+        return Planned(at_s=at_s, fault=fault, target=target, lasts_s=2 * lasts_s, strength=random.choice(CLOCK_S))
     if fault is Fault.REPLIES:
         times = random.randint(1, 6)
         return Planned(
