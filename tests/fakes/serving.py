@@ -111,7 +111,9 @@ def options(address: str = "127.0.0.1:0", **changed: Any) -> ServerOptions:
         "setting": "router.address",
         "address": address,
         "message_bytes": MESSAGE_BYTES,
+        "metadata_bytes": 16_384,
         "concurrent_calls": 64,
+        "bytes_in_flight": 134_217_728,
         "reflection": True,
         "grace_s": 0.5,
     }

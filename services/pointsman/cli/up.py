@@ -112,7 +112,9 @@ def _running(room: Room, settings: Settings, *, clock: Clock) -> AbstractAsyncCo
         return classifier.run(settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls)
     from pointsman.router import app as router  # noqa: PLC0415 - as said
 
-    return router.run(settings.router, settings.limits, categories, clock=clock, tls=settings.tls)
+    return router.run(
+        settings.router, settings.limits, categories, clock=clock, tls=settings.tls, callers=settings.callers
+    )
 
 
 def summary(readiness: Readiness) -> dict[str, object]:

@@ -8,6 +8,7 @@ PointsmanError
 ├── NoCredentials           no candidate can be used at all: keys or local models are missing
 ├── KeyMissing              the Router asks callers for a key, and none came
 ├── KeyUnknown              the key was never made, or was revoked
+├── CertificateUnknown      the certificate is of our authority, and no caller of the settings has it
 ├── CallerUnknown           the settings grant the key's caller nothing
 ├── CategoryForbidden
 ├── CandidatesForbidden
@@ -18,7 +19,8 @@ PointsmanError
 ├── ExecutorDown
 ├── JournalDown             only whoever asks for a report gets it
 ├── OutOfTime
-├── TooManyCalls            the service has as many calls under way as it takes
+├── TooManyCalls            the service has as many calls under way as it takes, of all callers or of this one
+│   └── TooManyBytes        its requests are as large together as it takes
 └── SettingsError           at start only: the settings cannot be used
 
 `rpc/status.py` is the one place that knows which status code each of them has.
@@ -118,6 +120,12 @@ class KeyUnknown(PointsmanError):
     reason = "KEY_UNKNOWN"
 
 
+class CertificateUnknown(PointsmanError):
+    """The certificate is of an authority that is believed, and names no caller of the settings."""
+
+    reason = "CERTIFICATE_UNKNOWN"
+
+
 class CallerUnknown(PointsmanError):
     """The key is good, but the settings grant its caller nothing."""
 
@@ -186,7 +194,10 @@ class OutOfTime(PointsmanError):
 
 
 class TooManyCalls(PointsmanError):
-    """The service has as many calls under way as it takes; `ready_at` is when it is worth another try."""
+    """The service has as many calls under way as it takes; `ready_at` is when it is worth another try.
+
+    `metadata` has the setting and its value; with a `caller` the limit is the share of that one.
+    """
 
     reason = "TOO_MANY_CALLS"
 
@@ -194,6 +205,12 @@ class TooManyCalls(PointsmanError):
         """Keep when to come back."""
         super().__init__(message, trail=None, **metadata)
         self.ready_at = ready_at
+
+
+class TooManyBytes(TooManyCalls):
+    """The requests under way are as large together as the service takes; nothing of this one was parsed."""
+
+    reason = "TOO_MANY_BYTES"
 
 
 class SettingsError(PointsmanError):

@@ -1,17 +1,17 @@
 """Settings in, a running Router out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import grpc
 
-from pointsman.config.settings import LimitsSettings, RouterSettings, TlsSettings
+from pointsman.config.settings import CallerSettings, LimitsSettings, RouterSettings, TlsSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.router.service import RouterServicer
-from pointsman.rpc.callers import Keyring
+from pointsman.rpc.callers import Keyring, Reception, WhoCalls
 from pointsman.rpc.channel import open_channel
 from pointsman.rpc.server import Server, ServerOptions, is_of_this_machine
 from pointsman.rpc.tls import Files, certificate_of, identity_of
@@ -31,11 +31,13 @@ async def run(
     *,
     clock: Clock,
     tls: TlsSettings | None = None,
+    callers: Mapping[str, CallerSettings] | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
-    Without `tls` all is plaintext. Raises SettingsError for an address, a certificate or keys that cannot be used, and
-    where anybody on the network could spend the owner's money without the settings saying so.
+    Without `tls` all is plaintext; `callers` matter here only where a certificate names them. Raises SettingsError for
+    an address, a certificate or keys that cannot be used, and where anybody on the network could spend the owner's
+    money without the settings saying so.
     """
     tls = tls or TlsSettings()
     _refuse_anybody(settings, tls)
@@ -57,7 +59,7 @@ async def run(
         def register(server: grpc.aio.Server) -> None:
             router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
 
-        server = Server(_options(settings, limits, tls), services={SERVICE: register}, clock=clock)
+        server = Server(_options(settings, limits, tls, callers or {}), services={SERVICE: register}, clock=clock)
         await server.start()
         try:
             yield server
@@ -78,15 +80,28 @@ def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:
     raise SettingsError(message, address=settings.address, path="router.address")
 
 
-def _options(settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings) -> ServerOptions:
+def _options(
+    settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings, callers: Mapping[str, CallerSettings]
+) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
         setting="router.address",
         message_bytes=max(limits.message_bytes - _ENVELOPE_BYTES, limits.message_bytes // 2),
+        metadata_bytes=limits.metadata_bytes,
         concurrent_calls=limits.concurrent_calls,
+        bytes_in_flight=limits.bytes_in_flight,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
         certificate=certificate_of(Files.of_callers(tls)),
         is_plaintext_allowed=tls.plaintext_on_open_network,
-        keyring=Keyring(Path(settings.keys)) if settings.keys else None,
+        who_calls=_who_calls(settings, callers),
     )
+
+
+def _who_calls(settings: RouterSettings, callers: Mapping[str, CallerSettings]) -> WhoCalls | None:
+    """Return what asks callers who they are; None where nobody is asked. Raises SettingsError."""
+    keyring = Keyring(Path(settings.keys)) if settings.keys else None
+    certificates = {caller.certificate: name for name, caller in callers.items() if caller.certificate}
+    if not keyring and not certificates:
+        return None
+    return Reception(keyring=keyring, certificates=certificates).who_calls

@@ -14,7 +14,8 @@ from grpc_reflection.v1alpha import reflection
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
-from pointsman.rpc.callers import Keyring
+from pointsman.rpc.callers import WhoCalls
+from pointsman.rpc.door import Door
 from pointsman.rpc.interceptors import CallInterceptor
 from pointsman.rpc.tls import ServerCertificate
 from pointsman.telemetry import instruments, names
@@ -32,20 +33,23 @@ class ServerOptions:
 
     `setting` is the dotted path of the address in the settings, for the message when it cannot be used. `address` is
     "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message in either
-    direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
+    direction, `metadata_bytes` what comes with a call beside its message, `concurrent_calls` the calls at once,
+    `bytes_in_flight` the messages of all of them together, `grace_s` the seconds that calls under way get at a stop.
     `certificate` is None for plaintext, which others on the network are spared unless `is_plaintext_allowed`; a Unix
-    socket is always plaintext. `keyring` is None where callers need no key.
+    socket is always plaintext. `who_calls` is None where nobody is asked who calls.
     """
 
     address: str
     setting: str
     message_bytes: int
+    metadata_bytes: int
     concurrent_calls: int
+    bytes_in_flight: int
     reflection: bool
     grace_s: float
     certificate: ServerCertificate | None = None
     is_plaintext_allowed: bool = False
-    keyring: Keyring | None = None
+    who_calls: WhoCalls | None = None
 
 
 class Server:
@@ -58,7 +62,13 @@ class Server:
         self._health = health.aio.HealthServicer()
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         self._port = 0
-        self._interceptor = CallInterceptor(clock, most_calls=options.concurrent_calls, keyring=options.keyring)
+        door = Door(
+            most_calls=options.concurrent_calls,
+            most_bytes=options.bytes_in_flight,
+            clock=clock,
+            who_calls=options.who_calls,
+        )
+        self._interceptor = CallInterceptor(clock, door)
         self._unobserve: Callable[[], None] = lambda: None
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],
@@ -68,6 +78,9 @@ class Server:
                 ("grpc.so_reuseport", 0),  # else a second server on the port gets half of the calls, without any error
                 ("grpc.max_receive_message_length", options.message_bytes),
                 ("grpc.max_send_message_length", options.message_bytes),
+                # Both alike: between the soft limit and the hard one gRPC refuses calls by chance (grpcio 1.85.1).
+                ("grpc.max_metadata_size", options.metadata_bytes),
+                ("grpc.absolute_max_metadata_size", options.metadata_bytes),
                 # Above the limit of calls: one too many is then refused at once, not queued in the peer's channel.
                 ("grpc.max_concurrent_streams", 4 * (options.concurrent_calls + WATCHERS)),
             ),

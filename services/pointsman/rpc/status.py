@@ -15,6 +15,7 @@ from pointsman.domain.errors import (
     CallerUnknown,
     CandidatesForbidden,
     CategoryForbidden,
+    CertificateUnknown,
     ClassifierDown,
     ExecutorDown,
     InvalidRequest,
@@ -27,6 +28,7 @@ from pointsman.domain.errors import (
     PointsmanError,
     PoolExhausted,
     PromptTooLarge,
+    TooManyBytes,
     TooManyCalls,
 )
 from pointsman.domain.trail import Trail
@@ -43,12 +45,14 @@ CODES: Final[Mapping[type[PointsmanError], grpc.StatusCode]] = {
     NoCredentials: grpc.StatusCode.FAILED_PRECONDITION,
     KeyMissing: grpc.StatusCode.UNAUTHENTICATED,
     KeyUnknown: grpc.StatusCode.UNAUTHENTICATED,
+    CertificateUnknown: grpc.StatusCode.UNAUTHENTICATED,
     CallerUnknown: grpc.StatusCode.PERMISSION_DENIED,
     CategoryForbidden: grpc.StatusCode.PERMISSION_DENIED,
     CandidatesForbidden: grpc.StatusCode.PERMISSION_DENIED,
     CallerOverRate: grpc.StatusCode.RESOURCE_EXHAUSTED,
     CallerOverBudget: grpc.StatusCode.RESOURCE_EXHAUSTED,
     CallerOverLimit: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooManyBytes: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
     PointsmanError: grpc.StatusCode.INTERNAL,
@@ -61,6 +65,7 @@ _PLAIN: Final[Mapping[str, type[PointsmanError]]] = {
         CallerUnknown,
         CandidatesForbidden,
         CategoryForbidden,
+        CertificateUnknown,
         ClassifierDown,
         ExecutorDown,
         JournalDown,
@@ -70,7 +75,8 @@ _PLAIN: Final[Mapping[str, type[PointsmanError]]] = {
     )
 }
 _PASSING: Final[Mapping[str, type[NoAnswer | TooManyCalls | CallerOverLimit]]] = {
-    kind.reason: kind for kind in (CallerOverBudget, CallerOverLimit, CallerOverRate, NoAnswer, TooManyCalls)
+    kind.reason: kind
+    for kind in (CallerOverBudget, CallerOverLimit, CallerOverRate, NoAnswer, TooManyBytes, TooManyCalls)
 }
 """Errors by reason that are made of their message alone, and of when they pass."""
 
