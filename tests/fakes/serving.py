@@ -3,7 +3,7 @@
 # ruff: noqa: ANN401, N802  # methods carry the names of their RPCs; any setting may be changed
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -18,12 +18,13 @@ from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc
 from pointsman.v1 import executor_pb2 as executor_pb
 from pointsman.v1 import types_pb2 as pb
-from tests.fakes.hops import MESSAGE_BYTES, channel_to
+from tests.fakes.hops import HOPS
 
 CLASSIFIER = "pointsman.v1.ClassifierService"
 EXECUTOR = "pointsman.v1.ExecutorService"
 CLASSIFY = f"{CLASSIFIER}/Classify"
 NOBODY = "127.0.0.1:1"
+MESSAGE_BYTES = 4_194_304
 CATEGORIES = ("reasoning", "coding", "quick", "vision", "review")
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -149,6 +150,16 @@ def _registering_executor(servicer: FakeExecutor) -> Callable[[grpc.aio.Server],
 
 
 @asynccontextmanager
+async def channel_to(server: Server) -> AsyncIterator[grpc.aio.Channel]:
+    """Open a channel to a server in the way of the test."""
+    if not HOPS.over_the_wire:
+        yield server.channel()
+        return
+    async with open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel:
+        yield channel
+
+
+@asynccontextmanager
 async def classifier_stub(server: Server) -> AsyncIterator["classifier_pb2_grpc.ClassifierServiceAsyncStub"]:
     """Open a channel to a Classifier, the way the Router does."""
     async with channel_to(server) as channel:
@@ -176,33 +187,33 @@ async def routing(
             await stack.enter_async_context(serving(servicer)) if servicer is not None else None
             for servicer in (classifier, executor)
         ]
-        to_classifier, to_executor = [await stack.enter_async_context(_channel_to(server)) for server in servers]
-        settings = RouterSettings(
-            **{
-                "address": "127.0.0.1:0",
-                "grace_s": 0.5,
-                "classifier_address": _address_of(servers[0]),
-                "executor_address": _address_of(servers[1]),
-                **changed,
-            }
-        )
+        addresses = [server.address if server else NOBODY for server in servers]
+        settings: dict[str, Any] = {
+            "address": "127.0.0.1:0",
+            "grace_s": 0.5,
+            "executor_patience_s": 0.0,
+            **dict(zip(("classifier_address", "executor_address"), addresses, strict=True)),
+        }
         yield await stack.enter_async_context(
             app.run(
-                settings,
+                RouterSettings(**{**settings, **changed}),
                 limits or LimitsSettings(),
                 CATEGORIES,
                 clock=SystemClock(),
-                peers=app.Peers(classifier=to_classifier, executor=to_executor),
+                peers=await stack.enter_async_context(peers(*servers)),
             )
         )
 
 
-def _channel_to(server: Server | None) -> AbstractAsyncContextManager[grpc.aio.Channel]:
-    return channel_to(server) if server is not None else open_channel(NOBODY, message_bytes=MESSAGE_BYTES)
-
-
-def _address_of(server: Server | None) -> str:
-    return server.address if server is not None else NOBODY
+@asynccontextmanager
+async def peers(classifier: Server | None, executor: Server | None) -> AsyncIterator[app.Peers | None]:
+    """Yield the ways to these services in the way of the test; None where the Router finds them by itself."""
+    if HOPS.over_the_wire:
+        yield None
+        return
+    async with open_channel(NOBODY, message_bytes=MESSAGE_BYTES) as nowhere:
+        to_classifier, to_executor = (server.channel() if server else nowhere for server in (classifier, executor))
+        yield app.Peers(classifier=to_classifier, executor=to_executor)
 
 
 def plain(message: bytes) -> bytes:

@@ -23,11 +23,9 @@ from pointsman.domain.answer import Usage
 from pointsman.domain.clock import SystemClock
 from pointsman.executor import app as executor_app
 from pointsman.router import app as router_app
-from pointsman.rpc.channel import open_channel
 from pointsman.v1 import executor_pb2, executor_pb2_grpc, router_pb2_grpc
-from tests.fakes.hops import MESSAGE_BYTES, channel_to
 from tests.fakes.http_server import FakeHttpServer, ScriptedReply
-from tests.fakes.serving import NOBODY
+from tests.fakes.serving import NOBODY, peers
 
 EXAMPLES = Path(__file__).parents[1] / "adapters/examples"
 SUBJECT, BACKUP = "subject/m", "backup/m"
@@ -208,12 +206,9 @@ async def routed(settings: Settings) -> AsyncIterator[Routed]:
     async with AsyncExitStack() as stack:
         serving = await stack.enter_async_context(executor_app.run(settings, clock=clock))
         found = replace(settings.router, classifier_address=NOBODY, executor_address=serving.address)
-        peers = router_app.Peers(
-            classifier=await stack.enter_async_context(open_channel(NOBODY, message_bytes=MESSAGE_BYTES)),
-            executor=await stack.enter_async_context(channel_to(serving)),
-        )
+        within = await stack.enter_async_context(peers(None, serving))
         front = await stack.enter_async_context(
-            router_app.run(found, settings.limits, ("quick",), clock=clock, peers=peers)
+            router_app.run(found, settings.limits, ("quick",), clock=clock, peers=within)
         )
         to_router = await stack.enter_async_context(grpc.aio.insecure_channel(front.address))
         to_executor = await stack.enter_async_context(grpc.aio.insecure_channel(serving.address))

@@ -12,8 +12,7 @@ from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import OutOfTime
 from pointsman.rpc.channel import open_channel
 from pointsman.rpc.server import Server
-from tests.fakes.hops import MESSAGE_BYTES
-from tests.fakes.serving import Context, lines_of, options, plain
+from tests.fakes.serving import MESSAGE_BYTES, Context, lines_of, options, plain
 from tests.fakes.spans import SpanRecorder, recorded_spans
 
 ARITIES = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")

@@ -15,10 +15,10 @@ from pointsman.rpc.channel import call, open_channel, stream
 from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc
 from pointsman.v1 import executor_pb2 as pb
-from tests.fakes.hops import MESSAGE_BYTES
 from tests.fakes.serving import (
     CLASSIFY,
     EXECUTOR,
+    MESSAGE_BYTES,
     NOBODY,
     Context,
     FakeClassifier,

@@ -18,8 +18,7 @@ from pointsman.rpc.channel import call, open_channel
 from pointsman.rpc.server import Server
 from pointsman.v1 import classifier_pb2, classifier_pb2_grpc, executor_pb2_grpc, router_pb2, router_pb2_grpc, types_pb2
 from pointsman.v1 import executor_pb2 as pb
-from tests.fakes.hops import MESSAGE_BYTES
-from tests.fakes.serving import CLASSIFY, Context, FakeClassifier, FakeExecutor, routing, serving
+from tests.fakes.serving import CLASSIFY, MESSAGE_BYTES, Context, FakeClassifier, FakeExecutor, routing, serving
 from tests.unit.rpc.test_status import ROWS, UNEXPECTED  # an example of every error
 
 pytestmark = pytest.mark.one_way

@@ -13,11 +13,12 @@ from pointsman.domain.errors import NoAnswer
 from pointsman.domain.trail import Skip, SkipReason, Trail
 from pointsman.rpc.channel import open_channel
 from pointsman.v1 import classifier_pb2 as pb
-from tests.fakes.hops import MESSAGE_BYTES, channel_to
 from tests.fakes.serving import (
     CLASSIFY,
+    MESSAGE_BYTES,
     Context,
     FakeClassifier,
+    channel_to,
     classifier_stub,
     lines_of,
     plain,

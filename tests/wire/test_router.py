@@ -16,8 +16,7 @@ from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import executor_pb2 as executor_pb
 from pointsman.v1 import router_pb2, router_pb2_grpc
 from pointsman.v1 import types_pb2 as pb
-from tests.fakes.hops import MESSAGE_BYTES
-from tests.fakes.serving import Context, FakeClassifier, FakeExecutor, lines_of, routing
+from tests.fakes.serving import MESSAGE_BYTES, Context, FakeClassifier, FakeExecutor, lines_of, routing
 
 ROUTE = "pointsman.v1.RouterService/Route"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20 + b"IEND\xaeB`\x82"

@@ -14,11 +14,11 @@ from pointsman.rpc.server import Server
 from pointsman.rpc.status import from_call
 from pointsman.v1 import classifier_pb2 as pb
 from pointsman.v1 import classifier_pb2_grpc
-from tests.fakes.hops import channel_to
 from tests.fakes.serving import (
     CLASSIFIER,
     Context,
     FakeClassifier,
+    channel_to,
     classifier_stub,
     lines_of,
     options,

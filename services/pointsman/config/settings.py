@@ -76,6 +76,7 @@ class RouterSettings:
     classifier_timeout_s: PositiveSeconds = 0.8
     default_deadline_s: PositiveSeconds = 120.0
     reply_reserve_s: Seconds = 0.05
+    executor_patience_s: Seconds = 10.0
     keys: str = ""
     anybody_on_open_network: bool = False
     reflection: bool = True

@@ -14,11 +14,14 @@ from pointsman.domain.errors import SettingsError
 from pointsman.router.service import RouterServicer
 from pointsman.rpc.callers import Keyring, Reception, WhoCalls
 from pointsman.rpc.channel import open_channel
+from pointsman.rpc.peer import ChannelPeer
 from pointsman.rpc.server import Server, ServerOptions, is_of_this_machine
 from pointsman.rpc.tls import Files, certificate_of, identity_of
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc, router_pb2_grpc
 
 SERVICE: Final = "pointsman.v1.RouterService"
+CLASSIFIER: Final = "pointsman.v1.ClassifierService"
+EXECUTOR: Final = "pointsman.v1.ExecutorService"
 
 _ENVELOPE_BYTES: Final = 65_536
 """What the Router may add to a request on its way to the Executor, which has the same limit: verdict, category, ids."""
@@ -45,6 +48,8 @@ async def run(
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
+    Health says that the Router can take work while the Executor can; without the Classifier it can all the same.
+
     Without `peers` they are asked over the wire, at the addresses in the settings. Without `tls` all is plaintext;
     `callers` matter here only where a certificate names them. Raises SettingsError for an address, a certificate or
     keys that cannot be used, and where anybody on the network could spend the owner's money without the settings saying
@@ -55,12 +60,14 @@ async def run(
     async with AsyncExitStack() as stack:
         if peers is None:
             peers = await stack.enter_async_context(_over_the_wire(settings, limits, tls))
+        peer = ChannelPeer(peers.executor, service=EXECUTOR, clock=clock, patience_s=settings.executor_patience_s)
         servicer = RouterServicer(
             settings=settings,
             limits=limits,
             categories=categories,
             classifier=classifier_pb2_grpc.ClassifierServiceStub(peers.classifier),
             executor=executor_pb2_grpc.ExecutorServiceStub(peers.executor),
+            executor_peer=peer,
             clock=clock,
         )
 
@@ -68,7 +75,12 @@ async def run(
             router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
 
         server = Server(_options(settings, limits, tls, callers or {}), services={SERVICE: register}, clock=clock)
-        await server.start()
+
+        async def tell(is_there: bool) -> None:  # noqa: FBT001 - the claim is all there is to say
+            await server.set_health(SERVICE, serving=is_there)
+
+        await stack.enter_async_context(peer.followed(tell))
+        await server.start(serving=peer.is_there)
         stack.push_async_callback(server.stop)
         yield server
 
@@ -78,8 +90,12 @@ async def _over_the_wire(settings: RouterSettings, limits: LimitsSettings, tls: 
     identity, bytes_ = identity_of(tls), limits.message_bytes
     credentials = identity.channel_credentials() if identity else None
     async with (
-        open_channel(settings.classifier_address, message_bytes=bytes_, credentials=credentials) as to_classifier,
-        open_channel(settings.executor_address, message_bytes=bytes_, credentials=credentials) as to_executor,
+        open_channel(
+            settings.classifier_address, message_bytes=bytes_, credentials=credentials, service=CLASSIFIER
+        ) as to_classifier,
+        open_channel(
+            settings.executor_address, message_bytes=bytes_, credentials=credentials, service=EXECUTOR
+        ) as to_executor,
     ):
         yield Peers(classifier=to_classifier, executor=to_executor)
 

@@ -28,6 +28,12 @@ Register = Callable[[grpc.aio.Server], None]
 WATCHERS: Final = 16
 """Calls beyond `concurrent_calls`, because each health watch holds one for as long as it lasts."""
 
+HEED_S: Final = 0.3
+"""How long a stopping server takes calls where its health is watched: the news travels, and what was sent arrives."""
+
+QUIET_S, LOOK_S = 0.3, 0.05
+"""Without any call at work for so long, a stop waits no longer; and how often it looks."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
@@ -61,6 +67,7 @@ class Server:
         """Keep what to serve: full service names, and for each what adds its servicer to the server."""
         self._options = options
         self._services = services
+        self._clock = clock
         self._health = health.aio.HealthServicer()
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         self._port = 0
@@ -112,8 +119,11 @@ class Server:
         """Return the way in for callers of this process: the same servicers, limits and log, and nothing is sent."""
         return InProcessChannel(self._inside)
 
-    async def start(self) -> None:
-        """Bind and serve. Raises SettingsError when the address cannot be used."""
+    async def start(self, *, serving: bool = True) -> None:
+        """Bind and serve. Without `serving` its services cannot take work yet; `set_health` says when they can.
+
+        Raises SettingsError when the address cannot be used.
+        """
         address, setting, certificate = self._options.address, self._options.setting, self._options.certificate
         if not certificate and not is_of_this_machine(address):
             self._expose(address)
@@ -128,10 +138,12 @@ class Server:
             variable = f"POINTSMAN__{setting.upper().replace('.', '__')}"
             message = f"cannot listen on {address}: {wrong}; stop what listens there, or set {setting} or ${variable}"
             raise SettingsError(message, address=address, path=setting, variable=variable) from error
+        # Before anybody can ask: whoever sets it from now on knows better.
+        await self.set_health("", serving=True)
+        for service in self._services:
+            await self.set_health(service, serving=serving)
         await self._server.start()
         await self._inside.start()
-        for service in ("", *self._services):
-            await self.set_health(service, serving=True)
         self._unobserve = REGISTER.observe(self._readings, loop=asyncio.get_running_loop())
         self._log.info(names.EVENT_SERVER_STARTED, address=self.address, services=list(self._services))
 
@@ -142,12 +154,34 @@ class Server:
         self._log.warning(names.EVENT_SERVER_EXPOSED, address=address, setting="tls.plaintext_on_open_network")
 
     async def stop(self) -> None:
-        """Tell health watchers, take no new calls, let calls under way end within the grace, cancel the rest."""
+        """Tell whoever watches, take no new calls, let calls under way end within the grace, cancel the rest.
+
+        Calls are still taken for a moment where others watch the health of this server: what they have sent before
+        they heard is then served and not refused.
+        """
         await self._health.enter_graceful_shutdown()
-        grace_s = self._options.grace_s
-        await asyncio.gather(self._server.stop(grace_s), self._inside.stop(grace_s))
+        if self._interceptor.watches.of_health:
+            await self._clock.sleep(HEED_S)
+        self._interceptor.watches.end()
+        closing = asyncio.ensure_future(self._close(self._options.grace_s))
+        emptied = asyncio.ensure_future(self._emptied())
+        await asyncio.wait({closing, emptied}, return_when=asyncio.FIRST_COMPLETED)
+        emptied.cancel()
+        if not closing.done():  # nothing is left but watches that nobody reads
+            await self._close(None)
+        await closing
         self._unobserve()
         self._log.info(names.EVENT_SERVER_STOPPED, address=self.address)
+
+    async def _close(self, grace_s: float | None) -> None:
+        await asyncio.gather(self._server.stop(grace_s), self._inside.stop(grace_s))
+
+    async def _emptied(self) -> None:
+        """Return when no call that ends by itself has been under way for a moment: answers are out by then."""
+        quiet_s = 0.0
+        while quiet_s < QUIET_S:
+            await self._clock.sleep(LOOK_S)
+            quiet_s = 0.0 if self._interceptor.at_work else quiet_s + LOOK_S
 
     def _readings(self) -> Iterator[Reading]:
         for service in self._services:
