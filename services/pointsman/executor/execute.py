@@ -12,6 +12,7 @@ from datetime import datetime
 from pointsman.domain.answer import Answer, FinishReason
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import PointsmanError
+from pointsman.domain.places import Denied
 from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
@@ -137,13 +138,12 @@ class Execute:
         trail, and CategoryForbidden, CandidatesForbidden, CallerOverRate, CallerOverBudget and CallerUnknown; never
         once there was content.
         """
-        allowance = self.allowances[request.caller]
         started_at, started = self.clock.now(), self.clock.monotonic()
         budget = self._budget(request, deadline, is_streamed=outlet is not None)
         course = Course(request=request, pool=self.pools[category], budget=budget, outlet=outlet)
         execution, ending, reason = None, Ending.FAILED, PointsmanError.reason
         try:
-            allowance.admit(category, self._instant())
+            await self.allowances.admit(request.caller, category, self._instant())
             execution = await self._run(course)
             ending, reason = Ending.PARTIAL if execution.partial else Ending.ANSWERED, ""
             return execution
@@ -273,7 +273,7 @@ class Execute:
     def _settle(self, held: Held, candidate: Candidate, course: Course) -> None:
         """Charge the caller with what the call used that is on the trail, if one left."""
         attempt = course.trail.attempt_of(candidate.id)
-        self.allowances[course.request.caller].settle(held, attempt, self._instant())
+        self.allowances.settle(course.request.caller, held, attempt, self._instant())
 
     def risk(self, candidate: Candidate) -> int:
         """Return how much more than was ever let in a call would be, where nobody says what the provider allows."""
@@ -304,8 +304,9 @@ class Execute:
 
         The trail has it in each case, cancelled too.
         """
-        candidate, allowance = planned.candidate, self.allowances[course.request.caller]
-        held = allowance.hold(candidate.id, self._charge(candidate, planned.estimate, allowance), self._instant())
+        candidate, caller = planned.candidate, course.request.caller
+        charge = self._charge(candidate, planned.estimate, self.allowances[caller])
+        held = await self.allowances.hold(caller, candidate.id, charge, self._instant())
         if isinstance(held, Skip):
             course.skip(held)
             return None
@@ -363,13 +364,14 @@ class Execute:
             course.skip(skip)
             raise self._failure(course)
         latest = course.budget.deadline - self.bounds.attempt_floor_s
-        if skip := await self._queue(fallback, latest=latest, until=until):
+        if skip := await self._queue(fallback, request.caller, latest=latest, until=until):
             if until < latest:
                 return None
             course.skip(skip)
             raise self._failure(course)
-        started_at, allowance = self.clock.now(), self.allowances[request.caller]
-        held = allowance.take(self._charge(candidate, prospect.estimate, allowance), self._instant())
+        started_at, caller = self.clock.now(), request.caller
+        charge = self._charge(candidate, prospect.estimate, self.allowances[caller])
+        held = self.allowances.take(caller, charge, self._instant())
         try:
             total_s = min(fallback.timeout_s, course.budget.deadline - self.clock.monotonic())
             within = Slice(total_s=total_s, idle_s=candidate.time_limits.idle_s)
@@ -382,20 +384,23 @@ class Execute:
         else:
             trail.add(attempt)
         finally:
-            fallback.slots.release()
+            fallback.free_slot()
             self._settle(held, candidate, course)
         degraded = () if request.options.local_only else (DegradedReason.LOCAL_FALLBACK,)
         return self._end(attempt, reply, course, degraded=degraded)
 
-    async def _queue(self, fallback: Fallback, *, latest: float, until: float) -> Skip | None:
+    async def _queue(self, fallback: Fallback, caller: str, *, latest: float, until: float) -> Skip | None:
         """Take a slot of the local model; when none came free until one of these instants, return why."""
         name, left_s = fallback.candidate.id, min(latest, until) - self.clock.monotonic()
-        if fallback.is_full:
+        if denied := fallback.denied(caller):
+            detail = f"{fallback.waiting} requests wait for the local model, and no more may"
+            if denied is Denied.SHARE:
+                held = fallback.queue.held_by(caller)
+                detail = f"{held} requests of {caller} wait for the local model, and the other places are for others"
             if until < latest:  # whoever is free then can be waited for without a place in the queue
                 await self.clock.sleep(left_s)
-            detail = f"{fallback.waiting} requests wait for the local model, and no more may"
             return Skip(candidate=name, reason=SkipReason.OUT_OF_CONCURRENCY, detail=detail)
-        if await fallback.take_slot(left_s):
+        if await fallback.take_slot(caller, left_s):
             return None
         detail = "the local model was busy until the deadline"
         return Skip(candidate=name, reason=SkipReason.NO_TIME, detail=detail)
