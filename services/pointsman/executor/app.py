@@ -21,7 +21,7 @@ from pointsman.executor.allowance import Allowances, Grant
 from pointsman.executor.call import Caller
 from pointsman.executor.counts import Counts, readings
 from pointsman.executor.estimate import Estimator
-from pointsman.executor.execute import Bounds, Execute
+from pointsman.executor.execute import Execute
 from pointsman.executor.fallback import Fallback
 from pointsman.executor.journal.database import Database, Dialect
 from pointsman.executor.journal.journal import Journal, Terms
@@ -33,6 +33,7 @@ from pointsman.executor.keys import Keys
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger
 from pointsman.executor.ledger.shared_allowances import SharedAllowances, SharingTerms
+from pointsman.executor.means import Bounds
 from pointsman.executor.pools import candidates, longest_call_s, pools
 from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
