@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from pointsman.cli.arguments import ROUTER
+from pointsman.cli.core_dumps import forbid_core_dumps
 from pointsman.cli.held_log import HeldLog
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
@@ -30,6 +31,7 @@ NOTHING_READY: Final = "No model can answer yet: requests are refused with this 
 
 def up(config: Path | None, *, as_json: bool) -> None:
     """Serve all three services in this process until a signal. Raises SettingsError."""
+    forbid_core_dumps()
     settings = load(config)
     with _logging(settings, "pointsman", "up") as log:
         run(_up(settings, find(config), log, as_json=as_json))
@@ -37,6 +39,7 @@ def up(config: Path | None, *, as_json: bool) -> None:
 
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
+    forbid_core_dumps()
     settings = load(config)
     with _logging(settings, f"pointsman-{room}", room) as log:
         run(_serve(room, settings, log, as_json=as_json))
