@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from pointsman.cli.arguments import ROUTER
+from pointsman.cli.core_dumps import forbid_core_dumps
 from pointsman.cli.held_log import HeldLog
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
@@ -33,6 +34,7 @@ def up(config: Path | None, *, as_json: bool, over_the_wire: bool = False) -> No
 
     With `over_the_wire` they ask each other over channels, as three processes do.
     """
+    forbid_core_dumps()
     settings = load(config)
     with _logging(settings, "pointsman", "up") as log:
         run(_up(settings, find(config), log, as_json=as_json, over_the_wire=over_the_wire))
@@ -40,6 +42,7 @@ def up(config: Path | None, *, as_json: bool, over_the_wire: bool = False) -> No
 
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
+    forbid_core_dumps()
     settings = load(config)
     with _logging(settings, f"pointsman-{room}", room) as log:
         run(_serve(room, settings, log, as_json=as_json))
