@@ -5,23 +5,24 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pointsman.cli.arguments import ROUTER
 from pointsman.cli.held_log import HeldLog
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
-from pointsman.cli.ollama import look
+from pointsman.cli.notices import notices
 from pointsman.cli.ports import holders_named
-from pointsman.cli.readiness import Readiness, judge, ollama_urls
-from pointsman.cli.terminal import print_json, say, screen
+from pointsman.cli.terminal import print_json
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.load import SIMULATED_KEY_ENV, find
 from pointsman.domain.clock import Clock, SystemClock
-from pointsman.executor.keys import has_key
 from pointsman.rpc.server import Server
 from pointsman.telemetry.process import observed
 from pointsman.telemetry.setup import configure
+
+if TYPE_CHECKING:
+    from pointsman.cli.readiness import Readiness
 
 Room = Literal["router", "classifier", "executor"]
 
@@ -55,8 +56,12 @@ def _logging(settings: Settings, service: str, metrics_at: str) -> Iterator[Held
             log.release()
 
 
-async def present(settings: Settings) -> Readiness:
+async def present(settings: Settings) -> "Readiness":
     """Return what can be called now: keys by the names of their variables, local models by asking their servers."""
+    from pointsman.cli.ollama import look  # noqa: PLC0415 - an HTTP client, which a Router alone is spared
+    from pointsman.cli.readiness import judge, ollama_urls  # noqa: PLC0415 - as said
+    from pointsman.executor.keys import has_key  # noqa: PLC0415 - as said
+
     urls = ollama_urls(settings)
     looks = await asyncio.gather(*map(look, urls))
     keys = {provider.key_place for provider in settings.providers.values() if has_key(provider)}
@@ -92,7 +97,7 @@ async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool)
             if as_json:
                 print_json({"addresses": {room: server.address}})
             else:
-                screen().print(f"The {room} listens on {server.address}. Ctrl-C stops it.")
+                notices().say(f"The {room} listens on {server.address}. Ctrl-C stops it.")
                 if room == "executor":
                     _tell(await present(settings), settings)
             log.release()
@@ -115,7 +120,7 @@ def _running(room: Room, settings: Settings, *, clock: Clock) -> AbstractAsyncCo
     return router.run(settings.router, settings.limits, categories, clock=clock, tls=settings.tls)
 
 
-def summary(readiness: Readiness) -> dict[str, object]:
+def summary(readiness: "Readiness") -> dict[str, object]:
     """Return what can be called and what is missing, for scripts."""
     return {
         "can_answer": readiness.can_answer,
@@ -128,38 +133,38 @@ def summary(readiness: Readiness) -> dict[str, object]:
     }
 
 
-def _welcome(addresses: Mapping[str, str], readiness: Readiness, settings: Settings, source: Path) -> None:
-    out = screen()
-    say(out, f"Pointsman is up, settings {source} (hash {settings_hash(settings)})", style="bold")
+def _welcome(addresses: Mapping[str, str], readiness: "Readiness", settings: Settings, source: Path) -> None:
+    out = notices()
+    out.say(f"Pointsman is up, settings {source} (hash {settings_hash(settings)})", style="bold")
     for room, address in addresses.items():
-        say(out, address, lead=f"  {room:11} ")
+        out.say(address, lead=f"  {room:11} ")
     _tell(readiness, settings)
     elsewhere = f" --address {addresses['router']}" if addresses["router"] != ROUTER else ""
-    out.print(f'\nTry: {program()} route "2+2는?"{elsewhere}', soft_wrap=True)
-    out.print("Ctrl-C stops it.")
+    out.paste(f'\nTry: {program()} route "2+2는?"{elsewhere}')
+    out.say("Ctrl-C stops it.")
 
 
-def _tell(readiness: Readiness, settings: Settings) -> None:
-    out = screen()
+def _tell(readiness: "Readiness", settings: Settings) -> None:
+    out = notices()
     if simulated := [name for name, each in settings.providers.items() if each.api_key_env == SIMULATED_KEY_ENV]:
-        out.print()
-        say(out, f"SIMULATED: what {', '.join(simulated)} answer is invented.", style="bold")
-    out.print()
+        out.say()
+        out.say(f"SIMULATED: what {', '.join(simulated)} answer is invented.", style="bold")
+    out.say()
     if readiness.usable:
-        say(out, ", ".join(readiness.usable), lead="Ready to be called: ")
+        out.say(", ".join(readiness.usable), lead="Ready to be called: ")
     else:
-        say(out, NOTHING_READY, style="bold")
+        out.say(NOTHING_READY, style="bold")
     if readiness.lacks:
-        out.print("Missing:")
+        out.say("Missing:")
     for lack in readiness.lacks:
-        say(out, f"{lack.missing} (for {', '.join(lack.candidates)})", lead="  ")
-        out.print(f"    → {lack.advice}", soft_wrap=True)  # the terminal's own wrapping keeps it pasteable
+        out.say(f"{lack.missing} (for {', '.join(lack.candidates)})", lead="  ")
+        out.paste(f"    → {lack.advice}")  # the terminal's own wrapping keeps it pasteable
     if any("export" in lack.advice for lack in readiness.lacks):
-        say(out, "Keys are read at the start: stop, export, start again. Local models are noticed while it runs.")
+        out.say("Keys are read at the start: stop, export, start again. Local models are noticed while it runs.")
     if settings.fallback.candidate and not readiness.fallback:
-        say(out, "Without the local fallback, a request fails when no provider can answer.")
+        out.say("Without the local fallback, a request fails when no provider can answer.")
 
 
 def _say_stopping(settings: Settings) -> None:
     grace_s = max(settings.router.grace_s, settings.classifier.grace_s, settings.executor.grace_s)
-    screen(stderr=True).print(f"Stopping: calls under way get up to {grace_s:g} s. Once more stops at once.")
+    notices(stderr=True).say(f"Stopping: calls under way get up to {grace_s:g} s. Once more stops at once.")
