@@ -104,7 +104,12 @@ async def pull(url: str, model: str) -> AsyncIterator[Progress]:
 
 def _client(url: str, read_s: float) -> httpx.AsyncClient:
     # Without `trust_env=False` a proxy variable would capture calls to this machine.
-    return httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(read_s, connect=_CONNECT_S), trust_env=False)
+    return httpx.AsyncClient(
+        base_url=url,
+        timeout=httpx.Timeout(read_s, connect=_CONNECT_S),
+        trust_env=False,
+        verify=url.startswith("https://"),  # else no authority is asked, nor loaded, for some 50 ms
+    )
 
 
 @contextmanager
