@@ -23,6 +23,16 @@ Config = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON for scripts: one object, or one a line, and nothing else.")
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        max=64,
+        help="So many processes of the Router or the Classifier at one port. Without it: what the settings say.",
+    ),
+]
 Text = Annotated[
     str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from standard input.", show_default=False)
 ]

@@ -3,9 +3,9 @@
 import asyncio
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from pointsman.cli.arguments import ROUTER
 from pointsman.cli.held_log import HeldLog
@@ -13,18 +13,18 @@ from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.notices import notices
 from pointsman.cli.ports import holders_named
+from pointsman.cli.room import Room
+from pointsman.cli.serving import running
 from pointsman.cli.terminal import print_json
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.load import SIMULATED_KEY_ENV, find
-from pointsman.domain.clock import Clock, SystemClock
-from pointsman.rpc.server import Server
+from pointsman.domain.clock import SystemClock
+from pointsman.domain.errors import SettingsError
 from pointsman.telemetry.process import observed
 from pointsman.telemetry.setup import configure
 
 if TYPE_CHECKING:
     from pointsman.cli.readiness import Readiness
-
-Room = Literal["router", "classifier", "executor"]
 
 NOTHING_READY: Final = "No model can answer yet: requests are refused with this list until something of it is there."
 
@@ -32,6 +32,10 @@ NOTHING_READY: Final = "No model can answer yet: requests are refused with this 
 def up(config: Path | None, *, as_json: bool) -> None:
     """Serve all three services in this process until a signal. Raises SettingsError."""
     settings = load(config)
+    for room, workers in (("router", settings.router.workers), ("classifier", settings.classifier.workers)):
+        if workers > 1:
+            advice = f"`up` is one process; start the services one by one, each with `{program()} serve`"
+            raise SettingsError(f"{room}.workers = {workers}: {advice}", path=f"{room}.workers", value=str(workers))
     with _logging(settings, "pointsman", "up") as log:
         run(_up(settings, find(config), log, as_json=as_json))
 
@@ -69,13 +73,13 @@ async def present(settings: Settings) -> "Readiness":
 
 
 async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) -> None:
-    from pointsman.cli.stack import running  # noqa: PLC0415 - all three services' imports, which `serve` does not need
+    from pointsman.cli.stack import running as running_all  # noqa: PLC0415 - all three services' imports, which `serve` does not need
 
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
         clock = SystemClock()
         async with (
             observed(settings_hash=settings_hash(settings), clock=clock),
-            running(settings, clock=clock) as stack,
+            running_all(settings, clock=clock) as stack,
         ):
             readiness = await present(settings)
             if as_json:
@@ -92,7 +96,7 @@ async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool)
         async with (
             observed(settings_hash=settings_hash(settings), clock=clock),
             holders_named(settings, (room,)),
-            _running(room, settings, clock=clock) as server,
+            running(room, settings, clock=clock) as server,
         ):
             if as_json:
                 print_json({"addresses": {room: server.address}})
@@ -102,22 +106,6 @@ async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool)
                     _tell(await present(settings), settings)
             log.release()
             await stopped.wait()
-
-
-def _running(room: Room, settings: Settings, *, clock: Clock) -> AbstractAsyncContextManager[Server]:
-    """Return one service, not started yet. Only its own code is imported, so that three processes do not hold nine."""
-    if room == "executor":
-        from pointsman.executor import app as executor  # noqa: PLC0415 - as said
-
-        return executor.run(settings, clock=clock)
-    categories = tuple(settings.pools)
-    if room == "classifier":
-        from pointsman.classifier import app as classifier  # noqa: PLC0415 - as said
-
-        return classifier.run(settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls)
-    from pointsman.router import app as router  # noqa: PLC0415 - as said
-
-    return router.run(settings.router, settings.limits, categories, clock=clock, tls=settings.tls)
 
 
 def summary(readiness: "Readiness") -> dict[str, object]:

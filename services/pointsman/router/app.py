@@ -31,11 +31,13 @@ async def run(
     *,
     clock: Clock,
     tls: TlsSettings | None = None,
+    is_port_shared: bool = False,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
-    Without `tls` all is plaintext. Raises SettingsError for an address, a certificate or keys that cannot be used, and
-    where anybody on the network could spend the owner's money without the settings saying so.
+    Without `tls` all is plaintext; `is_port_shared` says that other workers listen at its port too.
+    Raises SettingsError for an address, a certificate or keys that cannot be used, and where anybody on the network
+    could spend the owner's money without the settings saying so.
     """
     tls = tls or TlsSettings()
     _refuse_anybody(settings, tls)
@@ -57,7 +59,9 @@ async def run(
         def register(server: grpc.aio.Server) -> None:
             router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
 
-        server = Server(_options(settings, limits, tls), services={SERVICE: register}, clock=clock)
+        server = Server(
+            _options(settings, limits, tls, is_port_shared=is_port_shared), services={SERVICE: register}, clock=clock
+        )
         await server.start()
         try:
             yield server
@@ -78,7 +82,9 @@ def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:
     raise SettingsError(message, address=settings.address, path="router.address")
 
 
-def _options(settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings) -> ServerOptions:
+def _options(
+    settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings, *, is_port_shared: bool
+) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
         setting="router.address",
@@ -88,5 +94,6 @@ def _options(settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings)
         grace_s=settings.grace_s,
         certificate=certificate_of(Files.of_callers(tls)),
         is_plaintext_allowed=tls.plaintext_on_open_network,
+        is_port_shared=is_port_shared,
         keyring=Keyring(Path(settings.keys)) if settings.keys else None,
     )

@@ -33,7 +33,8 @@ class ServerOptions:
     "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message in either
     direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
     `certificate` is None for plaintext, which others on the network are spared unless `is_plaintext_allowed`; a Unix
-    socket is always plaintext. `keyring` is None where callers need no key.
+    socket is always plaintext. `is_port_shared` lets other processes of ours listen at the same port, each with a part
+    of the connections. `keyring` is None where callers need no key.
     """
 
     address: str
@@ -44,6 +45,7 @@ class ServerOptions:
     grace_s: float
     certificate: ServerCertificate | None = None
     is_plaintext_allowed: bool = False
+    is_port_shared: bool = False
     keyring: Keyring | None = None
 
 
@@ -64,7 +66,8 @@ class Server:
             # A backstop: the interceptor refuses earlier, and says why in the details.
             maximum_concurrent_rpcs=2 * (options.concurrent_calls + WATCHERS),
             options=(
-                ("grpc.so_reuseport", 0),  # else a second server on the port gets half of the calls, without any error
+                # Never by default, or a second server on the port gets half of the calls, without any error.
+                ("grpc.so_reuseport", int(options.is_port_shared)),
                 ("grpc.max_receive_message_length", options.message_bytes),
                 ("grpc.max_send_message_length", options.message_bytes),
                 # Above the limit of calls: one too many is then refused at once, not queued in the peer's channel.
@@ -98,7 +101,8 @@ class Server:
         if not certificate and not is_of_this_machine(address):
             self._expose(address)
         try:
-            _try_to_bind(address)
+            if not self._options.is_port_shared:
+                _try_to_bind(address)
             if certificate and not address.startswith("unix:"):
                 self._port = self._server.add_secure_port(address, certificate.credentials())
             else:
