@@ -111,7 +111,9 @@ def options(address: str = "127.0.0.1:0", **changed: Any) -> ServerOptions:
         "setting": "router.address",
         "address": address,
         "message_bytes": MESSAGE_BYTES,
+        "metadata_bytes": 16_384,
         "concurrent_calls": 64,
+        "bytes_in_flight": 134_217_728,
         "reflection": True,
         "grace_s": 0.5,
     }
@@ -162,12 +164,14 @@ async def routing(
 ) -> AsyncIterator[Server]:
     """Run a real Router in front of the fakes; a service that is None is down."""
     async with AsyncExitStack() as stack:
-        addresses = {"classifier_address": "127.0.0.1:1", "executor_address": "127.0.0.1:1"}
+        addresses: dict[str, Any] = {"classifier_address": "127.0.0.1:1", "executor_address": "127.0.0.1:1"}
         if classifier is not None:
             addresses["classifier_address"] = (await stack.enter_async_context(serving(classifier))).address
         if executor is not None:
             addresses["executor_address"] = (await stack.enter_async_context(serving(executor))).address
-        settings = RouterSettings(**{"address": "127.0.0.1:0", "grace_s": 0.5, **addresses, **changed})
+        settings = RouterSettings(
+            **{"address": "127.0.0.1:0", "grace_s": 0.5, "executor_patience_s": 0.0, **addresses, **changed}
+        )
         yield await stack.enter_async_context(
             app.run(settings, limits or LimitsSettings(), CATEGORIES, clock=SystemClock())
         )

@@ -34,5 +34,11 @@ def running(
     from pointsman.router import app as router  # noqa: PLC0415 - as said
 
     return router.run(
-        settings.router, settings.limits, categories, clock=clock, tls=settings.tls, is_port_shared=is_port_shared
+        settings.router,
+        settings.limits,
+        categories,
+        clock=clock,
+        tls=settings.tls,
+        callers=settings.callers,
+        is_port_shared=is_port_shared,
     )

@@ -47,6 +47,6 @@ async def running(settings: Settings, *, clock: Clock) -> AsyncIterator[Stack]:
         )
         peers = replace(settings.router, classifier_address=classifying.address, executor_address=executing.address)
         routing = await stack.enter_async_context(
-            router.run(peers, settings.limits, categories, clock=clock, tls=settings.tls)
+            router.run(peers, settings.limits, categories, clock=clock, tls=settings.tls, callers=settings.callers)
         )
         yield Stack(router=routing, classifier=classifying, executor=executing)

@@ -20,7 +20,7 @@ from pointsman.executor.allowance import Allowances, Grant
 from pointsman.executor.call import Caller
 from pointsman.executor.counts import Counts, readings
 from pointsman.executor.estimate import Estimator
-from pointsman.executor.execute import Bounds, Execute
+from pointsman.executor.execute import Execute
 from pointsman.executor.fallback import Fallback
 from pointsman.executor.journal.database import Database, Dialect
 from pointsman.executor.journal.journal import Journal, Terms
@@ -31,11 +31,13 @@ from pointsman.executor.journal.store import SchemaTooNew
 from pointsman.executor.keys import Keys
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger
+from pointsman.executor.means import Bounds
 from pointsman.executor.pools import candidates, longest_call_s, pools
 from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
 from pointsman.executor.service import ExecutorServicer
 from pointsman.executor.spent import recall
+from pointsman.rpc.callers import told_by_router
 from pointsman.rpc.server import Server, ServerOptions
 from pointsman.rpc.tls import Files, certificate_of
 from pointsman.telemetry import instruments
@@ -72,11 +74,14 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
             address=settings.executor.address,
             setting="executor.address",
             message_bytes=settings.limits.message_bytes,
+            metadata_bytes=settings.limits.metadata_bytes,
             concurrent_calls=settings.limits.concurrent_calls,
+            bytes_in_flight=settings.limits.bytes_in_flight,
             reflection=settings.executor.reflection,
             grace_s=settings.executor.grace_s,
             certificate=certificate_of(Files.of_services(settings.tls)),
             is_plaintext_allowed=settings.tls.plaintext_on_open_network,
+            who_calls=told_by_router,
         )
         services = {SERVICE: lambda server: add_ExecutorServiceServicer_to_server(servicer, server)}
         server = Server(options, services=services, clock=clock)

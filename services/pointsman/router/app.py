@@ -1,23 +1,26 @@
 """Settings in, a running Router out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import grpc
 
-from pointsman.config.settings import LimitsSettings, RouterSettings, TlsSettings
+from pointsman.config.settings import CallerSettings, LimitsSettings, RouterSettings, TlsSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.router.service import RouterServicer
-from pointsman.rpc.callers import Keyring
+from pointsman.rpc.callers import Keyring, Reception, WhoCalls
 from pointsman.rpc.channel import open_channel
+from pointsman.rpc.peer import ChannelPeer
 from pointsman.rpc.server import Server, ServerOptions, is_of_this_machine
 from pointsman.rpc.tls import Files, certificate_of, identity_of
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc, router_pb2_grpc
 
 SERVICE: Final = "pointsman.v1.RouterService"
+CLASSIFIER: Final = "pointsman.v1.ClassifierService"
+EXECUTOR: Final = "pointsman.v1.ExecutorService"
 
 _ENVELOPE_BYTES: Final = 65_536
 """What the Router may add to a request on its way to the Executor, which has the same limit: verdict, category, ids."""
@@ -31,28 +34,37 @@ async def run(
     *,
     clock: Clock,
     tls: TlsSettings | None = None,
+    callers: Mapping[str, CallerSettings] | None = None,
     is_port_shared: bool = False,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
-    Without `tls` all is plaintext; `is_port_shared` says that other workers listen at its port too.
-    Raises SettingsError for an address, a certificate or keys that cannot be used, and where anybody on the network
-    could spend the owner's money without the settings saying so.
+    Health says that the Router can take work while the Executor can; without the Classifier it can all the same.
+
+    Without `tls` all is plaintext; `callers` matter here only where a certificate names them; `is_port_shared` says
+    that other workers listen at its port too. Raises SettingsError for an address, a certificate or keys that cannot be
+    used, and where anybody on the network could spend the owner's money without the settings saying so.
     """
     tls = tls or TlsSettings()
     _refuse_anybody(settings, tls)
     identity, bytes_ = identity_of(tls), limits.message_bytes
     credentials = identity.channel_credentials() if identity else None
     async with (
-        open_channel(settings.classifier_address, message_bytes=bytes_, credentials=credentials) as to_classifier,
-        open_channel(settings.executor_address, message_bytes=bytes_, credentials=credentials) as to_executor,
+        open_channel(
+            settings.classifier_address, message_bytes=bytes_, credentials=credentials, service=CLASSIFIER
+        ) as to_classifier,
+        open_channel(
+            settings.executor_address, message_bytes=bytes_, credentials=credentials, service=EXECUTOR
+        ) as to_executor,
     ):
+        peer = ChannelPeer(to_executor, service=EXECUTOR, clock=clock, patience_s=settings.executor_patience_s)
         servicer = RouterServicer(
             settings=settings,
             limits=limits,
             categories=categories,
             classifier=classifier_pb2_grpc.ClassifierServiceStub(to_classifier),
             executor=executor_pb2_grpc.ExecutorServiceStub(to_executor),
+            executor_peer=peer,
             clock=clock,
         )
 
@@ -60,13 +72,20 @@ async def run(
             router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
 
         server = Server(
-            _options(settings, limits, tls, is_port_shared=is_port_shared), services={SERVICE: register}, clock=clock
+            _options(settings, limits, tls, callers or {}, is_port_shared=is_port_shared),
+            services={SERVICE: register},
+            clock=clock,
         )
-        await server.start()
-        try:
-            yield server
-        finally:
-            await server.stop()
+
+        async def tell(is_there: bool) -> None:  # noqa: FBT001 - the claim is all there is to say
+            await server.set_health(SERVICE, serving=is_there)
+
+        async with peer.followed(tell):
+            await server.start(serving=peer.is_there)
+            try:
+                yield server
+            finally:
+                await server.stop()
 
 
 def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:
@@ -83,17 +102,33 @@ def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:
 
 
 def _options(
-    settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings, *, is_port_shared: bool
+    settings: RouterSettings,
+    limits: LimitsSettings,
+    tls: TlsSettings,
+    callers: Mapping[str, CallerSettings],
+    *,
+    is_port_shared: bool,
 ) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
         setting="router.address",
         message_bytes=max(limits.message_bytes - _ENVELOPE_BYTES, limits.message_bytes // 2),
+        metadata_bytes=limits.metadata_bytes,
         concurrent_calls=limits.concurrent_calls,
+        bytes_in_flight=limits.bytes_in_flight,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
         certificate=certificate_of(Files.of_callers(tls)),
         is_plaintext_allowed=tls.plaintext_on_open_network,
         is_port_shared=is_port_shared,
-        keyring=Keyring(Path(settings.keys)) if settings.keys else None,
+        who_calls=_who_calls(settings, callers),
     )
+
+
+def _who_calls(settings: RouterSettings, callers: Mapping[str, CallerSettings]) -> WhoCalls | None:
+    """Return what asks callers who they are; None where nobody is asked. Raises SettingsError."""
+    keyring = Keyring(Path(settings.keys)) if settings.keys else None
+    certificates = {caller.certificate: name for name, caller in callers.items() if caller.certificate}
+    if not keyring and not certificates:
+        return None
+    return Reception(keyring=keyring, certificates=certificates).who_calls

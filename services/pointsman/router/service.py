@@ -18,6 +18,7 @@ from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
+from pointsman.rpc.peer import Peer
 from pointsman.rpc.requests import RouterRequest, request_from_pb, write_execute_request
 from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
@@ -54,13 +55,17 @@ class _Ruled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterServicer(router_pb2_grpc.RouterServiceServicer):
-    """Serves `pointsman.v1.RouterService`. `categories` are all that settings name, the five included."""
+    """Serves `pointsman.v1.RouterService`. `categories` are all that settings name, the five included.
+
+    `executor_peer` says whether the Executor is there: one that starts again is waited for.
+    """
 
     settings: RouterSettings
     limits: LimitsSettings
     categories: tuple[str, ...]
     classifier: "classifier_pb2_grpc.ClassifierServiceAsyncStub"
     executor: "executor_pb2_grpc.ExecutorServiceAsyncStub"
+    executor_peer: Peer
     clock: Clock
 
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
@@ -73,7 +78,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 asked,
                 method=f"{_EXECUTOR}/Execute",
                 target=self.settings.executor_address,
-                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                timeout_s=await self._executor_time_s(ruled),
+                waits=True,
                 down=ExecutorDown,
             )
         degraded = _union(ruled.verdict, executed.degraded_reasons)
@@ -108,7 +114,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 asked,
                 method=f"{_EXECUTOR}/StreamExecute",
                 target=self.settings.executor_address,
-                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                timeout_s=await self._executor_time_s(ruled),
+                waits=True,
                 down=ExecutorDown,
             )
             has_started = False
@@ -132,7 +139,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 asked,
                 method=f"{_EXECUTOR}/Plan",
                 target=self.settings.executor_address,
-                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                timeout_s=await self._executor_time_s(ruled),
+                waits=True,
                 down=ExecutorDown,
             )
         return pb.ExplainResponse(
@@ -171,6 +179,17 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
         return _Ruled(request=request, verdict=verdict, remaining_s=remaining_s - took_s, classify_s=classify_s)
+
+    async def _executor_time_s(self, ruled: _Ruled) -> float:
+        """Return how long the Executor may take, once it is there. Raises OutOfTime and ExecutorDown."""
+        budget_s = executor_budget_s(ruled.remaining_s, self.settings)
+        if self.executor_peer.is_there:
+            return budget_s
+        started_s = self.clock.monotonic()
+        if not await self.executor_peer.arrive(budget_s):
+            target = self.settings.executor_address
+            raise ExecutorDown(f"the Executor at {target} cannot be reached; see that it runs", target=target)
+        return budget_s - (self.clock.monotonic() - started_s)
 
     @contextmanager
     def _hop(self, verdict: Verdict) -> Iterator[None]:

@@ -13,7 +13,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
-from pointsman.rpc.callers import Keyring
+from pointsman.rpc.callers import WhoCalls
+from pointsman.rpc.door import Door
 from pointsman.rpc.interceptors import CallInterceptor
 from pointsman.rpc.tls import ServerCertificate
 from pointsman.telemetry import instruments, names
@@ -24,6 +25,12 @@ Register = Callable[[grpc.aio.Server], None]
 WATCHERS: Final = 16
 """Calls beyond `concurrent_calls`, because each health watch holds one for as long as it lasts."""
 
+HEED_S: Final = 0.3
+"""How long a stopping server takes calls where its health is watched: the news travels, and what was sent arrives."""
+
+QUIET_S, LOOK_S = 0.3, 0.05
+"""Without any call at work for so long, a stop waits no longer; and how often it looks."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
@@ -31,22 +38,26 @@ class ServerOptions:
 
     `setting` is the dotted path of the address in the settings, for the message when it cannot be used. `address` is
     "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message in either
-    direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
+    direction, `metadata_bytes` what comes with a call beside its message, `concurrent_calls` the calls at once,
+    `bytes_in_flight` the messages of all of them together, `grace_s` the seconds that calls under way get at a stop.
     `certificate` is None for plaintext, which others on the network are spared unless `is_plaintext_allowed`; a Unix
     socket is always plaintext. `is_port_shared` lets other processes of ours listen at the same port, each with a part
-    of the connections. `keyring` is None where callers need no key.
+    of the connections. `who_calls` is None where nobody is asked who
+    calls.
     """
 
     address: str
     setting: str
     message_bytes: int
+    metadata_bytes: int
     concurrent_calls: int
+    bytes_in_flight: int
     reflection: bool
     grace_s: float
     certificate: ServerCertificate | None = None
     is_plaintext_allowed: bool = False
     is_port_shared: bool = False
-    keyring: Keyring | None = None
+    who_calls: WhoCalls | None = None
 
 
 class Server:
@@ -56,10 +67,17 @@ class Server:
         """Keep what to serve: full service names, and for each what adds its servicer to the server."""
         self._options = options
         self._services = services
+        self._clock = clock
         self._health = health.aio.HealthServicer()
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         self._port = 0
-        self._interceptor = CallInterceptor(clock, most_calls=options.concurrent_calls, keyring=options.keyring)
+        door = Door(
+            most_calls=options.concurrent_calls,
+            most_bytes=options.bytes_in_flight,
+            clock=clock,
+            who_calls=options.who_calls,
+        )
+        self._interceptor = CallInterceptor(clock, door)
         self._unobserve: Callable[[], None] = lambda: None
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],
@@ -70,6 +88,9 @@ class Server:
                 ("grpc.so_reuseport", int(options.is_port_shared)),
                 ("grpc.max_receive_message_length", options.message_bytes),
                 ("grpc.max_send_message_length", options.message_bytes),
+                # Both alike: between the soft limit and the hard one gRPC refuses calls by chance (grpcio 1.85.1).
+                ("grpc.max_metadata_size", options.metadata_bytes),
+                ("grpc.absolute_max_metadata_size", options.metadata_bytes),
                 # Above the limit of calls: one too many is then refused at once, not queued in the peer's channel.
                 ("grpc.max_concurrent_streams", 4 * (options.concurrent_calls + WATCHERS)),
             ),
@@ -95,8 +116,11 @@ class Server:
             return self._options.address
         return f"{self._options.address.rpartition(':')[0]}:{self._port}"
 
-    async def start(self) -> None:
-        """Bind and serve. Raises SettingsError when the address cannot be used."""
+    async def start(self, *, serving: bool = True) -> None:
+        """Bind and serve. Without `serving` its services cannot take work yet; `set_health` says when they can.
+
+        Raises SettingsError when the address cannot be used.
+        """
         address, setting, certificate = self._options.address, self._options.setting, self._options.certificate
         if not certificate and not is_of_this_machine(address):
             self._expose(address)
@@ -112,9 +136,11 @@ class Server:
             variable = f"POINTSMAN__{setting.upper().replace('.', '__')}"
             message = f"cannot listen on {address}: {wrong}; stop what listens there, or set {setting} or ${variable}"
             raise SettingsError(message, address=address, path=setting, variable=variable) from error
+        # Before anybody can ask: whoever sets it from now on knows better.
+        await self.set_health("", serving=True)
+        for service in self._services:
+            await self.set_health(service, serving=serving)
         await self._server.start()
-        for service in ("", *self._services):
-            await self.set_health(service, serving=True)
         self._unobserve = REGISTER.observe(self._readings, loop=asyncio.get_running_loop())
         self._log.info(names.EVENT_SERVER_STARTED, address=self.address, services=list(self._services))
 
@@ -125,11 +151,31 @@ class Server:
         self._log.warning(names.EVENT_SERVER_EXPOSED, address=address, setting="tls.plaintext_on_open_network")
 
     async def stop(self) -> None:
-        """Tell health watchers, take no new calls, let calls under way end within the grace, cancel the rest."""
+        """Tell whoever watches, take no new calls, let calls under way end within the grace, cancel the rest.
+
+        Calls are still taken for a moment where others watch the health of this server: what they have sent before
+        they heard is then served and not refused.
+        """
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._options.grace_s)
+        if self._interceptor.watches.of_health:
+            await self._clock.sleep(HEED_S)
+        self._interceptor.watches.end()
+        closing = asyncio.ensure_future(self._server.stop(self._options.grace_s))
+        emptied = asyncio.ensure_future(self._emptied())
+        await asyncio.wait({closing, emptied}, return_when=asyncio.FIRST_COMPLETED)
+        emptied.cancel()
+        if not closing.done():  # nothing is left but watches that nobody reads
+            await self._server.stop(None)
+        await closing
         self._unobserve()
         self._log.info(names.EVENT_SERVER_STOPPED, address=self.address)
+
+    async def _emptied(self) -> None:
+        """Return when no call that ends by itself has been under way for a moment: answers are out by then."""
+        quiet_s = 0.0
+        while quiet_s < QUIET_S:
+            await self._clock.sleep(LOOK_S)
+            quiet_s = 0.0 if self._interceptor.at_work else quiet_s + LOOK_S
 
     def _readings(self) -> Iterator[Reading]:
         for service in self._services:

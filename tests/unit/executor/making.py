@@ -17,10 +17,11 @@ from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.call import Caller
 from pointsman.executor.counts import Counts
 from pointsman.executor.estimate import Estimator
-from pointsman.executor.execute import Bounds, Execute
+from pointsman.executor.execute import Execute
 from pointsman.executor.fallback import Fallback
 from pointsman.executor.journal.journal import Journal
 from pointsman.executor.ledger.memory import MemoryLedger
+from pointsman.executor.means import Bounds
 from pointsman.executor.prices import Prices, PriceTable, Tariff
 from pointsman.executor.quota import Estimate
 from tests.fakes.clock import START

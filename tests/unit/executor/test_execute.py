@@ -13,8 +13,10 @@ from pointsman.domain.trail import Outcome, Skip, SkipReason, Trail
 from pointsman.domain.verdict import DegradedReason
 from pointsman.executor.adapters.base import Call, Reply
 from pointsman.executor.attempt import RULES, Next
-from pointsman.executor.execute import Bounds, Execute, Execution
+from pointsman.executor.course import Execution
+from pointsman.executor.execute import Execute
 from pointsman.executor.experience import FEW
+from pointsman.executor.means import Bounds
 from pointsman.executor.plan import Planned
 from pointsman.executor.quota import BINS, MINUTE_S
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual

@@ -7,7 +7,7 @@ import pytest
 
 from pointsman.domain.errors import PoolExhausted
 from pointsman.domain.trail import Outcome
-from pointsman.executor.execute import Execution
+from pointsman.executor.course import Execution
 from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.quota import BINS, MINUTE_S
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual

@@ -16,7 +16,8 @@ from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.adapters.base import Opening
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.cooldown import BREAKER_FAILURES
-from pointsman.executor.execute import Execute, Execution
+from pointsman.executor.course import Execution
+from pointsman.executor.execute import Execute
 from pointsman.executor.journal.row import Ending
 from pointsman.executor.ledger.port import Reservation
 from pointsman.executor.outlet import HELD_BYTES, Start
