@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pointsman.cli.arguments import Config, Json, OverTheWire
+from pointsman.cli.arguments import Config, Json, OverTheWire, Workers
 from pointsman.cli.help import shown
 
 serving = typer.Typer()
@@ -30,17 +30,26 @@ def up(*, config: Config = None, as_json: Json = False, over_the_wire: OverTheWi
 
 
 @serving.command(
-    **shown("Start one of the services alone.", "pointsman serve executor", "pointsman serve router --config my.toml")
+    **shown(
+        "Start one of the services alone.",
+        "pointsman serve executor",
+        "pointsman serve router --config my.toml",
+        "pointsman serve router --workers 2",
+    )
 )
 def serve(
     service: Annotated[
         Literal["router", "classifier", "executor"], typer.Argument(help="Which service to start.", show_default=False)
     ],
     *,
+    workers: Workers = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Start one of the three services alone, and serve until Ctrl-C."""
-    from pointsman.cli.up import serve as start
+    """Start one of the three services alone, and serve until Ctrl-C.
 
-    start(service, config, as_json=as_json)
+    Several workers are processes that share its port, one a core; a caller needs several connections to reach them all.
+    """
+    from pointsman.cli.workers import serve as start
+
+    start(service, config, workers=workers, as_json=as_json)

@@ -27,11 +27,16 @@ PointsmanError
 `rpc/status.py` is the one place that knows which status code each of them has.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from __future__ import annotations  # what the errors carry is named here and not imported: --help does without
 
-from pointsman.domain.trail import Trail
-from pointsman.domain.verdict import Verdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pointsman.domain.trail import Trail
+    from pointsman.domain.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,15 +45,16 @@ async def run(
     tls: TlsSettings | None = None,
     callers: Mapping[str, CallerSettings] | None = None,
     peers: Peers | None = None,
+    is_port_shared: bool = False,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
     Health says that the Router can take work while the Executor can; without the Classifier it can all the same.
 
     Without `peers` they are asked over the wire, at the addresses in the settings. Without `tls` all is plaintext;
-    `callers` matter here only where a certificate names them. Raises SettingsError for an address, a certificate or
-    keys that cannot be used, and where anybody on the network could spend the owner's money without the settings saying
-    so.
+    `callers` matter here only where a certificate names them; `is_port_shared` says that other workers listen at its
+    port too. Raises SettingsError for an address, a certificate or keys that cannot be used, and where anybody on the
+    network could spend the owner's money without the settings saying so.
     """
     tls = tls or TlsSettings()
     _refuse_anybody(settings, tls)
@@ -74,7 +75,11 @@ async def run(
         def register(server: grpc.aio.Server) -> None:
             router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
 
-        server = Server(_options(settings, limits, tls, callers or {}), services={SERVICE: register}, clock=clock)
+        server = Server(
+            _options(settings, limits, tls, callers or {}, is_port_shared=is_port_shared),
+            services={SERVICE: register},
+            clock=clock,
+        )
 
         async def tell(is_there: bool) -> None:  # noqa: FBT001 - the claim is all there is to say
             await server.set_health(SERVICE, serving=is_there)
@@ -114,7 +119,12 @@ def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:
 
 
 def _options(
-    settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings, callers: Mapping[str, CallerSettings]
+    settings: RouterSettings,
+    limits: LimitsSettings,
+    tls: TlsSettings,
+    callers: Mapping[str, CallerSettings],
+    *,
+    is_port_shared: bool,
 ) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
@@ -127,6 +137,7 @@ def _options(
         grace_s=settings.grace_s,
         certificate=certificate_of(Files.of_callers(tls)),
         is_plaintext_allowed=tls.plaintext_on_open_network,
+        is_port_shared=is_port_shared,
         who_calls=_who_calls(settings, callers),
     )
 

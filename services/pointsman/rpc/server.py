@@ -10,7 +10,6 @@ from typing import Final
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
@@ -44,7 +43,9 @@ class ServerOptions:
     direction, `metadata_bytes` what comes with a call beside its message, `concurrent_calls` the calls at once,
     `bytes_in_flight` the messages of all of them together, `grace_s` the seconds that calls under way get at a stop.
     `certificate` is None for plaintext, which others on the network are spared unless `is_plaintext_allowed`; a Unix
-    socket is always plaintext. `who_calls` is None where nobody is asked who calls.
+    socket is always plaintext. `is_port_shared` lets other processes of ours listen at the same port, each with a part
+    of the connections. `who_calls` is None where nobody is asked who
+    calls.
     """
 
     address: str
@@ -57,6 +58,7 @@ class ServerOptions:
     grace_s: float
     certificate: ServerCertificate | None = None
     is_plaintext_allowed: bool = False
+    is_port_shared: bool = False
     who_calls: WhoCalls | None = None
 
 
@@ -84,7 +86,8 @@ class Server:
             # A backstop: the interceptor refuses earlier, and says why in the details.
             maximum_concurrent_rpcs=2 * (options.concurrent_calls + WATCHERS),
             options=(
-                ("grpc.so_reuseport", 0),  # else a second server on the port gets half of the calls, without any error
+                # Never by default, or a second server on the port gets half of the calls, without any error.
+                ("grpc.so_reuseport", int(options.is_port_shared)),
                 ("grpc.max_receive_message_length", options.message_bytes),
                 ("grpc.max_send_message_length", options.message_bytes),
                 # Both alike: between the soft limit and the hard one gRPC refuses calls by chance (grpcio 1.85.1).
@@ -100,6 +103,8 @@ class Server:
                 register(server)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if options.reflection:
+            from grpc_reflection.v1alpha import reflection  # noqa: PLC0415 - 3 MB that a server without it is spared
+
             listed = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(listed, self._server)
 
@@ -128,7 +133,8 @@ class Server:
         if not certificate and not is_of_this_machine(address):
             self._expose(address)
         try:
-            _try_to_bind(address)
+            if not self._options.is_port_shared:
+                _try_to_bind(address)
             if certificate and not address.startswith("unix:"):
                 self._port = self._server.add_secure_port(address, certificate.credentials())
             else:

@@ -117,6 +117,8 @@ EVENT_SETTINGS_RELOADED: Final = "settings.reloaded"
 EVENT_SETTINGS_UNTOUCHED: Final = "settings.untouched"
 EVENT_SPANS_UNDELIVERED: Final = "spans.undelivered"
 EVENT_SPENT_UNKNOWN: Final = "spent.unknown"
+EVENT_WORKER_ENDED: Final = "worker.ended"
+EVENT_WORKER_STARTED: Final = "worker.started"
 
 # Conventions: metrics. `telemetry/instruments.py` says what each one counts, in which unit, by which labels.
 METRIC_RPC_SERVER_CALL_DURATION: Final = "rpc.server.call.duration"
