@@ -18,6 +18,8 @@ from tests.fakes.health import NOT_SERVING, SERVING, health, status
 from tests.fakes.ports import free_port
 from tests.fakes.serving import FakeClassifier, FakeExecutor, routing, serving
 
+pytestmark = pytest.mark.wire_only  # of services that come later, and go
+
 ROUTER = "pointsman.v1.RouterService"
 SOON_S = 1.0
 """Within this, a Router says that it serves after its Executor came (the promise)."""

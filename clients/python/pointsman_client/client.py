@@ -256,8 +256,9 @@ class Client:
         TypeError and ValueError for a prompt or an image that is none, OSError for a file that cannot be read.
         """
         request = router_pb2.RouteRequest(
-            messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
+            messages=_conversation(prompt), options=_options(options, category, max_output_tokens)
         )
+        _attach(images, request.messages)
         left_s, waits = await self._reach(timeout_s)
         try:
             response = await self._stub.Route(request, timeout=left_s, metadata=self._metadata(), wait_for_ready=waits)
@@ -289,8 +290,9 @@ class Client:
         The call is made at once; its failure shows at the first step of the loop.
         """
         request = router_pb2.StreamRouteRequest(
-            messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
+            messages=_conversation(prompt), options=_options(options, category, max_output_tokens)
         )
+        _attach(images, request.messages)
         whole_s, waits = timeout_s or self._timeout_s, self._presence.was_there
         call = self._stub.StreamRoute(request, timeout=whole_s, metadata=self._metadata(), wait_for_ready=waits)
         return Stream(call, self._address, partial(self._presence.arrive, whole_s) if waits else None)
@@ -307,8 +309,9 @@ class Client:
     ) -> Explanation:
         """Say how a prompt would be routed now; no provider is called. The arguments are those of `route`."""
         request = router_pb2.ExplainRequest(
-            messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
+            messages=_conversation(prompt), options=_options(options, category, max_output_tokens)
         )
+        _attach(images, request.messages)
         left_s, waits = await self._reach(timeout_s)
         try:
             response = await self._stub.Explain(
@@ -343,17 +346,12 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _messages(prompt: str | Sequence[types_pb2.Message], images: Sequence[Image]) -> list[types_pb2.Message]:
-    """Return the conversation; images join the last message."""
-    messages = _conversation(prompt)
+def _attach(images: Sequence[Image], messages: Sequence[types_pb2.Message]) -> None:
+    """Let images join the last message where it stands: a copy of the message would copy their bytes again."""
     if isinstance(images, str | bytes | Path):
         raise TypeError(f"images is one {type(images).__name__}; give a list of images, such as [image]")
-    if images and messages:
-        last = types_pb2.Message()
-        last.CopyFrom(messages[-1])
-        last.parts.extend(_image_part(image) for image in images)
-        messages[-1] = last
-    return messages
+    for image in images if messages else ():
+        _write_image(messages[-1].parts.add(), image)
 
 
 def _conversation(prompt: object) -> list[types_pb2.Message]:
@@ -369,15 +367,16 @@ def _conversation(prompt: object) -> list[types_pb2.Message]:
     return messages
 
 
-def _image_part(image: Image) -> types_pb2.Part:
+def _write_image(part: types_pb2.Part, image: Image) -> None:
     if isinstance(image, str):
         if "://" not in image and not image.startswith("data:"):
             raise ValueError(f"image {image!r:.80} is no URL; for a file give Path({image!r:.80})")
-        return types_pb2.Part(image_url=types_pb2.ImageUrl(url=image))
+        part.image_url.url = image
+        return
     content = image.read_bytes() if isinstance(image, Path) else image
     # The server says what is wrong with bytes that are none of these.
-    mime_type = next((mime_type for magic, mime_type in _MAGIC if content.startswith(magic)), "")
-    return types_pb2.Part(image=types_pb2.ImageBytes(data=content, mime_type=mime_type))
+    part.image.mime_type = next((mime_type for magic, mime_type in _MAGIC if content.startswith(magic)), "")
+    part.image.data = content
 
 
 def _options(

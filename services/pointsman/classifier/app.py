@@ -30,9 +30,12 @@ async def run(
     *,
     clock: Clock,
     tls: TlsSettings | None = None,
+    is_port_shared: bool = False,
     on_reload: Register | None = None,
 ) -> AsyncIterator[Server]:
-    """Serve until the block ends. Without `tls` all is plaintext. `on_reload` is told how to take up newer settings.
+    """Serve until the block ends. Without `tls` all is plaintext; other workers may listen at its port too.
+
+    `on_reload` is told how to take up newer settings.
 
     Raises SettingsError when the settings leave the small model no room to read, and for an address or a certificate
     that cannot be used.
@@ -42,7 +45,7 @@ async def run(
         stack.push_async_callback(reload.close)
         reload.begin()
         server = Server(
-            _options(settings, limits, tls or TlsSettings()),
+            _options(settings, limits, tls or TlsSettings(), is_port_shared=is_port_shared),
             services={
                 _SERVICE: lambda server: classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(
                     reload.servicer, server
@@ -79,14 +82,19 @@ def _readings(reload: Reload) -> Iterator[Reading]:
         yield from one_hot(instruments.MODEL_HOP_STATE, HopState, reload.hop.state)
 
 
-def _options(settings: ClassifierSettings, limits: LimitsSettings, tls: TlsSettings) -> ServerOptions:
+def _options(
+    settings: ClassifierSettings, limits: LimitsSettings, tls: TlsSettings, *, is_port_shared: bool
+) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
         setting="classifier.address",
         message_bytes=limits.message_bytes,
+        metadata_bytes=limits.metadata_bytes,
         concurrent_calls=limits.concurrent_calls,
+        bytes_in_flight=limits.bytes_in_flight,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
         certificate=certificate_of(Files.of_services(tls)),
         is_plaintext_allowed=tls.plaintext_on_open_network,
+        is_port_shared=is_port_shared,
     )

@@ -5,8 +5,6 @@ service of this process takes them up in one step of the loop.
 """
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Final, Never
 
 import structlog
 
+from pointsman.cli.loop import hang_ups
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.revision import Prepare, revise
 from pointsman.domain.errors import SettingsError
@@ -28,10 +27,13 @@ Stamp = tuple[int, int, int]
 class Reloader:
     """Knows the settings in force of this process, and what serves by them."""
 
-    def __init__(self, settings: Settings, source: Path) -> None:
-        """Begin with what was read from a file."""
+    def __init__(
+        self, settings: Settings, source: Path, *, adapt: Callable[[Settings], Settings] = lambda read: read
+    ) -> None:
+        """Begin with what was read from a file; `adapt` makes of what is read what this process goes by."""
         self.settings = settings
         self._source = source
+        self._adapt = adapt
         self._prepares: list[Prepare] = []
         self._asked = asyncio.Event()
         self._seen: Stamp | None = None
@@ -49,28 +51,16 @@ class Reloader:
 
     @asynccontextmanager
     async def watching(self, hung_up: Callable[[], None]) -> AsyncIterator[None]:
-        """Read again when told to or when the file changes, until the block ends.
-
-        SIGHUP also says that the terminal is gone which this process was started on; that calls `hung_up` instead.
-        """
-        loop, has_terminal = asyncio.get_running_loop(), _has_terminal()
-
-        def asked() -> None:
-            if has_terminal and not _has_terminal():
-                hung_up()
-            else:
-                self._asked.set()
-
-        loop.add_signal_handler(signal.SIGHUP, asked)
-        task = asyncio.create_task(self._watch(), name="settings")
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(signal.SIGHUP)
-            task.cancel()
-            await asyncio.wait({task})
-            if not task.cancelled():
-                task.result()
+        """Read again when told to or when the file changes, until the block ends; a lost terminal calls `hung_up`."""
+        with hang_ups(hung_up, self._asked.set):
+            task = asyncio.create_task(self._watch(), name="settings")
+            try:
+                yield
+            finally:
+                task.cancel()
+                await asyncio.wait({task})
+                if not task.cancelled():
+                    task.result()
 
     async def look(self) -> None:
         """Read the file again if it has changed, and is not being written just now."""
@@ -84,7 +74,7 @@ class Reloader:
         self._read = _stamp(self._source)
         before = self.hash
         try:
-            revision = revise(self.settings, load(self._source))
+            revision = revise(self.settings, self._adapt(load(self._source)))
             commits = [await prepare(revision.settings) for prepare in self._prepares] if revision.changed else []
         except SettingsError as error:
             instruments.SETTINGS_RELOADS.add(1, "refused")
@@ -118,12 +108,3 @@ def _stamp(source: Path) -> Stamp | None:
     except OSError:
         return None
     return about.st_mtime_ns, about.st_size, about.st_ino
-
-
-def _has_terminal() -> bool:
-    """Return whether there is a terminal that controls this process."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True

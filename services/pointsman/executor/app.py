@@ -13,6 +13,7 @@ from pointsman.config.revision import Register
 from pointsman.config.settings import CallerSettings, FallbackSettings, JournalSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
+from pointsman.domain.places import Places
 from pointsman.domain.pool import Candidate
 from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Adapter
@@ -21,7 +22,7 @@ from pointsman.executor.allowance import Allowances, Grant
 from pointsman.executor.call import Caller
 from pointsman.executor.counts import Counts, readings
 from pointsman.executor.estimate import Estimator
-from pointsman.executor.execute import Bounds, Execute
+from pointsman.executor.execute import Execute
 from pointsman.executor.fallback import Fallback
 from pointsman.executor.journal.database import Database, Dialect
 from pointsman.executor.journal.journal import Journal, Terms
@@ -32,11 +33,14 @@ from pointsman.executor.journal.store import SchemaTooNew
 from pointsman.executor.keys import Keys
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger
+from pointsman.executor.ledger.shared_allowances import SharedAllowances, SharingTerms
+from pointsman.executor.means import Bounds
 from pointsman.executor.pools import candidates, longest_call_s, pools
 from pointsman.executor.prices import load as load_prices
 from pointsman.executor.reload import Reload
 from pointsman.executor.service import ExecutorServicer
 from pointsman.executor.spent import recall
+from pointsman.rpc.callers import told_by_router
 from pointsman.rpc.server import Server, ServerOptions
 from pointsman.rpc.tls import Files, certificate_of
 from pointsman.telemetry import instruments
@@ -53,31 +57,39 @@ async def run(settings: Settings, *, clock: Clock, on_reload: Register | None = 
     async with AsyncExitStack() as stack:
         keys = Keys(settings.providers, clock=clock)
         random = Random()
+        shared = _shared_allowances(settings, known, clock=clock, random=random)
         reload = Reload(
             settings,
             keys,
             adapters=lambda wanted, found, names: adapters_of(wanted, clock=clock, keys=found, names=names),
             engine=lambda wanted, them, doors, found: build(
-                wanted, them, doors, clock=clock, random=random, keys=found
+                wanted, them, doors, clock=clock, random=random, keys=found, allowances=shared
             ),
             servicer=_servicer,
             clock=clock,
         )
         stack.push_async_callback(reload.close)
         ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
-        engine = build(settings, known, reload.adapters, clock=clock, random=random, ledger=ledger, keys=keys)
+        engine = build(
+            settings, known, reload.adapters, clock=clock, random=random, ledger=ledger, keys=keys, allowances=shared
+        )
         recorder = await stack.enter_async_context(_journal(settings, engine, known, random=random))
         await recall(engine.allowances, engine.journal, clock=clock)
+        if shared:
+            await stack.enter_async_context(shared.kept())
         servicer = _servicer(settings, engine, known)
         options = ServerOptions(
             address=settings.executor.address,
             setting="executor.address",
             message_bytes=settings.limits.message_bytes,
+            metadata_bytes=settings.limits.metadata_bytes,
             concurrent_calls=settings.limits.concurrent_calls,
+            bytes_in_flight=settings.limits.bytes_in_flight,
             reflection=settings.executor.reflection,
             grace_s=settings.executor.grace_s,
             certificate=certificate_of(Files.of_services(settings.tls)),
             is_plaintext_allowed=settings.tls.plaintext_on_open_network,
+            who_calls=told_by_router,
         )
         services = {SERVICE: lambda server: add_ExecutorServiceServicer_to_server(servicer, server)}
         server = Server(options, services=services, clock=clock)
@@ -139,10 +151,11 @@ def build(
     random: Random,
     ledger: Ledger | None = None,
     keys: Keys | None = None,
+    allowances: Allowances | None = None,
 ) -> Execute:
     """Return the attempt loop of these settings over these adapters, without a server; rehearsals use it as it is.
 
-    Without a ledger it has its own, in memory; without keys those of the settings.
+    Without a ledger or allowances it has its own, in memory; without keys those of the settings.
     """
     return Execute(
         pools=pools(settings, known),
@@ -161,7 +174,7 @@ def build(
         activity=Activity(started_s=clock.monotonic()),
         content_characters=settings.journal.content_characters,
         settings_hash=settings_hash(settings),
-        allowances=Allowances.of({name: _grant(caller) for name, caller in settings.callers.items()}),
+        allowances=allowances or Allowances.of(_grants(settings)),
         counts=Counts(candidates=known),
         bounds=Bounds(
             max_attempts=settings.executor.max_attempts,
@@ -187,7 +200,7 @@ async def _ledger(
         raise SettingsError(message, path="ledger.url") from error
     terms = redis.Terms(
         margin_s=settings.executor.window_margin_s,
-        lease_s=longest_call_s(known.values()) + settings.ledger.lease_margin_s,
+        lease_s=_lease_s(settings, known),
         timeout_s=settings.ledger.timeout_s,
         replicas=settings.ledger.replicas,
     )
@@ -196,6 +209,24 @@ async def _ledger(
     )
     async with ledger.kept():
         yield ledger
+
+
+def _shared_allowances(
+    settings: Settings, known: Mapping[str, Candidate], *, clock: Clock, random: Random
+) -> SharedAllowances | None:
+    """Return the allowances that other Executors share, None where there is no ledger that they share."""
+    if not settings.ledger.url:
+        return None
+    from pointsman.executor.ledger.redis import door  # noqa: PLC0415 - an extra that one Executor alone does not need
+
+    terms = SharingTerms(
+        lease_s=_lease_s(settings, known), timeout_s=settings.ledger.timeout_s, replicas=settings.ledger.replicas
+    )
+    return SharedAllowances(_grants(settings), terms, connect=door(settings.ledger.url), clock=clock, random=random)
+
+
+def _lease_s(settings: Settings, known: Mapping[str, Candidate]) -> float:
+    return longest_call_s(known.values()) + settings.ledger.lease_margin_s
 
 
 @asynccontextmanager
@@ -237,10 +268,14 @@ def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fal
         return None
     return Fallback(
         candidate=known[settings.candidate],
-        slots=asyncio.Semaphore(settings.concurrency),
-        queue=settings.queue,
+        concurrency=settings.concurrency,
+        queue=Places(settings.queue),
         timeout_s=settings.timeout_s,
     )
+
+
+def _grants(settings: Settings) -> dict[str, Grant]:
+    return {name: _grant(caller) for name, caller in settings.callers.items()}
 
 
 def _grant(settings: CallerSettings) -> Grant:

@@ -19,7 +19,7 @@ from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.rpc.peer import Peer
-from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, request_from_pb
+from pointsman.rpc.requests import RouterRequest, request_from_pb, write_execute_request
 from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
 from pointsman.telemetry.story import story
@@ -49,9 +49,9 @@ class _Ruled:
     remaining_s: float
     classify_s: float | None
 
-    @property
-    def execute_request(self) -> executor_pb2.ExecuteRequest:
-        return execute_request_to_pb(self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
+    def write_into(self, request_pb: executor_pb2.ExecuteRequest) -> None:
+        """Write what the Executor is asked into an empty message."""
+        write_execute_request(request_pb, self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,10 +80,12 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
 
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
         ruled = await self._rule(request, context)
+        asked = executor_pb2.ExecuteRequest()
+        ruled.write_into(asked)
         with self._hop(ruled.verdict):
             executed = await call(
                 self.executor.Execute,
-                ruled.execute_request,
+                asked,
                 method=f"{_EXECUTOR}/Execute",
                 target=self.settings.executor_address,
                 timeout_s=await self._executor_time_s(ruled),
@@ -114,10 +116,12 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self, request: pb.StreamRouteRequest, context: Context
     ) -> AsyncIterator[pb.StreamRouteResponse]:
         ruled = await self._rule(request, context)
+        asked = executor_pb2.StreamExecuteRequest()
+        ruled.write_into(asked.request)
         with self._hop(ruled.verdict):
             events = stream(
                 self.executor.StreamExecute,
-                executor_pb2.StreamExecuteRequest(request=ruled.execute_request),
+                asked,
                 method=f"{_EXECUTOR}/StreamExecute",
                 target=self.settings.executor_address,
                 timeout_s=await self._executor_time_s(ruled),
@@ -137,10 +141,12 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         ruled = await self._rule(request, context)
+        asked = executor_pb2.PlanRequest()
+        ruled.write_into(asked.request)
         with self._hop(ruled.verdict):
             planned = await call(
                 self.executor.Plan,
-                executor_pb2.PlanRequest(request=ruled.execute_request),
+                asked,
                 method=f"{_EXECUTOR}/Plan",
                 target=self.settings.executor_address,
                 timeout_s=await self._executor_time_s(ruled),

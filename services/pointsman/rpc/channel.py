@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import grpc
 
 from pointsman.domain.errors import ExecutorDown, PointsmanError
+from pointsman.rpc.callers import CALLER_KEY, current_caller
 from pointsman.rpc.status import from_call
 from pointsman.telemetry import instruments, names, spans
 from pointsman.telemetry.metrics import REGISTER
@@ -92,9 +93,7 @@ async def call(
     code, started_s = grpc.StatusCode.CANCELLED, REGISTER.clock.monotonic()
     with spans.span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target)) as span:
         try:
-            response = await multicallable(
-                request, timeout=timeout_s, metadata=spans.outgoing_metadata(span), wait_for_ready=waits
-            )
+            response = await multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
         except grpc.aio.AioRpcError as error:
             code = error.code()
             span.fail(code.name)
@@ -124,7 +123,7 @@ async def stream(
     span = spans.open_span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target))
     code, rpc, started_s = grpc.StatusCode.CANCELLED, None, REGISTER.clock.monotonic()
     try:
-        rpc = multicallable(request, timeout=timeout_s, metadata=spans.outgoing_metadata(span), wait_for_ready=waits)
+        rpc = multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
         async for response in rpc:
             yield response
         code = grpc.StatusCode.OK
@@ -140,6 +139,12 @@ async def stream(
             rpc.cancel()
         _end(span, method, code, started_s)
         span.end()
+
+
+def _metadata(span: spans.Span) -> tuple[tuple[str, str], ...]:
+    """Return what travels beside the message: the trace, and who calls."""
+    caller = current_caller()
+    return (*spans.outgoing_metadata(span), *(((CALLER_KEY, caller),) if caller else ()))
 
 
 def _end(span: spans.Span, method: str, code: grpc.StatusCode, started_s: float) -> None:

@@ -15,6 +15,7 @@ from pointsman.domain.errors import (
     CallerUnknown,
     CandidatesForbidden,
     CategoryForbidden,
+    CertificateUnknown,
     ClassifierDown,
     ExecutorDown,
     InvalidRequest,
@@ -28,6 +29,7 @@ from pointsman.domain.errors import (
     PoolExhausted,
     PromptTooLarge,
     Stopping,
+    TooManyBytes,
     TooManyCalls,
 )
 from pointsman.domain.trail import Trail
@@ -45,12 +47,14 @@ CODES: Final[Mapping[type[PointsmanError], grpc.StatusCode]] = {
     NoCredentials: grpc.StatusCode.FAILED_PRECONDITION,
     KeyMissing: grpc.StatusCode.UNAUTHENTICATED,
     KeyUnknown: grpc.StatusCode.UNAUTHENTICATED,
+    CertificateUnknown: grpc.StatusCode.UNAUTHENTICATED,
     CallerUnknown: grpc.StatusCode.PERMISSION_DENIED,
     CategoryForbidden: grpc.StatusCode.PERMISSION_DENIED,
     CandidatesForbidden: grpc.StatusCode.PERMISSION_DENIED,
     CallerOverRate: grpc.StatusCode.RESOURCE_EXHAUSTED,
     CallerOverBudget: grpc.StatusCode.RESOURCE_EXHAUSTED,
     CallerOverLimit: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooManyBytes: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
     PointsmanError: grpc.StatusCode.INTERNAL,
@@ -63,6 +67,7 @@ _PLAIN: Final[Mapping[str, type[PointsmanError]]] = {
         CallerUnknown,
         CandidatesForbidden,
         CategoryForbidden,
+        CertificateUnknown,
         ClassifierDown,
         ExecutorDown,
         JournalDown,
@@ -73,7 +78,8 @@ _PLAIN: Final[Mapping[str, type[PointsmanError]]] = {
     )
 }
 _PASSING: Final[Mapping[str, type[NoAnswer | TooManyCalls | CallerOverLimit]]] = {
-    kind.reason: kind for kind in (CallerOverBudget, CallerOverLimit, CallerOverRate, NoAnswer, TooManyCalls)
+    kind.reason: kind
+    for kind in (CallerOverBudget, CallerOverLimit, CallerOverRate, NoAnswer, TooManyBytes, TooManyCalls)
 }
 """Errors by reason that are made of their message alone, and of when they pass."""
 

@@ -85,6 +85,8 @@ OLLAMA_LABEL_COVERAGE: Final = "pointsman.ollama.label_coverage"
 
 # Log events: noun.verb.
 EVENT_ADAPTER_BROKEN: Final = "adapter.broken"
+EVENT_ALLOWANCES_AWAY: Final = "allowances.away"
+EVENT_ALLOWANCES_JOINED: Final = "allowances.joined"
 EVENT_CALL_ENDED: Final = "call.ended"
 EVENT_CANDIDATE_OUT: Final = "candidate.out"
 EVENT_CANDIDATE_REVIVED: Final = "candidate.revived"
@@ -115,6 +117,8 @@ EVENT_SETTINGS_RELOADED: Final = "settings.reloaded"
 EVENT_SETTINGS_UNTOUCHED: Final = "settings.untouched"
 EVENT_SPANS_UNDELIVERED: Final = "spans.undelivered"
 EVENT_SPENT_UNKNOWN: Final = "spent.unknown"
+EVENT_WORKER_ENDED: Final = "worker.ended"
+EVENT_WORKER_STARTED: Final = "worker.started"
 
 # Conventions: metrics. `telemetry/instruments.py` says what each one counts, in which unit, by which labels.
 METRIC_RPC_SERVER_CALL_DURATION: Final = "rpc.server.call.duration"

@@ -19,6 +19,7 @@ from pointsman.domain.errors import (
     CallerUnknown,
     CandidatesForbidden,
     CategoryForbidden,
+    CertificateUnknown,
     ClassifierDown,
     ExecutorDown,
     InvalidRequest,
@@ -33,6 +34,7 @@ from pointsman.domain.errors import (
     PromptTooLarge,
     SettingsError,
     Stopping,
+    TooManyBytes,
     TooManyCalls,
     Violation,
 )
@@ -83,6 +85,12 @@ ROWS = [
         [details_pb.RetryInfo],
         id="TooManyCalls",
     ),
+    pytest.param(
+        TooManyBytes("too large together", ready_at=READY_AT),
+        "RESOURCE_EXHAUSTED", "TOO_MANY_BYTES", [details_pb.RetryInfo],
+        id="TooManyBytes",
+    ),
+    pytest.param(CertificateUnknown("nobody's"), "UNAUTHENTICATED", "CERTIFICATE_UNKNOWN", [], id="CertificateUnknown"),
     pytest.param(NoAnswer("all failed"), "UNAVAILABLE", "NO_ANSWER", [], id="NoAnswer, and nobody knows when"),
     pytest.param(ClassifierDown("down"), "UNAVAILABLE", "CLASSIFIER_DOWN", [], id="ClassifierDown"),
     pytest.param(ExecutorDown("down"), "UNAVAILABLE", "EXECUTOR_DOWN", [], id="ExecutorDown"),
