@@ -33,8 +33,11 @@ ONCE: Final = frozenset(
         "test_ledger_redis",
         "test_ledger_redis_contract",
         "test_ledger_redis_exact",
+        "test_ledger_redis_heed",
         "test_metrics_page",
         "test_outages",  # processes that are killed
+        "test_restart",  # processes that are started again
+        "test_signals",  # processes that are told to stop
         "test_simulator",
         "test_simulator_adapters",
         "test_tls",  # of ports
