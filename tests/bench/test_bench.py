@@ -1,10 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
 from rich.table import Table
 
 from tests.bench import __main__ as bench
-from tests.bench import ledger, telemetry
+from tests.bench import ledger, start, telemetry, waiting
 from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
 
@@ -99,6 +100,44 @@ def test_verdicts_are_measured_in_this_process_and_over_the_wire() -> None:
 
     assert min(measured.figures.values()) > 0
     assert {"verdict_rpc_p99_ms", "verdict_ko_long_cpu_us"} <= measured.figures.keys()
+
+
+@pytest.mark.parametrize(
+    "figure, value, sentence",
+    [
+        ("start_help_s", 0.31, "pointsman --help takes 0.31 s, promised 0.3"),
+        ("start_one_s", 1.6, "pointsman up answers after 1.60 s, promised 1.5"),
+        ("start_one_loaded_rss_mib", 151.0, "the whole stack holds 151 MiB after load, promised 150"),
+    ],
+)
+def test_a_start_beyond_its_bound_is_named(figure: str, value: float, sentence: str) -> None:
+    held = {"start_help_s": 0.3, "start_one_s": 1.5, "start_one_loaded_rss_mib": 150.0}
+
+    assert start.falls_short(held) == []
+    assert start.falls_short(held | {figure: value}) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "figure, value, sentence",
+    [
+        ("p50_ms_64", 111.0, "up: 64 callers wait 111 ms at p50, promised 110"),
+        ("rate_256", 530.0, "up: 256 callers get 88% of what 64 get a second, promised 90%"),
+        ("errors", 3.0, "up: 3 calls were not answered rightly"),
+    ],
+)
+def test_callers_that_wait_too_long_are_named(figure: str, value: float, sentence: str) -> None:
+    held = {"p50_ms_64": 105.0, "rate_64": 600.0, "rate_256": 600.0, "errors": 0.0}
+
+    assert [*waiting.falls_short({"up": held})] == []
+    assert [*waiting.falls_short({"up": held | {figure: value}})] == [sentence]
+
+
+def test_the_figures_go_into_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "SECTIONS", {"one": lambda effort: found()})
+
+    bench.main(["--only", "one", "--out", str(tmp_path / "new" / "bench.json")])
+
+    assert json.loads((tmp_path / "new" / "bench.json").read_text()) == verdict([found()])
 
 
 def test_the_verdict_is_that_of_all_sections() -> None:
