@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import guard, image, ledger, route, start, streams, telemetry, waiting
+from tests.bench import growth, guard, ledger, payload, route, start, streams, telemetry, waiting
 from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
 
@@ -17,7 +17,8 @@ SECTIONS: Final[Mapping[str, Callable[[Effort], Findings]]] = {
     "waiting": waiting.measure,
     "start": start.measure,
     "streams": streams.measure,
-    "image": image.measure,
+    "payload": payload.measure,
+    "growth": growth.measure,
     "guard": guard.measure,
     "ledger": ledger.measure,
     "telemetry": telemetry.measure,

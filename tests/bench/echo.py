@@ -20,7 +20,7 @@ async def main(port: int) -> None:
         request_deserializer=router_pb2.RouteRequest.FromString,
         response_serializer=router_pb2.RouteResponse.SerializeToString,
     )
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)))
+    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("pointsman.v1.RouterService", {"Route": handler}),)
     )

@@ -1,13 +1,18 @@
 import json
+import math
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.table import Table
 
 from tests.bench import __main__ as bench
-from tests.bench import ledger, start, telemetry, waiting
+from tests.bench import growth, ledger, start, telemetry, waiting
 from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
+from tests.bench.journal_rows import written_us
 
 HELD = {
     "ledger_cpu_us_worst": 29.9,
@@ -130,6 +135,24 @@ def test_callers_that_wait_too_long_are_named(figure: str, value: float, sentenc
 
     assert [*waiting.falls_short({"up": held})] == []
     assert [*waiting.falls_short({"up": held | {figure: value}})] == [sentence]
+
+
+def test_what_grows_too_much_is_named() -> None:
+    line = growth.Line(name="pools", unit="an Execute", sizes=(5, 50, 500), costs_us=(100, 110, 121), most=1.3)
+
+    assert line.exponent == pytest.approx(math.log10(1.1))
+    assert [*growth.falls_short([line])] == []
+    assert [*growth.falls_short([replace(line, most=1.2)])] == ["pools: 500 cost 1.21 × what 5 do, promised 1.2 ×"]
+
+
+def test_a_journal_with_many_rows_is_measured(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+
+    assert written_us(file, 1_000, rounds=2) > 0
+
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM requests").fetchone() == (1 + 1_000 + 2 * 100,)
+        assert connection.execute("SELECT COUNT(*) FROM attempts").fetchone() == (2 * (1 + 1_000 + 2 * 100),)
 
 
 def test_the_figures_go_into_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

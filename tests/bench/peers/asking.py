@@ -5,7 +5,6 @@ What a way needs beyond the standard library is imported when it is made: no vir
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
@@ -16,8 +15,6 @@ Ask = Callable[[str], Awaitable[bool]]
 """How one caller has one prompt answered; False when the answer is not the provider's."""
 
 TIMEOUT_S: Final = 30.0
-PNG: Final = b"\x89PNG\r\n\x1a\n"
-END_OF_PNG: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 LONGEST_BYTES: Final = 1 << 20
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -68,14 +65,10 @@ async def _is_right(reader: asyncio.StreamReader) -> bool:
 
 
 class Route:
-    """Pointsman's Route, all callers on one channel, as a client does it; a category skips the classifier.
+    """Pointsman's Route, all callers on one channel, as a client does it; a category skips the classifier."""
 
-    With `image_bytes` each prompt has an image of that size.
-    """
-
-    def __init__(self, address: str, category: str, image_bytes: int = 0) -> None:
+    def __init__(self, address: str, category: str = "") -> None:
         self._address, self._category = address, category
-        self._image = PNG + os.urandom(image_bytes) + END_OF_PNG if image_bytes else b""
         self._ask: Ask | None = None
 
     async def ready(self) -> None:
@@ -92,16 +85,10 @@ class Route:
         from pointsman.v1 import router_pb2, router_pb2_grpc, types_pb2  # noqa: PLC0415 - as above
 
         options = types_pb2.Options(category=self._category)
-        channel = grpc.aio.insecure_channel(self._address, options=(("grpc.max_send_message_length", -1),))
-        stub = router_pb2_grpc.RouterServiceStub(channel)
-        image = types_pb2.ImageBytes(data=self._image, mime_type="image/png")
+        stub = router_pb2_grpc.RouterServiceStub(grpc.aio.insecure_channel(self._address))
 
         async def ask(text: str) -> bool:
             request = router_pb2.RouteRequest(text=text, options=options)
-            if self._image:
-                parts = [types_pb2.Part(text=text), types_pb2.Part(image=image)]
-                message = types_pb2.Message(role=types_pb2.ROLE_USER, parts=parts)
-                request = router_pb2.RouteRequest(messages=[message], options=options)
             response = await stub.Route(request, timeout=TIMEOUT_S, wait_for_ready=True)
             return self.is_right(response.answer.text)
 

@@ -20,9 +20,6 @@ from tests.bench.peers.asking import Ask
 PATIENCE_S: Final = 180.0
 """How long a gateway may take until its first answer."""
 
-SENTENCE: Final = "The harbour keeps its lights on until the last boat is in. "
-"""What longer prompts are made of."""
-
 Kind = Literal["http", "route", "echo", "embedded", "nothing"]
 
 
@@ -35,18 +32,16 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict)
     model: str = ""
     category: str = ""
-    image_bytes: int = 0
     settings: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """So many callers for so long. `series` tells this slice's prompts from all others; `more_bytes` lengthens them."""
+    """So many callers for so long. `series` tells this slice's prompts from all others."""
 
     callers: int
     seconds: float
     series: str
-    more_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,17 +65,16 @@ class Way(Protocol):
 
 WAYS: Final[Mapping[Kind, Callable[[Target], Way]]] = {
     "http": lambda target: asking.Http(target.address, target.headers, target.model),
-    "route": lambda target: asking.Route(target.address, target.category, target.image_bytes),
-    "echo": lambda target: asking.Echo(target.address, "", target.image_bytes),
+    "route": lambda target: asking.Route(target.address, target.category),
+    "echo": lambda target: asking.Echo(target.address),
     "embedded": lambda target: asking.Embedded(target.settings, target.model),
     "nothing": lambda target: asking.Nothing(),
 }
 
 
-def prompt(series: str, number: int, more_bytes: int = 0) -> str:
+def prompt(series: str, number: int) -> str:
     """Return a prompt of some 250 bytes that no other series and number has, so that no cache flatters anyone."""
-    more = (SENTENCE * (more_bytes // len(SENTENCE) + 1))[:more_bytes]
-    return more + (
+    return (
         f"Question {number} of {series}. A traveller changes trains {number % 97} times between two capitals and asks "
         f"at counter {number * 7919 % 10_007} which of the two is further from the sea, how long the way takes by "
         "night, and what a ticket costs. Answer in one word."
@@ -97,7 +91,7 @@ async def run(way: Way, wanted: Slice) -> Took:
 
     async def caller(ask: Ask) -> None:
         while (asked_at := time.perf_counter()) < ends_at:
-            error = await _error_of(ask, prompt(wanted.series, next(numbers), wanted.more_bytes))
+            error = await _error_of(ask, prompt(wanted.series, next(numbers)))
             if error:
                 errors.append(error)
             else:
