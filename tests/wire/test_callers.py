@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from pointsman.cli.certs import certs
 from pointsman.cli.simulated import without_limits
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings, keys
 from pointsman.config.settings import CallerSettings, FallbackSettings, JournalSettings, TlsSettings
 from pointsman.domain.clock import SystemClock
@@ -28,6 +28,7 @@ from pointsman.simulator.faults import Fault
 from pointsman.simulator.simulation import Simulation
 from pointsman_client import Answer, CallerOverLimit, Client, Forbidden, RouteError, Unauthenticated
 from tests.fakes.command import pointsman
+from tests.fakes.hops import running
 from tests.fakes.spans import recorded_spans
 
 ROUTE = "pointsman.v1.RouterService/Route"

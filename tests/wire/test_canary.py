@@ -135,6 +135,7 @@ async def page(environment: dict[str, str]) -> str:
     return await asyncio.to_thread(read)
 
 
+@pytest.mark.one_way
 @pytest.mark.timeout(120)
 async def test_no_key_is_in_what_a_process_leaves_behind_that_crashes(key_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "left"
@@ -166,6 +167,7 @@ async def test_no_key_is_in_what_a_process_leaves_behind_that_crashes(key_file: 
     assert [name for name, content in left.items() if CANARY.encode() in content] == []
 
 
+@pytest.mark.one_way
 @pytest.mark.parametrize(
     "arguments", [("doctor",), ("doctor", "--json"), ("check-config",), ("pools",), ("report",)], ids=" ".join
 )
@@ -183,6 +185,7 @@ async def test_no_key_is_in_what_a_command_prints(arguments: tuple[str, ...], ke
     assert CANARY not in finished.out + finished.err
 
 
+@pytest.mark.one_way
 async def test_a_key_that_no_header_can_carry_stops_a_start_without_being_shown() -> None:
     finished = await pointsman("serve", "executor", environment={"OPENAI_API_KEY": f"{CANARY} {CANARY}"})
 

@@ -16,7 +16,7 @@ import structlog
 
 from pointsman.cli.certs import certs
 from pointsman.cli.failure import Misuse
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings, keys
 from pointsman.config.settings import CallerSettings, TlsSettings
 from pointsman.domain.clock import SystemClock
@@ -27,6 +27,7 @@ from pointsman.v1 import executor_pb2, executor_pb2_grpc
 from pointsman_client import Client, Forbidden, RouteError, Tls, Unauthenticated, Unreachable
 from pointsman_client.__main__ import ask, parse
 from tests.fakes.command import pointsman
+from tests.fakes.hops import running
 from tests.fakes.serving import FakeClassifier, serving
 
 ROUTE = "pointsman.v1.RouterService/Route"
