@@ -93,6 +93,8 @@ class Server:
                 ("grpc.so_reuseport", int(options.is_port_shared)),
                 ("grpc.max_receive_message_length", options.message_bytes),
                 ("grpc.max_send_message_length", options.message_bytes),
+                # Else gRPC takes in megabytes of each message that nobody reads yet (grpcio 1.85.1).
+                ("grpc.http2.bdp_probe", 0),
                 # Both alike: between the soft limit and the hard one gRPC refuses calls by chance (grpcio 1.85.1).
                 ("grpc.max_metadata_size", options.metadata_bytes),
                 ("grpc.absolute_max_metadata_size", options.metadata_bytes),
