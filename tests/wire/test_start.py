@@ -26,16 +26,18 @@ ANY_PORTS = {
 }
 MIB: Final = 1024 * 1024
 
-NEVER: Final = ("opentelemetry.sdk", "opentelemetry.exporter", "psutil", "http.server", "redis", "psycopg", "ollama")
+NEVER: Final = ("opentelemetry.sdk", "opentelemetry.exporter", "psutil", "http.server", "redis", "psycopg")
 """What reference settings ask for in no service: a collector, a page of metrics, other databases."""
 
 FORBIDDEN: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("--help",): (
-        *NEVER, "aiohttp", "asyncio", "email", "google", "grpc", "httpx", "importlib.metadata", "opentelemetry",
-        "pointsman.config", "pointsman.domain.trail", "pydantic", "rich", "sqlite3", "ssl", "structlog",
+        *NEVER, "aiohttp", "asyncio", "email", "google", "grpc", "httpx", "importlib.metadata", "ollama",
+        "opentelemetry", "pointsman.config", "pointsman.domain.trail", "pydantic", "rich", "sqlite3", "ssl",
+        "structlog",
     ),
     ("serve", "router"): (
-        *NEVER, "aiohttp", "httpx", "pointsman.classifier", "pointsman.executor", "pointsman.simulator", "sqlite3",
+        *NEVER, "aiohttp", "httpx", "ollama", "pointsman.classifier", "pointsman.executor", "pointsman.simulator",
+        "sqlite3",
     ),
     ("serve", "classifier"): (
         *NEVER, "aiohttp", "pointsman.executor", "pointsman.router", "pointsman.simulator", "sqlite3",
