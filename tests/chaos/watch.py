@@ -32,6 +32,7 @@ for _, key in ipairs(redis.call("KEYS", ARGV[1] .. "*")) do
     for index = 1, #fields, 2 do
       if string.sub(fields[index], 1, 2) == "w:" then
         local window = cmsgpack.unpack(fields[index + 1])
+        window.is_stated = window.statement ~= nil
         window.manner, window.statement = nil, nil
         windows[string.sub(fields[index], 3)] = window
       end
@@ -87,7 +88,7 @@ class Watch:
         """Yield what each process that runs holds now."""
         now = time.time()
         for name, member in self.members.items():
-            if member.pid is None:
+            if member.pid is None or not member.is_ready:
                 continue
             with suppress(psutil.Error):  # gone between two lines
                 process = psutil.Process(member.pid)
@@ -118,10 +119,15 @@ def limits_of(settings: Settings) -> dict[tuple[str, str], float]:
 
 
 def uses(told: Mapping[str, Any], limits: Mapping[tuple[str, str], float]) -> Iterable[WindowUse]:
-    """Yield how full each limited window is, of what Redis holds."""
+    """Yield how full each limited window is, of what Redis holds.
+
+    Not those of which the provider says on each answer what is left: its word holds there, and our count, which is the
+    stricter by its margins, is only kept beside it. Whether that goes well is for the provider to say, by no refusal.
+    """
     for scope, windows in told["scopes"].items():
         for name, window in windows.items():
-            if limit := limits.get((scope, name)):
+            limit = limits.get((scope, name))
+            if limit and not window["is_stated"]:
                 used = used_in(window, float(name.partition("|")[2]), told["now"])
                 yield WindowUse(at=told["now"], scope=scope, window=name, used=used, limit=limit)
 
