@@ -1,4 +1,4 @@
-"""Invariants of the ledger: no provider refuses what it could have known, and no window in Redis holds too much. Pure."""
+"""Invariants of the ledger: no call is refused that it could have known of, no window holds too much. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -12,7 +12,7 @@ from tests.chaos.watch import WindowUse
 REFUSED: Final = frozenset({Outcome.RATE_LIMITED, Outcome.CONCURRENCY_LIMITED, Outcome.DAILY_QUOTA})
 
 FELT_S: Final = 75.0
-"""How long after it a loss of memory or a call that came late can be felt: a minute's window, its margin, a long call."""
+"""How long after it lost memory or a late call can be felt: a window, its margin, and a long call."""
 
 MARGIN_S: Final = 1.0
 """`executor.window_margin_s`: a call that arrives later than that after it left may fall into another minute."""

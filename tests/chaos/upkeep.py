@@ -1,4 +1,4 @@
-"""Invariants of the processes: memory and descriptors bounded, ends in good order, spans ended, no cries, healed. Pure."""
+"""Invariants of the processes: memory, descriptors, ends in good order, spans, cries in the log, healing. Pure."""
 
 import signal
 from collections.abc import Iterable, Mapping, Sequence

@@ -102,7 +102,7 @@ class Watch:
 
     async def _windows(self) -> list[WindowUse]:
         async with asyncio.timeout(0.5), Redis.from_url(self.redis_url) as client:
-            told = json.loads(await client.eval(_READ, 0, PREFIX))  # type: ignore[misc]  # typed for both clients
+            told = json.loads(await client.eval(_READ, 0, PREFIX))
         return [*uses(told, self.limits)]
 
 
@@ -135,7 +135,7 @@ def uses(told: Mapping[str, Any], limits: Mapping[tuple[str, str], float]) -> It
 def used_in(window: Mapping[str, Any], period_s: float, now: float) -> float:
     """Return what a window holds at an instant of Redis's clock, counted as the provider would: without any margin."""
     if drains_per_s := window.get("drains_per_s"):
-        return math.ceil(window["level"] - max(0.0, now - window["seen_at"]) * drains_per_s - 1e-6)
+        return float(math.ceil(window["level"] - max(0.0, now - window["seen_at"]) * drains_per_s - 1e-6))
     past, ends_at = list(window["past"] or ()), window.get("ends_at")
     if ends_at is not None:
         since = ends_at - period_s

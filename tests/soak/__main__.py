@@ -1,4 +1,4 @@
-"""`make soak MINUTES=10`: steady load on the three services; memory and descriptors stay flat, or it is said which do not."""
+"""`make soak MINUTES=10`: steady load on the three services; memory and descriptors stay flat, or are named."""
 
 import argparse
 import asyncio

@@ -19,7 +19,7 @@ LEAST: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """By how much a figure changes per unit of time, from `low` to `high` with 95 % confidence; `start` is at time 0."""
+    """How a figure changes per unit of time, `low` to `high` with 95 % confidence; `start` is its value at time 0."""
 
     slope: float
     low: float
