@@ -14,7 +14,7 @@ from typing import Final
 
 import grpc
 
-from pointsman.v1 import executor_pb2, executor_pb2_grpc
+from pointsman.v1 import executor_pb2, executor_pb2_grpc, router_pb2, router_pb2_grpc, types_pb2
 from tests.chaos import book, journal, load, schedule, stack, watch
 from tests.chaos.faults import inflict
 from tests.chaos.load import Ask, Callers
@@ -174,10 +174,25 @@ async def _lacks(callers: Callers, number: int) -> str:
         record = await callers.ask(ask)
         if not record.is_answered:
             return f"{kind}: {record.code} {record.reason} {record.message}"
+    if why := await _verdict_lacks(callers.addresses["router"], number):
+        return why
     for name in EXECUTORS:
         if why := await _executor_lacks(callers.addresses[name]):
             return f"{name}: {why}"
     return ""
+
+
+async def _verdict_lacks(address: str, number: int) -> str:
+    """Return what keeps the Classifier from being heard."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = router_pb2_grpc.RouterServiceStub(channel)
+        request = router_pb2.ExplainRequest(text=f"Who are you? ({number})")
+        try:
+            explained = await stub.Explain(request, timeout=3)
+        except grpc.aio.AioRpcError as error:
+            return f"explain: {error.code().name}: {error.details()}"
+    unheard = {types_pb2.DEGRADED_REASON_CLASSIFIER_DOWN, types_pb2.DEGRADED_REASON_CLASSIFIER_LATE}
+    return "the Classifier is not heard" if unheard & {*explained.degraded_reasons} else ""
 
 
 async def _executor_lacks(address: str) -> str:

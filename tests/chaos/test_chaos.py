@@ -28,13 +28,13 @@ async def test_every_invariant_holds_over_a_short_run(tmp_path: Path) -> None:
     assert sum("kill" in line or "re" in line for line in told) >= 3
 
 
-def evidence(**changed: Any) -> Evidence:
+def evidence(plan: Plan = SHORT) -> Evidence:
     plain: dict[str, Any] = {
-        "plan": SHORT, "faults": (), "outages": (), "records": (), "calls": (), "attempts": (), "dropped": 0,
+        "plan": plan, "faults": (), "outages": (), "records": (), "calls": (), "attempts": (), "dropped": 0,
         "samples": (), "uses": (), "spans": (), "lives": (), "cries": (), "lines": 0, "whole_s": 1.0,
         "why_not_whole": "",
     }  # fmt: skip
-    return Evidence(**plain | changed)
+    return Evidence(**plain)
 
 
 def test_the_command_fails_where_an_invariant_does_and_says_how_to_see_it_again(

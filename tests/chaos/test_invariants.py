@@ -41,8 +41,8 @@ LIFE = Life(began=T, ended=T + 9, asked=signal.SIGTERM, code=0, took_s=2.0)
 GRACE = {"router": 4.0}
 
 
-def outage(fault: Fault, target: str, began: float = T, ended: float = T + 1, **more: Any) -> Outage:
-    return Outage(fault=fault, target=target, began=began, ended=ended, **more)
+def outage(fault: Fault, target: str, began: float = T, ended: float = T + 1, strength: float = 0.0) -> Outage:
+    return Outage(fault=fault, target=target, began=began, ended=ended, strength=strength)
 
 
 # --- What callers get
@@ -180,7 +180,7 @@ SLIDING = {"past": [960.0, 3, 950.0, 4, 939.0, 5], "held_amount": 2}
     "window, used",
     [
         (SLIDING, 9.0),
-        ({**SLIDING, "ends_at": 1_010.0}, 9.0),
+        ({**SLIDING, "ends_at": 1_010.0}, 5.0),
         ({**SLIDING, "ends_at": 1_000.0}, 2.0),
         ({"past": None, "held_amount": 2}, 2.0),
         ({"drains_per_s": 0.5, "level": 10.0, "seen_at": 990.0}, 5.0),

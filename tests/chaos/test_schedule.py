@@ -3,7 +3,7 @@ from itertools import combinations
 import pytest
 
 from tests.chaos.outage import Fault
-from tests.chaos.schedule import SERVICES, Parts, Planned, draw, targets
+from tests.chaos.schedule import SERVICES, Parts, draw, targets
 
 PARTS = Parts(providers=("anthropic", "gemini"), links=("router-executor", "executor-redis"))
 
@@ -37,5 +37,5 @@ def test_only_the_faults_that_are_asked_for_come_and_only_to_what_they_can_be_do
     drawn = draw(3, PARTS, seconds=300, only=(fault,))
 
     assert drawn
-    assert all(isinstance(planned, Planned) and planned.fault is fault for planned in drawn)
+    assert all(planned.fault is fault for planned in drawn)
     assert {planned.target for planned in drawn} <= set(targets(fault, PARTS))

@@ -11,10 +11,13 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, InvalidRequest, NoAnswer, OutOfTime, Violation
 from pointsman.domain.trail import Attempt, Outcome, Trail
+from pointsman.rpc import channel as channels
+from pointsman.rpc import server as servers
 from pointsman.rpc.channel import call, open_channel, stream
 from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import executor_pb2 as pb
 from pointsman.v1 import executor_pb2_grpc
+from tests.chaos.proxy import Weather, linked
 from tests.fakes.serving import (
     CLASSIFY,
     EXECUTOR,
@@ -277,3 +280,22 @@ async def test_a_service_that_comes_back_is_found_soon() -> None:
                 answer = await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=2, wait_for_ready=True)
 
     assert answer.verdict.category == "coding"
+
+
+async def test_a_peer_that_vanished_without_a_word_is_found_out_and_reached_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channels, "KEEPALIVE_MS", 100)
+    monkeypatch.setattr(channels, "KEEPALIVE_TIMEOUT_MS", 100)
+    monkeypatch.setattr(servers, "LEAST_PING_MS", 50)
+    async with serving(FakeClassifier()) as server, linked("router-classifier") as link:
+        host, _, port = server.address.rpartition(":")
+        link.target = (host, int(port))
+        async with classifier_stub(link.address) as stub:
+            request, said = classifier_pb.ClassifyRequest(), []
+            for weather in (Weather.CLEAR, Weather.HALF_OPEN):
+                link.turn(weather)
+                link.turn(Weather.CLEAR)
+                said.append(await call(stub.Classify, request, method=CLASSIFY, target=link.address, timeout_s=10))
+
+    assert said[0] == said[1]
