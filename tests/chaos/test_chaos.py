@@ -31,7 +31,7 @@ async def test_every_invariant_holds_over_a_short_run(tmp_path: Path) -> None:
 def evidence(plan: Plan = SHORT) -> Evidence:
     plain: dict[str, Any] = {
         "plan": plan, "faults": (), "outages": (), "records": (), "calls": (), "attempts": (), "dropped": 0,
-        "samples": (), "uses": (), "spans": (), "lives": (), "cries": (), "lines": 0, "whole_s": 1.0,
+        "samples": (), "uses": (), "stalls": (), "spans": (), "lives": (), "cries": (), "lines": 0, "whole_s": 1.0,
         "why_not_whole": "",
     }  # fmt: skip
     return Evidence(**plain)

@@ -15,7 +15,7 @@ from tests.chaos.member import Life
 from tests.chaos.outage import Fault, Outage
 from tests.chaos.record import Kind, Record
 from tests.chaos.spans import Seen
-from tests.chaos.watch import Sample, WindowUse, used_in, uses
+from tests.chaos.watch import Sample, Stall, WindowUse, used_in, uses
 
 T = 1_000.0
 WELL = Record(number=1, kind=Kind.STREAM, began=T, deadline_s=5.0, ended=T + 1, code="OK", starts=1, deltas=3, ends=1)
@@ -113,6 +113,14 @@ def test_only_a_fault_of_the_server_that_was_called_explains_a_bare_status(
     assert (found.holds, found.excused) == (is_explained, int(is_explained))
 
 
+def test_a_machine_that_was_late_explains_a_deadline_and_nothing_else() -> None:
+    late, stalled = replace(BARE, code="DEADLINE_EXCEEDED"), [Stall(at=T + 0.5, lasted_s=0.3)]
+
+    assert answers.typed([late], [], stalled).excused == 1
+    assert answers.typed([late], [], [Stall(at=T - 5, lasted_s=0.3)]).broken == 1
+    assert answers.typed([BARE], [], stalled).broken == 1
+
+
 def test_a_fault_that_is_long_over_explains_nothing() -> None:
     before = outage(Fault.KILL, "router", T - 20, T - 10)
 
@@ -139,8 +147,11 @@ def test_a_refusal_without_an_excuse_is_broken(outcome: Outcome) -> None:
         ([outage(Fault.CLOCK, "executor")], True),
         ([outage(Fault.CLOCK, "router")], False),
         ([outage(Fault.KILL, "executor")], False),
-        ([outage(Fault.KILL, "executor"), outage(Fault.SILENT, "executor-redis")], True),
-        ([outage(Fault.KILL, "executor"), outage(Fault.SILENT, "second-redis")], False),
+        ([outage(Fault.KILL, "executor"), outage(Fault.STOP, "redis")], True),
+        ([outage(Fault.KILL, "router"), outage(Fault.STOP, "redis")], False),
+        ([outage(Fault.SILENT, "executor-redis")], True),
+        ([outage(Fault.RESET, "second-redis")], True),
+        ([outage(Fault.LATE, "second-redis", strength=0.05)], False),
         ([outage(Fault.SILENT, "executors-gemini")], True),
         ([outage(Fault.SILENT, "executors-openai")], False),
         ([outage(Fault.LATE, "executors-gemini", strength=1.5)], True),

@@ -20,6 +20,10 @@ from pointsman.executor.pools import candidates
 from tests.chaos.member import Member
 
 EACH_S: Final = 1.0
+TICK_S: Final = 0.02
+STALL_S: Final = 0.1
+"""From here on it is noted that the machine is late: a third of the time that is kept for the way back."""
+
 COUNTED: Final = (Unit.REQUESTS.value, Unit.CONCURRENCY.value)
 """Units of which a call uses exactly one: what is held can be compared with what is allowed to the last call."""
 
@@ -66,6 +70,14 @@ class WindowUse:
     limit: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """This machine had no time for us: what was to happen at an instant happened so much later."""
+
+    at: float
+    lasted_s: float
+
+
 @dataclass(slots=True)
 class Watch:
     """What was seen so far."""
@@ -75,6 +87,16 @@ class Watch:
     limits: Mapping[tuple[str, str], float]
     samples: list[Sample] = field(default_factory=list)
     uses: list[WindowUse] = field(default_factory=list)
+    stalls: list[Stall] = field(default_factory=list)
+
+    async def keep_time(self) -> None:
+        """Note when this process, no less in a hurry than the services, was woken late, until cancelled."""
+        while True:
+            due = time.time() + TICK_S
+            await asyncio.sleep(TICK_S)
+            late_s = time.time() - due
+            if late_s >= STALL_S:
+                self.stalls.append(Stall(at=due, lasted_s=late_s))
 
     async def keep_looking(self) -> None:
         """Look once a second until cancelled."""
