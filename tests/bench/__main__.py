@@ -7,13 +7,14 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import ledger, route, streams, telemetry
+from tests.bench import ledger, payload, route, streams, telemetry
 from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
 
 SECTIONS: Final[Mapping[str, Callable[[Effort], Findings]]] = {
     "route": route.measure,
     "streams": streams.measure,
+    "payload": payload.measure,
     "ledger": ledger.measure,
     "telemetry": telemetry.measure,
     "verdict": verdicts.measure,

@@ -63,7 +63,7 @@ def draw(number: int, random: Random, *, rate: float) -> Ask:
         kind=kind,
         prompt=f"{sample.text} ({number})",
         category=random.choice(CATEGORIES) if is_named else "",
-        deadline_s=random.uniform(0.6, 1.5) if hurried else random.uniform(4.0, 9.0),
+        deadline_s=random.uniform(1.2, 2.2) if hurried else random.uniform(4.0, 9.0),
         gives_up_s=random.uniform(0.01, 0.8) if random.random() < 1 / 12 else None,
         max_output_tokens=random.choice((60, 100, 200)),
     )

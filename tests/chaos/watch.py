@@ -72,7 +72,7 @@ class WindowUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stall:
-    """This machine had no time for us: what was to happen at an instant happened so much later."""
+    """This machine had no time for us: from an instant on, for so long, something waited for a processor."""
 
     at: float
     lasted_s: float

@@ -31,8 +31,9 @@ async def run(
     *,
     clock: Clock,
     tls: TlsSettings | None = None,
+    is_port_shared: bool = False,
 ) -> AsyncIterator[Server]:
-    """Serve until the block ends. Without `tls` all is plaintext.
+    """Serve until the block ends. Without `tls` all is plaintext; other workers may listen at its port too.
 
     Raises SettingsError when the settings leave the small model no room to read, and for an address or a certificate
     that cannot be used.
@@ -42,7 +43,7 @@ async def run(
         classifier = Classifier(settings, embedded=Embedded.load(), hop=hop, clock=clock)
         servicer = ClassifierServicer(classifier, categories=categories, limits=limits)
         server = Server(
-            _options(settings, limits, tls or TlsSettings()),
+            _options(settings, limits, tls or TlsSettings(), is_port_shared=is_port_shared),
             services={
                 _SERVICE: lambda server: classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
             },
@@ -75,7 +76,9 @@ def _readings(classifier: Classifier, hop: Hop | None) -> Iterator[Reading]:
         yield from one_hot(instruments.MODEL_HOP_STATE, HopState, hop.state)
 
 
-def _options(settings: ClassifierSettings, limits: LimitsSettings, tls: TlsSettings) -> ServerOptions:
+def _options(
+    settings: ClassifierSettings, limits: LimitsSettings, tls: TlsSettings, *, is_port_shared: bool
+) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
         setting="classifier.address",
@@ -87,4 +90,5 @@ def _options(settings: ClassifierSettings, limits: LimitsSettings, tls: TlsSetti
         grace_s=settings.grace_s,
         certificate=certificate_of(Files.of_services(tls)),
         is_plaintext_allowed=tls.plaintext_on_open_network,
+        is_port_shared=is_port_shared,
     )

@@ -76,8 +76,10 @@ class RouterSettings:
     classifier_timeout_s: PositiveSeconds = 0.8
     default_deadline_s: PositiveSeconds = 120.0
     reply_reserve_s: Seconds = 0.05
+    executor_patience_s: Seconds = 10.0
     keys: str = ""
     anybody_on_open_network: bool = False
+    workers: Annotated[int, Range(1, 64)] = 1
     reflection: bool = True
     grace_s: Seconds = 10.0
 
@@ -115,6 +117,7 @@ class ClassifierSettings:
     accept_confidence: Fraction = 0.8
     model_weight: Fraction = 0.6
     cache_entries: Count = 10_000
+    workers: Annotated[int, Range(1, 64)] = 1
     reflection: bool = True
     grace_s: Seconds = 5.0
     ollama: OllamaSettings = field(default_factory=OllamaSettings)

@@ -19,18 +19,24 @@ PointsmanError
 ├── ExecutorDown
 ├── JournalDown             only whoever asks for a report gets it
 ├── OutOfTime
-├── TooManyCalls            the service has as many calls under way as it takes, of all callers or of this one
-│   └── TooManyBytes        its requests are as large together as it takes
-└── SettingsError           at start only: the settings cannot be used
+ ├── TooManyCalls            the service has as many calls under way as it takes, of all callers or of this one
+ │   └── TooManyBytes        its requests are as large together as it takes
+ ├── Stopping                only whoever watches gets it: the service ends, and another may come after it
+ └── SettingsError           the settings cannot be used: at the start, or when they are read again
 
 `rpc/status.py` is the one place that knows which status code each of them has.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from __future__ import annotations  # what the errors carry is named here and not imported: --help does without
 
-from pointsman.domain.trail import Trail
-from pointsman.domain.verdict import Verdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pointsman.domain.trail import Trail
+    from pointsman.domain.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +197,12 @@ class OutOfTime(PointsmanError):
     """The deadline passed, or too little of it was left to try."""
 
     reason = "OUT_OF_TIME"
+
+
+class Stopping(PointsmanError):
+    """The service is stopping and has ended a watch. The work that was under way is not touched by it."""
+
+    reason = "STOPPING"
 
 
 class TooManyCalls(PointsmanError):

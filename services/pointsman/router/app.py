@@ -1,7 +1,8 @@
 """Settings in, a running Router out."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +14,25 @@ from pointsman.domain.errors import SettingsError
 from pointsman.router.service import RouterServicer
 from pointsman.rpc.callers import Keyring, Reception, WhoCalls
 from pointsman.rpc.channel import open_channel
+from pointsman.rpc.peer import ChannelPeer
 from pointsman.rpc.server import Server, ServerOptions, is_of_this_machine
 from pointsman.rpc.tls import Files, certificate_of, identity_of
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc, router_pb2_grpc
 
 SERVICE: Final = "pointsman.v1.RouterService"
+CLASSIFIER: Final = "pointsman.v1.ClassifierService"
+EXECUTOR: Final = "pointsman.v1.ExecutorService"
 
 _ENVELOPE_BYTES: Final = 65_536
 """What the Router may add to a request on its way to the Executor, which has the same limit: verdict, category, ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peers:
+    """The ways to the services that the Router asks, opened and closed by whoever runs it."""
+
+    classifier: grpc.aio.Channel
+    executor: grpc.aio.Channel
 
 
 @asynccontextmanager
@@ -32,39 +44,65 @@ async def run(
     clock: Clock,
     tls: TlsSettings | None = None,
     callers: Mapping[str, CallerSettings] | None = None,
+    peers: Peers | None = None,
+    is_port_shared: bool = False,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
-    Without `tls` all is plaintext; `callers` matter here only where a certificate names them. Raises SettingsError for
-    an address, a certificate or keys that cannot be used, and where anybody on the network could spend the owner's
-    money without the settings saying so.
+    Health says that the Router can take work while the Executor can; without the Classifier it can all the same.
+
+    Without `peers` they are asked over the wire, at the addresses in the settings. Without `tls` all is plaintext;
+    `callers` matter here only where a certificate names them; `is_port_shared` says that other workers listen at its
+    port too. Raises SettingsError for an address, a certificate or keys that cannot be used, and where anybody on the
+    network could spend the owner's money without the settings saying so.
     """
     tls = tls or TlsSettings()
     _refuse_anybody(settings, tls)
-    identity, bytes_ = identity_of(tls), limits.message_bytes
-    credentials = identity.channel_credentials() if identity else None
-    async with (
-        open_channel(settings.classifier_address, message_bytes=bytes_, credentials=credentials) as to_classifier,
-        open_channel(settings.executor_address, message_bytes=bytes_, credentials=credentials) as to_executor,
-    ):
+    async with AsyncExitStack() as stack:
+        if peers is None:
+            peers = await stack.enter_async_context(_over_the_wire(settings, limits, tls))
+        peer = ChannelPeer(peers.executor, service=EXECUTOR, clock=clock, patience_s=settings.executor_patience_s)
         servicer = RouterServicer(
             settings=settings,
             limits=limits,
             categories=categories,
-            classifier=classifier_pb2_grpc.ClassifierServiceStub(to_classifier),
-            executor=executor_pb2_grpc.ExecutorServiceStub(to_executor),
+            classifier=classifier_pb2_grpc.ClassifierServiceStub(peers.classifier),
+            executor=executor_pb2_grpc.ExecutorServiceStub(peers.executor),
+            executor_peer=peer,
             clock=clock,
         )
 
         def register(server: grpc.aio.Server) -> None:
             router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
 
-        server = Server(_options(settings, limits, tls, callers or {}), services={SERVICE: register}, clock=clock)
-        await server.start()
-        try:
-            yield server
-        finally:
-            await server.stop()
+        server = Server(
+            _options(settings, limits, tls, callers or {}, is_port_shared=is_port_shared),
+            services={SERVICE: register},
+            clock=clock,
+        )
+
+        async def tell(is_there: bool) -> None:  # noqa: FBT001 - the claim is all there is to say
+            await server.set_health(SERVICE, serving=is_there)
+
+        await stack.enter_async_context(peer.followed(tell))
+        await server.start(serving=peer.is_there)
+        stack.push_async_callback(server.stop)
+        yield server
+
+
+@asynccontextmanager
+async def _over_the_wire(settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings) -> AsyncIterator[Peers]:
+    identity, bytes_ = identity_of(tls), limits.message_bytes
+    credentials = identity.channel_credentials() if identity else None
+    async with (
+        open_channel(
+            settings.classifier_address, message_bytes=bytes_, credentials=credentials, service=CLASSIFIER
+        ) as to_classifier,
+        open_channel(
+            settings.executor_address, message_bytes=bytes_, credentials=credentials, service=EXECUTOR
+        ) as to_executor,
+    ):
+        yield Peers(classifier=to_classifier, executor=to_executor)
 
 
 def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:
@@ -81,7 +119,12 @@ def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:
 
 
 def _options(
-    settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings, callers: Mapping[str, CallerSettings]
+    settings: RouterSettings,
+    limits: LimitsSettings,
+    tls: TlsSettings,
+    callers: Mapping[str, CallerSettings],
+    *,
+    is_port_shared: bool,
 ) -> ServerOptions:
     return ServerOptions(
         address=settings.address,
@@ -94,6 +137,7 @@ def _options(
         grace_s=settings.grace_s,
         certificate=certificate_of(Files.of_callers(tls)),
         is_plaintext_allowed=tls.plaintext_on_open_network,
+        is_port_shared=is_port_shared,
         who_calls=_who_calls(settings, callers),
     )
 

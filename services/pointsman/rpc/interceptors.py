@@ -20,6 +20,7 @@ from pointsman.domain.errors import InvalidRequest, PointsmanError, Violation
 from pointsman.rpc.callers import Context, Metadata
 from pointsman.rpc.door import Door, Visit, bring_in
 from pointsman.rpc.status import code_of, to_status, trailers
+from pointsman.rpc.watches import HEALTH, Watches, is_watch
 from pointsman.telemetry import instruments, names, spans
 from pointsman.telemetry.story import story_of
 
@@ -30,7 +31,7 @@ Serve = Callable[[object, Context], Any]
 Read = Callable[[object, Context], Awaitable[object]]
 """Returns what a handler is given: the one message of a call, or its messages as they come."""
 
-_QUIET: Final = ("grpc.health.v1.Health/", "grpc.reflection.")
+_QUIET: Final = (HEALTH, "grpc.reflection.")
 """Calls that ask about the server and not for its work: no span, and a line at debug level only."""
 
 _SERVER_FAULTS: Final = frozenset(
@@ -61,6 +62,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, clock: Clock, door: Door) -> None:
         self._clock = clock
         self._door = door
+        self.watches = Watches()
         self._log: FilteringBoundLogger = structlog.get_logger()
         self._wrapped: dict[str, Handler] = {}
 
@@ -73,6 +75,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def most_calls(self) -> int:
         """Calls that may be under way at once."""
         return self._door.calls.most
+
+    @property
+    def at_work(self) -> int:
+        """Those of them that end by themselves."""
+        return self.inside - self.watches.working
 
     async def intercept_service(
         self,
@@ -96,6 +103,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         serve = cast(
             "Serve", handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
+        if is_watch(method):
+            serve = self.watches.bounded(method, serve)
 
         def visit(metadata: Metadata, context: Context) -> Visit:
             return self._door.passed() if is_quiet else self._door.opened(metadata, context)

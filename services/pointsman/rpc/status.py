@@ -28,6 +28,7 @@ from pointsman.domain.errors import (
     PointsmanError,
     PoolExhausted,
     PromptTooLarge,
+    Stopping,
     TooManyBytes,
     TooManyCalls,
 )
@@ -42,6 +43,7 @@ CODES: Final[Mapping[type[PointsmanError], grpc.StatusCode]] = {
     ClassifierDown: grpc.StatusCode.UNAVAILABLE,
     ExecutorDown: grpc.StatusCode.UNAVAILABLE,
     JournalDown: grpc.StatusCode.UNAVAILABLE,
+    Stopping: grpc.StatusCode.UNAVAILABLE,
     NoCredentials: grpc.StatusCode.FAILED_PRECONDITION,
     KeyMissing: grpc.StatusCode.UNAUTHENTICATED,
     KeyUnknown: grpc.StatusCode.UNAUTHENTICATED,
@@ -72,6 +74,7 @@ _PLAIN: Final[Mapping[str, type[PointsmanError]]] = {
         KeyMissing,
         KeyUnknown,
         OutOfTime,
+        Stopping,
     )
 }
 _PASSING: Final[Mapping[str, type[NoAnswer | TooManyCalls | CallerOverLimit]]] = {

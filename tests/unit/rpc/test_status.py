@@ -33,6 +33,7 @@ from pointsman.domain.errors import (
     PoolExhausted,
     PromptTooLarge,
     SettingsError,
+    Stopping,
     TooManyBytes,
     TooManyCalls,
     Violation,
@@ -93,6 +94,7 @@ ROWS = [
     pytest.param(NoAnswer("all failed"), "UNAVAILABLE", "NO_ANSWER", [], id="NoAnswer, and nobody knows when"),
     pytest.param(ClassifierDown("down"), "UNAVAILABLE", "CLASSIFIER_DOWN", [], id="ClassifierDown"),
     pytest.param(ExecutorDown("down"), "UNAVAILABLE", "EXECUTOR_DOWN", [], id="ExecutorDown"),
+    pytest.param(Stopping("no more news"), "UNAVAILABLE", "STOPPING", [], id="Stopping"),
     pytest.param(
         NoCredentials("no keys", missing=(("openai/gpt-4", "set OPENAI_API_KEY"),)),
         "FAILED_PRECONDITION", "NO_CREDENTIALS", [details_pb.PreconditionFailure],
