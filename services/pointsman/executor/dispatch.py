@@ -48,6 +48,9 @@ async def _reserve_and_call(means: Means, planned: Planned, course: Course) -> t
     try:
         within = course.budget.slice(candidate, means.clock.monotonic())
         attempt, reply = await means.caller.call(candidate, request, within=within, outlet=outlet)
+        # Before the ledger is told, which takes time: who leaves meanwhile has been served, and it was paid for.
+        course.budget.spend(attempt)
+        course.trail.add(attempt)
         was_reader_slow = outlet is not None and outlet.was_waited_for
         is_callers_doing = within.blames_caller(attempt, was_reader_slow=was_reader_slow)
         settlement = Settlement(
@@ -68,6 +71,4 @@ async def _reserve_and_call(means: Means, planned: Planned, course: Course) -> t
             candidate.quota_scope, settlement.outcome, left_at=reservation.left_at, now=means.clock.monotonic()
         )
         await means.ledger.settle(reservation, replace(settlement, was_familiar=was_familiar))
-    course.budget.spend(attempt)
-    course.trail.add(attempt)
     return attempt, reply
