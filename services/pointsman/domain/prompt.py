@@ -108,12 +108,17 @@ class Prompt:
         return next((m.text for m in reversed(self.messages) if m.role is Role.USER), "")
 
 
+def utf8_bytes(text: str) -> int:
+    """Return the size of a text in UTF-8; plain ASCII, which Python marks, is not encoded for it."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def _text_bytes(part: Part) -> int:
     match part:
         case Text(text=text) | ToolResult(text=text):
-            return len(text.encode())
+            return utf8_bytes(text)
         case ToolCall(name=name, arguments_json=arguments):
-            return len(name.encode()) + len(arguments.encode())
+            return utf8_bytes(name) + utf8_bytes(arguments)
         case _:
             return 0
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator
 
 from pointsman.domain.answer import Delta
 from pointsman.domain.prompt import Request
-from pointsman.executor.execute import Execute, Execution
+from pointsman.executor.course import Execution
+from pointsman.executor.execute import Execute
 from pointsman.executor.journal.row import NO_RULING, Ruling
 from pointsman.executor.outlet import Outlet, Start
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import urandom
 from typing import Final
 
@@ -12,13 +12,13 @@ from structlog.contextvars import bind_contextvars
 from pointsman.config.settings import LimitsSettings, RouterSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
-from pointsman.domain.prompt import Prompt
 from pointsman.domain.verdict import Verdict
 from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
-from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, prompt_from_pb
+from pointsman.rpc.peer import Peer
+from pointsman.rpc.requests import RouterRequest, prompt_from_pb, write_execute_request
 from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
 from pointsman.telemetry.story import story
@@ -43,52 +43,54 @@ Context = grpc.aio.ServicerContext[object, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ruled:
-    """A request that was read and ruled on, and what is left of its deadline in seconds.
+    """What is known of a request that was read and ruled on, by which settings, and how many seconds are left.
 
-    `verdict_pb` is the message of the verdict: the Classifier's as it came, where that was heard.
+    `verdict_pb` is the message of the verdict: the Classifier's as it came, where that was heard. The request itself is
+    not kept while the Executor works on it: it may hold megabytes of images.
     """
 
-    request_pb: RouterRequest
+    settings: RouterSettings
     request_id: str
-    prompt: Prompt
     verdict: Verdict
     verdict_pb: types_pb2.Verdict
     remaining_s: float
-    classify_s: float | None
-
-    @property
-    def execute_request(self) -> executor_pb2.ExecuteRequest:
-        return execute_request_to_pb(
-            self.request_pb,
-            self.prompt,
-            request_id=self.request_id,
-            caller=current_caller(),
-            verdict_pb=self.verdict_pb,
-            degraded=self.verdict.degraded,
-            classify_s=self.classify_s,
-        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RouterServicer(router_pb2_grpc.RouterServiceServicer):
-    """Serves `pointsman.v1.RouterService`. `categories` are all that settings name, the five included."""
+    """Serves `pointsman.v1.RouterService`. `categories` are all that settings name, the five included.
+
+    `executor_peer` says whether the Executor is there: one that starts again is waited for.
+    """
 
     settings: RouterSettings
     limits: LimitsSettings
     categories: tuple[str, ...]
     classifier: "classifier_pb2_grpc.ClassifierServiceAsyncStub"
     executor: "executor_pb2_grpc.ExecutorServiceAsyncStub"
+    executor_peer: Peer
     clock: Clock
 
+    def go_by(self, settings: RouterSettings, limits: LimitsSettings, categories: tuple[str, ...]) -> None:
+        """Serve what comes from now on by these, and from the same peers; what is under way goes on as it began."""
+        self.settings = replace(
+            settings,
+            classifier_address=self.settings.classifier_address,
+            executor_address=self.settings.executor_address,
+        )
+        self.limits, self.categories = limits, categories
+
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
-        ruled = await self._rule(request, context)
+        asked = executor_pb2.ExecuteRequest()
+        ruled = await self._rule(request, context, asked)
         with self._hop(ruled.verdict):
             executed = await call(
                 self.executor.Execute,
-                ruled.execute_request,
+                asked,
                 method=f"{_EXECUTOR}/Execute",
                 target=self.settings.executor_address,
-                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                timeout_s=await self._executor_time_s(ruled),
+                waits=True,
                 down=ExecutorDown,
             )
         degraded = _union(ruled.verdict, executed.degraded_reasons)
@@ -113,14 +115,16 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     async def StreamRoute(
         self, request: pb.StreamRouteRequest, context: Context
     ) -> AsyncIterator[pb.StreamRouteResponse]:
-        ruled = await self._rule(request, context)
+        asked = executor_pb2.StreamExecuteRequest()
+        ruled = await self._rule(request, context, asked.request)
         with self._hop(ruled.verdict):
             events = stream(
                 self.executor.StreamExecute,
-                executor_pb2.StreamExecuteRequest(request=ruled.execute_request),
+                asked,
                 method=f"{_EXECUTOR}/StreamExecute",
                 target=self.settings.executor_address,
-                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                timeout_s=await self._executor_time_s(ruled),
+                waits=True,
                 down=ExecutorDown,
             )
             has_started = False
@@ -135,14 +139,16 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 yield _broken_off(error, ruled)
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
-        ruled = await self._rule(request, context)
+        asked = executor_pb2.PlanRequest()
+        ruled = await self._rule(request, context, asked.request)
         with self._hop(ruled.verdict):
             planned = await call(
                 self.executor.Plan,
-                executor_pb2.PlanRequest(request=ruled.execute_request),
+                asked,
                 method=f"{_EXECUTOR}/Plan",
                 target=self.settings.executor_address,
-                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                timeout_s=await self._executor_time_s(ruled),
+                waits=True,
                 down=ExecutorDown,
             )
         return pb.ExplainResponse(
@@ -153,17 +159,20 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             request_id=ruled.request_id,
         )
 
-    async def _rule(self, request_pb: RouterRequest, context: Context) -> _Ruled:
-        """Read, check and rule. A caller without a deadline gets the configured one."""
+    async def _rule(self, request_pb: RouterRequest, context: Context, asked_pb: executor_pb2.ExecuteRequest) -> _Ruled:
+        """Read, check and rule, and write into an empty message what the Executor is asked.
+
+        A caller without a deadline gets the configured one.
+        """
         # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
         request_id = request_pb.request_id or urandom(_ID_BYTES).hex()
         bind_contextvars(request_id=request_id[:128])
-        prompt = prompt_from_pb(request_pb, self.limits, self.categories)
+        settings, categories = self.settings, self.categories
+        prompt = prompt_from_pb(request_pb, self.limits, categories)
         stated_s: float | None = context.time_remaining()
-        remaining_s = self.settings.default_deadline_s if stated_s is None else stated_s
+        remaining_s = settings.default_deadline_s if stated_s is None else stated_s
         asking, started_s = _Asking(self, request_id), self.clock.monotonic()
-        named = request_pb.options.category
-        verdict = await rule(prompt, named, remaining_s, self.settings, self.categories, asking.classify)
+        verdict = await rule(prompt, request_pb.options.category, remaining_s, settings, categories, asking.classify)
         took_s = self.clock.monotonic() - started_s
         classify_s = took_s if asking.has_asked else None
         bind_contextvars(
@@ -176,15 +185,35 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         mark(names.CATEGORY, verdict.category)
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
-        return _Ruled(
-            request_pb=request_pb,
+        verdict_pb = asking.heard_pb if verdict is asking.heard else verdict_to_pb(verdict)
+        write_execute_request(
+            asked_pb,
+            request_pb,
+            prompt,
             request_id=request_id,
-            prompt=prompt,
-            verdict=verdict,
-            verdict_pb=asking.heard_pb if verdict is asking.heard else verdict_to_pb(verdict),
-            remaining_s=remaining_s - took_s,
+            caller=current_caller(),
+            verdict_pb=verdict_pb,
+            degraded=verdict.degraded,
             classify_s=classify_s,
         )
+        return _Ruled(
+            settings=settings,
+            request_id=request_id,
+            verdict=verdict,
+            verdict_pb=verdict_pb,
+            remaining_s=remaining_s - took_s,
+        )
+
+    async def _executor_time_s(self, ruled: _Ruled) -> float:
+        """Return how long the Executor may take, once it is there. Raises OutOfTime and ExecutorDown."""
+        budget_s = executor_budget_s(ruled.remaining_s, ruled.settings)
+        if self.executor_peer.is_there:
+            return budget_s
+        started_s = self.clock.monotonic()
+        if not await self.executor_peer.arrive(budget_s):
+            target = self.settings.executor_address
+            raise ExecutorDown(f"the Executor at {target} cannot be reached; see that it runs", target=target)
+        return budget_s - (self.clock.monotonic() - started_s)
 
     @contextmanager
     def _hop(self, verdict: Verdict) -> Iterator[None]:

@@ -72,7 +72,8 @@ def execute_request_from_pb(
     return _request(request_pb), request_pb.category, verdict
 
 
-def execute_request_to_pb(
+def write_execute_request(
+    asked_pb: executor_pb2.ExecuteRequest,
     request_pb: RouterRequest,
     prompt: Prompt,
     *,
@@ -81,30 +82,35 @@ def execute_request_to_pb(
     verdict_pb: pb.Verdict,
     degraded: Iterable[DegradedReason] = (),
     classify_s: float | None = None,
-) -> executor_pb2.ExecuteRequest:
-    """Return the message for the Executor: what the caller sent, checked, and what was found out about it.
+) -> None:
+    """Write into an empty message what the Executor is asked: what the caller sent, and what was found out about it.
 
-    `prompt` was read from the request: to build turns from it copies an image once, to copy them would do so twice.
-    `classify_s` is how long the verdict was waited for, None for not at all.
+    `prompt` was read from the request. `classify_s` is how long the verdict was waited for, None for not at all.
+    Conversations are written where they shall stand: a message that is handed to another one is serialized and parsed
+    again, once a level, which for 10 MB of images took 33 ms and 36 MB instead of 1.4 ms and 10 MB (protobuf 7.36,
+    2026-11).
     """
-    return executor_pb2.ExecuteRequest(
-        text=request_pb.text,
-        messages=[message_to_pb(message) for message in prompt.messages] if request_pb.messages else None,
-        category=verdict_pb.category,
-        options=request_pb.options if request_pb.HasField("options") else None,
-        request_id=request_id,
-        session_id=request_pb.session_id,
-        labels=request_pb.labels or None,
-        verdict=verdict_pb,
-        classify_duration=None if classify_s is None else duration_to_pb(classify_s),
-        degraded_reasons=degraded_to_pb(degraded),
-        caller=caller,
-    )
+    asked_pb.text = request_pb.text
+    if request_pb.messages:
+        for message in prompt.messages:
+            _write_message(asked_pb.messages.add(), message)
+    asked_pb.category = verdict_pb.category
+    if request_pb.HasField("options"):
+        asked_pb.options.CopyFrom(request_pb.options)
+    asked_pb.request_id = request_id
+    asked_pb.session_id = request_pb.session_id
+    asked_pb.labels.update(request_pb.labels)
+    asked_pb.verdict.CopyFrom(verdict_pb)
+    asked_pb.degraded_reasons.extend(degraded_to_pb(degraded))
+    if classify_s is not None:
+        asked_pb.classify_duration.CopyFrom(duration_to_pb(classify_s))
+    asked_pb.caller = caller
 
 
-def message_to_pb(message: Message) -> pb.Message:
-    """Return one turn as a message."""
-    return pb.Message(role=ROLES.to_pb(message.role), parts=[_part_to_pb(part) for part in message.parts])
+def _write_message(message_pb: pb.Message, message: Message) -> None:
+    message_pb.role = ROLES.to_pb(message.role)
+    for part in message.parts:
+        _write_part(message_pb.parts.add(), part)
 
 
 def options_to_pb(options: Options) -> pb.Options:
@@ -204,15 +210,18 @@ def _part_from_pb(part_pb: pb.Part) -> Part:
             return Text(text=part_pb.text)
 
 
-def _part_to_pb(part: Part) -> pb.Part:
+def _write_part(part_pb: pb.Part, part: Part) -> None:
     match part:
         case Text(text=text):
-            return pb.Part(text=text)
+            part_pb.text = text
         case Image(content=content, mime_type=mime_type):
-            return pb.Part(image=pb.ImageBytes(data=content, mime_type=mime_type))
+            part_pb.image.data = content
+            part_pb.image.mime_type = mime_type
         case ImageUrl(url=url):
-            return pb.Part(image_url=pb.ImageUrl(url=url))
+            part_pb.image_url.url = url
         case ToolCall():
-            return pb.Part(tool_call=tool_call_to_pb(part))
+            part_pb.tool_call.CopyFrom(tool_call_to_pb(part))
         case ToolResult(tool_call_id=tool_call_id, text=text, is_error=is_error):
-            return pb.Part(tool_result=pb.ToolResult(tool_call_id=tool_call_id, text=text, is_error=is_error))
+            part_pb.tool_result.tool_call_id = tool_call_id
+            part_pb.tool_result.text = text
+            part_pb.tool_result.is_error = is_error

@@ -10,7 +10,8 @@ from pointsman.domain.errors import CallerOverBudget, CallerOverRate, CallerUnkn
 from pointsman.domain.trail import Outcome, SkipReason
 from pointsman.executor.adapters.base import Call, Reply
 from pointsman.executor.allowance import Allowance, Allowances, Grant
-from pointsman.executor.execute import Execute, Execution
+from pointsman.executor.course import Execution
+from pointsman.executor.execute import Execute
 from tests.fakes.adapter import ANSWERED, FakeAdapter, Turn, ended
 from tests.fakes.clock import FakeClock
 from tests.unit.executor.making import candidate, engine, limit, request

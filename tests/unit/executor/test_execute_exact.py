@@ -9,7 +9,8 @@ import pytest
 from pointsman.domain.errors import PoolExhausted
 from pointsman.domain.pool import Candidate, Unit
 from pointsman.executor.adapters.base import Call, Reply
-from pointsman.executor.execute import Execute, Execution
+from pointsman.executor.course import Execution
+from pointsman.executor.execute import Execute
 from pointsman.executor.ledger.port import WindowState
 from tests.fakes.adapter import ANSWERED, FakeAdapter
 from tests.fakes.clock import FakeClock

@@ -17,10 +17,10 @@ from pointsman.rpc.convert import verdict_to_pb
 from pointsman.rpc.requests import (
     RouterRequest,
     execute_request_from_pb,
-    execute_request_to_pb,
     options_from_pb,
     options_to_pb,
     prompt_from_pb,
+    write_execute_request,
 )
 from pointsman.v1 import executor_pb2, router_pb2
 from pointsman.v1 import types_pb2 as pb
@@ -276,10 +276,11 @@ def test_a_request_reaches_the_executor_as_the_router_read_it(request_pb: router
     prompt = prompt_from_pb(request_pb, LIMITS, CATEGORIES)
     verdict = Verdict(category="coding", confidence=1.0, decided_by=DecidedBy.RULE, model_hop=ModelHop.NOT_NEEDED)
 
-    sent = execute_request_to_pb(
-        request_pb, prompt, request_id="r-1", caller="web", verdict_pb=verdict_to_pb(verdict)
-    ).SerializeToString()
-    again = execute_request_from_pb(executor_pb2.ExecuteRequest.FromString(sent), LIMITS, CATEGORIES)
+    asked_pb = executor_pb2.ExecuteRequest()
+    write_execute_request(
+        asked_pb, request_pb, prompt, request_id="r-1", caller="web", verdict_pb=verdict_to_pb(verdict)
+    )
+    again = execute_request_from_pb(asked_pb, LIMITS, CATEGORIES)
 
     request = Request(
         prompt=prompt,
@@ -296,9 +297,10 @@ def test_what_the_caller_left_out_the_executor_is_not_told() -> None:
     request_pb = router_pb2.RouteRequest(text="hi")
     prompt = prompt_from_pb(request_pb, LIMITS, CATEGORIES)
 
-    sent = execute_request_to_pb(request_pb, prompt, request_id="r-1", caller="", verdict_pb=pb.Verdict())
+    asked_pb = executor_pb2.ExecuteRequest()
+    write_execute_request(asked_pb, request_pb, prompt, request_id="r-1", caller="", verdict_pb=pb.Verdict())
 
-    assert [field.name for field, _ in sent.ListFields()] == ["text", "request_id", "verdict"]
+    assert [field.name for field, _ in asked_pb.ListFields()] == ["text", "request_id", "verdict"]
 
 
 def test_an_execute_request_needs_a_category() -> None:

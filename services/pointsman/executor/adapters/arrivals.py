@@ -7,6 +7,7 @@ from typing import Final
 import httpx
 
 from pointsman.executor.adapters.base import Call, Reply
+from pointsman.executor.adapters.carrier import pieces
 from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, OutOfTime, TooLarge, failed, until
 
 _END_S: Final = 0.1
@@ -44,7 +45,7 @@ class Arrivals:
     """The pieces of one body as they come from the network. What is not asked for is not read."""
 
     def __init__(self, response: httpx.Response, patience: Patience) -> None:
-        self._chunks = response.aiter_bytes()
+        self._chunks = pieces(response)
         self._patience = patience
         self._size = 0
 

@@ -5,14 +5,9 @@ import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ssl import SSLContext
 from typing import Final
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from pointsman.domain.answer import Delta
 from pointsman.domain.clock import Clock
@@ -29,13 +24,11 @@ from pointsman.executor.adapters.base import (
     Unsendable,
     Wire,
 )
+from pointsman.executor.adapters.carrier import Carrier, network, pieces
 from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed, until
 from pointsman.telemetry.spans import outgoing_metadata
 
 _PROBE_TIMEOUT_S: Final = 10.0
-_KEEPALIVE_S: Final = 30.0
-"""How long an idle connection is kept; shorter than any provider keeps it, so that no call meets a closed one."""
-
 _NAME_CHARS: Final = 200
 _SIMULATED: Final = "x-pointsman-simulated"
 
@@ -57,9 +50,10 @@ class HttpAdapter:
         """Open nothing yet. `tells_trace` says that the provider is told which trace a call belongs to."""
         self._wire = wire
         self._tells_trace = tells_trace
-        self._base_url = base_url.rstrip("/")
         self._clock = clock
-        self._client = _client(transport or _network(connections), connect_timeout_s)
+        self._carrier = Carrier(
+            transport or network(connections), base_url=base_url, connect_timeout_s=connect_timeout_s
+        )
 
     async def call(self, call: Call) -> Reply:
         """Make the call and return what became of it. Raises nothing but CancelledError."""
@@ -86,7 +80,7 @@ class HttpAdapter:
         try:
             async with patience.turn():
                 connect_s = call.candidate.time_limits.connect_s
-                response = await self._client.send(self._built(request, connect_s), stream=True)
+                response = await self._send(request, connect_s)
         except FAILURES as error:
             yield failed(error)
             return
@@ -111,7 +105,7 @@ class HttpAdapter:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._carrier.close()
 
     async def _exchange(
         self, request: HttpRequest, timeout_s: float, connect_s: float = math.inf
@@ -120,7 +114,7 @@ class HttpAdapter:
         at = asyncio.get_running_loop().time() + timeout_s
         try:
             async with until(at, f"No answer within {timeout_s:.2f} s."):
-                response = await self._client.send(self._built(request, connect_s), stream=True)
+                response = await self._send(request, connect_s)
                 try:
                     return replace(_head(response), body=await _body(response))
                 finally:
@@ -165,19 +159,17 @@ class HttpAdapter:
             reply = replies.no_answer(str(error))
         return _stamped(reply, response)
 
-    def _built(self, request: HttpRequest, connect_s: float) -> httpx.Request:
-        """Return the request; without a limit of its own it may take as long to connect as any."""
-        method = "GET" if request.body is None else "POST"
-        url = self._base_url + request.path
-        limits = httpx.USE_CLIENT_DEFAULT if connect_s == math.inf else httpx.Timeout(None, connect=connect_s)
-        headers = (*request.headers, *outgoing_metadata()) if self._tells_trace else request.headers
-        return self._client.build_request(method, url, headers=headers, content=request.body, timeout=limits)
+    async def _send(self, request: HttpRequest, connect_s: float) -> httpx.Response:
+        """Return the head of what comes back; without a limit of its own it may take as long to connect as any."""
+        return await self._carrier.send(
+            request, connect_s=connect_s, more=outgoing_metadata() if self._tells_trace else ()
+        )
 
 
 async def _body(response: httpx.Response) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.aiter_bytes():
+    async for chunk in pieces(response):
         size += len(chunk)
         if size > BODY_BYTES:
             raise TooLarge
@@ -232,31 +224,3 @@ def _stamped(reply: Reply, response: HttpResponse) -> Reply:
 def _short(name: str) -> str:
     """Return a name as it is passed on: not too long, and without halves of surrogate pairs."""
     return name[:_NAME_CHARS].encode(errors="replace").decode()
-
-
-def _network(connections: int) -> AiohttpTransport:
-    limits = httpx.Limits(max_connections=connections, keepalive_expiry=_KEEPALIVE_S)
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEPALIVE_S, ssl=_tls())
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-
-    return AiohttpTransport(verify=_tls(), limits=limits, client=session, trust_env=False)
-
-
-def _client(transport: httpx.AsyncBaseTransport, connect_timeout_s: float) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=transport,
-        # The whole call is bounded by asyncio.timeout; reading has no limit of its own, since models think in silence.
-        timeout=httpx.Timeout(None, connect=connect_timeout_s),
-        headers={"user-agent": "pointsman", "accept": "application/json", "accept-encoding": "identity"},
-        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
-        trust_env=False,
-        follow_redirects=False,
-    )
-
-
-@cache
-def _tls() -> SSLContext:
-    """Return the one TLS context: it takes some 20 ms to build, and every provider uses the same."""
-    return httpx.create_ssl_context(trust_env=False)

@@ -1,0 +1,74 @@
+"""One attempt from end to end: the caller's money and the quota set aside, the call, and both settled."""
+
+import asyncio
+from dataclasses import replace
+
+from pointsman.domain.pool import Candidate
+from pointsman.domain.trail import Attempt, Outcome, Skip
+from pointsman.executor.adapters.base import Reply
+from pointsman.executor.allowance import Held
+from pointsman.executor.course import Course
+from pointsman.executor.ledger.port import Settlement
+from pointsman.executor.means import Means
+from pointsman.executor.plan import Planned
+from pointsman.executor.prospects import charge_of
+
+
+async def dispatch(means: Means, planned: Planned, course: Course) -> tuple[Attempt, Reply] | None:
+    """Set the caller's money and the quota aside, call, settle; None when there was none of either.
+
+    The trail has it in each case, cancelled too.
+    """
+    candidate, caller = planned.candidate, course.request.caller
+    charge = charge_of(means, candidate, planned.estimate, means.allowances[caller])
+    held = await means.allowances.hold(caller, candidate.id, charge, means.instant())
+    if isinstance(held, Skip):
+        course.skip(held)
+        return None
+    try:
+        return await _reserve_and_call(means, planned, course)
+    finally:
+        settle_charge(means, held, candidate, course)
+
+
+def settle_charge(means: Means, held: Held, candidate: Candidate, course: Course) -> None:
+    """Charge the caller with what the call used that is on the trail, if one left."""
+    attempt = course.trail.attempt_of(candidate.id)
+    means.allowances.settle(course.request.caller, held, attempt, means.instant())
+
+
+async def _reserve_and_call(means: Means, planned: Planned, course: Course) -> tuple[Attempt, Reply] | None:
+    candidate, request, outlet = planned.candidate, course.request, course.outlet
+    reservation = await means.ledger.reserve(candidate, planned.estimate)
+    if isinstance(reservation, Skip):
+        course.skip(reservation)
+        return None
+    means.experience.leave(candidate.quota_scope)
+    settlement, started_at = Settlement(outcome=Outcome.CANCELLED), means.clock.now()
+    try:
+        within = course.budget.slice(candidate, means.clock.monotonic())
+        attempt, reply = await means.caller.call(candidate, request, within=within, outlet=outlet)
+        # Before the ledger is told, which takes time: who leaves meanwhile has been served, and it was paid for.
+        course.budget.spend(attempt)
+        course.trail.add(attempt)
+        was_reader_slow = outlet is not None and outlet.was_waited_for
+        is_callers_doing = within.blames_caller(attempt, was_reader_slow=was_reader_slow)
+        settlement = Settlement(
+            # An impatient or a slow caller says nothing of the candidate: others are not to suffer for it.
+            outcome=Outcome.CANCELLED if is_callers_doing else reply.outcome,
+            usage=reply.usage,
+            stated=reply.stated,
+            retry_after_s=reply.retry_after_s,
+            out_until=reply.out_until,
+        )
+    except asyncio.CancelledError:
+        attempt = means.caller.given_up(candidate, request, started_at, outlet=outlet)
+        settlement = Settlement(outcome=Outcome.CANCELLED, usage=attempt.usage)
+        course.trail.add(attempt)
+        raise
+    finally:
+        was_familiar = means.experience.end(
+            candidate.quota_scope, settlement.outcome, left_at=reservation.left_at, now=means.clock.monotonic()
+        )
+        await means.ledger.settle(reservation, replace(settlement, was_familiar=was_familiar))
+    return attempt, reply

@@ -1,0 +1,72 @@
+"""What is known of candidates for one request: what the ledger, the caller's limits, prices and habits say of each."""
+
+from dataclasses import replace
+
+from pointsman.domain.pool import Candidate, Pool
+from pointsman.domain.prompt import Request
+from pointsman.domain.trail import Skip
+from pointsman.executor.allowance import Allowance, Charge
+from pointsman.executor.means import Means
+from pointsman.executor.plan import Plan, Planned, Prospect, ineligible, plan
+from pointsman.executor.quota import Estimate
+
+NO_CHARGE = Charge(tokens=0, most_usd=None)
+"""For callers whose use nobody counts."""
+
+
+def plan_of(means: Means, pool: Pool, request: Request) -> Plan:
+    """Return what would be tried now. Calls nobody. Raises CallerUnknown."""
+    prospects = {candidate.id: prospect_of(means, candidate, request) for candidate in pool.candidates}
+    return plan(pool, request, prospects, means.clock.now())
+
+
+def plan_of_fallback(means: Means, request: Request) -> Planned | Skip | None:
+    """Return the fallback as it would be called, why it cannot be, or None when there is none."""
+    if means.fallback is None:
+        return None
+    candidate = means.fallback.candidate
+    prospect = prospect_of(means, candidate, request)
+    if skip := ineligible(candidate, request, prospect) or prospect.blocked:
+        return skip
+    return Planned(candidate=candidate, estimate=prospect.estimate, cost_usd=prospect.cost_usd)
+
+
+def has_able_fallback(means: Means, request: Request) -> bool:
+    """Return whether there is a fallback that could serve the request, if it were free."""
+    if means.fallback is None:
+        return False
+    candidate = means.fallback.candidate
+    return ineligible(candidate, request, prospect_of(means, candidate, request)) is None
+
+
+def prospect_of(means: Means, candidate: Candidate, request: Request) -> Prospect:
+    """Return what is known of a candidate for one request. Raises CallerUnknown."""
+    estimate, allowance = means.caller.estimator.estimate(candidate, request), means.allowances[request.caller]
+    over_limit = allowance.skip(candidate.id, charge_of(means, candidate, estimate, allowance), means.instant())
+    return Prospect(
+        estimate=estimate,
+        blocked=over_limit or means.ledger.skip(candidate, estimate),
+        is_allowed=allowance.may_use(candidate.id),
+        has_credentials=candidate.provider in means.credentials,
+        cost_usd=means.caller.prices.estimate(candidate, estimate, means.clock.now()),
+        latency_s=means.caller.estimator.latency_s(candidate),
+        risk=_risk(means, candidate),
+    )
+
+
+def charge_of(means: Means, candidate: Candidate, estimate: Estimate, allowance: Allowance) -> Charge:
+    """Return what a call will probably use, and cost at most: with all of the output that it may ask for."""
+    if not allowance.is_counted:
+        return NO_CHARGE
+    longest = replace(estimate, output_tokens=estimate.admitted_tokens - estimate.input_tokens)
+    return Charge(
+        tokens=estimate.input_tokens + estimate.output_tokens,
+        most_usd=means.caller.prices.estimate(candidate, longest, means.clock.now()),
+    )
+
+
+def _risk(means: Means, candidate: Candidate) -> int:
+    """Return how much more than was ever let in a call would be, where nobody says what the provider allows."""
+    if means.ledger.is_told(candidate):
+        return 0
+    return means.experience.risk(candidate.quota_scope, means.clock.monotonic())
