@@ -11,6 +11,7 @@ from pointsman.cli.arguments import ROUTER
 from pointsman.cli.held_log import HeldLog
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
+from pointsman.cli.memory import keep_one_heap
 from pointsman.cli.notices import notices
 from pointsman.cli.ports import holders_named
 from pointsman.cli.room import Room
@@ -31,6 +32,7 @@ NOTHING_READY: Final = "No model can answer yet: requests are refused with this 
 
 def up(config: Path | None, *, as_json: bool) -> None:
     """Serve all three services in this process until a signal. Raises SettingsError."""
+    keep_one_heap()
     settings = load(config)
     for room, workers in (("router", settings.router.workers), ("classifier", settings.classifier.workers)):
         if workers > 1:
@@ -42,6 +44,7 @@ def up(config: Path | None, *, as_json: bool) -> None:
 
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
+    keep_one_heap()
     settings = load(config)
     with _logging(settings, f"pointsman-{room}", room) as log:
         run(_serve(room, settings, log, as_json=as_json))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from pointsman.cli.loop import run, stop_signals
+from pointsman.cli.memory import keep_one_heap
 from pointsman.cli.room import Room
 from pointsman.cli.serving import running
 from pointsman.cli.workers import READY, SERVE, SERVING
@@ -23,6 +24,7 @@ from pointsman.telemetry.setup import configure
 
 def main() -> None:
     """Serve until a signal, or until the standard input ends."""
+    keep_one_heap()
     room, number, address, config = cast("tuple[Room, str, str, str]", sys.argv[1:])
     try:
         settings = of_worker(load(Path(config) if config else None), room, int(number), address)
