@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from pointsman.cli.loop import run, stop_signals
+from pointsman.cli.memory import keep_one_heap
 from pointsman.cli.reload import Reloader
 from pointsman.cli.room import Room
 from pointsman.cli.serving import running
@@ -26,6 +27,7 @@ from pointsman.telemetry.setup import configure
 
 def main() -> None:
     """Serve until a signal, or until the standard input ends."""
+    keep_one_heap()
     room, number, address, config = cast("tuple[Room, str, str, str]", sys.argv[1:])
     try:
         source = find(Path(config) if config else None)
