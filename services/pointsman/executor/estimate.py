@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pointsman.domain.answer import Usage
 from pointsman.domain.pool import Candidate
-from pointsman.domain.prompt import Request
+from pointsman.domain.prompt import Request, utf8_bytes
 from pointsman.executor.quota import Estimate
 
 BYTES_PER_TOKEN = 3.0
@@ -99,4 +99,4 @@ def _text_bytes(request: Request) -> int:
     texts = [options.json_schema]
     for tool in options.tools:
         texts += (tool.name, tool.description, tool.parameters_json_schema)
-    return request.prompt.text_bytes + sum(len(text.encode()) for text in texts)
+    return request.prompt.text_bytes + sum(utf8_bytes(text) for text in texts)
