@@ -255,7 +255,8 @@ class Window:
         """Return whether `amount` fits even if nothing has come back since it was last looked; most calls do."""
         statement = self.statement
         if statement is not None:
-            if statement.remaining - self._unseen() < amount or self.forgotten_amount < 0:
+            # What is forgotten counts where the window slides, and there alone.
+            if statement.remaining - self._unseen() < amount or (self.forgotten_amount < 0 and self.manner.slides):
                 return False
             if self.ceiling is None or self.ceiling >= statement.limit:
                 return True

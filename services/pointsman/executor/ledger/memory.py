@@ -61,6 +61,8 @@ class MemoryLedger:
         self._margin_s = margin_s
         self._ids = itertools.count(1)
         self._windows: defaultdict[str, dict[WindowKey, Window]] = defaultdict(dict)
+        self._named: dict[str, Named] = {}
+        """What `_windows_of` found by candidate; cleared where a window comes or goes."""
         self._cooldowns: defaultdict[str, Cooldown] = defaultdict(Cooldown)
         self._too_large: dict[str, int] = {}
         self._calm: dict[str, int] = {}
@@ -358,6 +360,7 @@ class MemoryLedger:
         window = windows.get((unit, period_s))
         if window is None:
             window = windows[unit, period_s] = Window(unit=unit, period_s=period_s, margin_s=self._margin_s)
+            self._named.clear()
             for reservation, _ in self._open.values():  # calls under way count from the start
                 if any(known.name == scope for known in reservation.candidate.scopes):
                     window.hold(reservation.id, reservation.estimate.amount(unit), reservation.left_at)
@@ -365,7 +368,11 @@ class MemoryLedger:
 
     def _windows_of(self, candidate: Candidate, now: float) -> Named:
         """Return the windows that hold for the candidate, as they are now, with the names of their scopes."""
-        found = [(scope.name, window) for scope in candidate.scopes for window in self._windows[scope.name].values()]
+        found = self._named.get(candidate.id)
+        if found is None:
+            found = self._named[candidate.id] = [
+                (scope.name, window) for scope in candidate.scopes for window in self._windows[scope.name].values()
+            ]
         for _, window in found:
             if window.offset_s is not None or window.period_s == DAY_S:
                 self._renew(window, now)

@@ -72,9 +72,11 @@ class Mirror(MemoryLedger):
             window = windows.get(key)
             if window is None:
                 window = windows[key] = Window(unit=key[0], period_s=key[1], margin_s=self._margin_s)
+                self._named.clear()
             _take_in_window(window, view, at)
         for key in windows.keys() - seen:
             del windows[key]
+            self._named.clear()
 
 
 def _take_in_window(window: Window, view: View, at: float) -> None:
