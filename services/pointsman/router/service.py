@@ -41,8 +41,9 @@ Context = grpc.aio.ServicerContext[object, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ruled:
-    """A request that was read and ruled on, and what is left of its deadline in seconds."""
+    """A request that was read and ruled on, by which settings, and what is left of its deadline in seconds."""
 
+    settings: RouterSettings
     request: Request
     verdict: Verdict
     remaining_s: float
@@ -53,7 +54,7 @@ class _Ruled:
         write_execute_request(request_pb, self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     """Serves `pointsman.v1.RouterService`. `categories` are all that settings name, the five included.
 
@@ -67,6 +68,15 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     executor: "executor_pb2_grpc.ExecutorServiceAsyncStub"
     executor_peer: Peer
     clock: Clock
+
+    def go_by(self, settings: RouterSettings, limits: LimitsSettings, categories: tuple[str, ...]) -> None:
+        """Serve what comes from now on by these, and from the same peers; what is under way goes on as it began."""
+        self.settings = replace(
+            settings,
+            classifier_address=self.settings.classifier_address,
+            executor_address=self.settings.executor_address,
+        )
+        self.limits, self.categories = limits, categories
 
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
         ruled = await self._rule(request, context)
@@ -156,10 +166,11 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
         request_id = request_pb.request_id or uuid4().hex
         bind_contextvars(request_id=request_id[:128])
-        request = request_from_pb(request_pb, self.limits, self.categories)
+        settings, categories = self.settings, self.categories
+        request = request_from_pb(request_pb, self.limits, categories)
         request = replace(request, request_id=request_id, caller=current_caller())
         stated_s: float | None = context.time_remaining()
-        remaining_s = self.settings.default_deadline_s if stated_s is None else stated_s
+        remaining_s = settings.default_deadline_s if stated_s is None else stated_s
         started_s, was_asked = self.clock.monotonic(), False
 
         async def classify(question: Question, timeout_s: float) -> Verdict:
@@ -167,7 +178,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             was_asked = True
             return await self._classify(question, request_id, timeout_s)
 
-        verdict = await rule(request, remaining_s, self.settings, self.categories, classify)
+        verdict = await rule(request, remaining_s, settings, categories, classify)
         bind_contextvars(
             category=verdict.category, decided_by=verdict.decided_by.value, confidence=round(verdict.confidence, 3)
         )
@@ -178,11 +189,17 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         mark(names.CATEGORY, verdict.category)
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
-        return _Ruled(request=request, verdict=verdict, remaining_s=remaining_s - took_s, classify_s=classify_s)
+        return _Ruled(
+            settings=settings,
+            request=request,
+            verdict=verdict,
+            remaining_s=remaining_s - took_s,
+            classify_s=classify_s,
+        )
 
     async def _executor_time_s(self, ruled: _Ruled) -> float:
         """Return how long the Executor may take, once it is there. Raises OutOfTime and ExecutorDown."""
-        budget_s = executor_budget_s(ruled.remaining_s, self.settings)
+        budget_s = executor_budget_s(ruled.remaining_s, ruled.settings)
         if self.executor_peer.is_there:
             return budget_s
         started_s = self.clock.monotonic()
