@@ -120,16 +120,46 @@ waste-peers: setup $(PEERS)/.ready ## Wasted calls on the wire in real time, bes
 	@$(PY) -m tests.waste.peers $(ARGS)
 
 $(PEERS)/.ready: $(PEERS_LOCK) | $(filter .uv/bin/uv,$(UV))
-	@echo "waste-peers: installing what $(PEERS_LOCK) pins into $(PEERS), hashes checked"
+	@echo "peers: installing what $(PEERS_LOCK) pins into $(PEERS), hashes checked"
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(PEERS)
 	@$(UV_WITH_PIP_SETTINGS) pip install --quiet --python $(PEERS)/bin/python --no-deps --require-hashes \
 		--compile-bytecode --requirement $(PEERS_LOCK)
 	@touch $@
 
-lock-peers: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/peers.lock; ARGS=--upgrade takes the newest peers
+lock-peers: $(filter .uv/bin/uv,$(UV)) ## Rebuild the locks of the peers; ARGS=--upgrade takes the newest
 	@echo "lock-peers: $(PEERS_LOCK)"
 	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(subst make lock,make lock-peers,$(LOCK_FLAGS)) $(ARGS) \
 		--output-file $(PEERS_LOCK) --override requirements/peers.override requirements/peers.in
+	@echo "lock-peers: $(TENSORZERO_LOCK)"
+	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(subst make lock,make lock-peers,$(LOCK_FLAGS)) $(ARGS) \
+		--output-file $(TENSORZERO_LOCK) requirements/tensorzero.in
+	@echo "lock-peers: $(PORTKEY_LOCK)"
+	@cd $(dir $(PORTKEY_LOCK)) && npm $(if $(ARGS),update,install) --package-lock-only $(NPM_FLAGS)
+
+# The gateways beside which speed is measured. Portkey needs Node and npm, and is left out where they are not.
+TENSORZERO := .venv-tensorzero
+TENSORZERO_LOCK := requirements/tensorzero.lock
+PORTKEY := .npm-peers
+PORTKEY_LOCK := requirements/portkey/package-lock.json
+# Without the addresses of downloads, which bind a lock to one registry.
+NPM_FLAGS := --silent --omit=dev --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved=true
+.PHONY: bench-peers
+bench-peers: setup $(PEERS)/.ready $(TENSORZERO)/.ready $(PORTKEY)/.ready ## Speed beside LiteLLM, Portkey and TensorZero; five minutes, ARGS=--readme: into the README
+	@$(PY) -m tests.bench.peers $(ARGS)
+
+$(TENSORZERO)/.ready: $(TENSORZERO_LOCK) | $(filter .uv/bin/uv,$(UV))
+	@echo "bench-peers: installing what $(TENSORZERO_LOCK) pins into $(TENSORZERO), hashes checked"
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(TENSORZERO)
+	@$(UV_WITH_PIP_SETTINGS) pip install --quiet --python $(TENSORZERO)/bin/python --no-deps --require-hashes \
+		--requirement $(TENSORZERO_LOCK)
+	@touch $@
+
+$(PORTKEY)/.ready: $(PORTKEY_LOCK)
+	@if command -v npm >/dev/null; then \
+		echo "bench-peers: installing what $(PORTKEY_LOCK) pins into $(PORTKEY), hashes checked"; \
+		rm -rf $(PORTKEY) && mkdir $(PORTKEY) && cp requirements/portkey/*.json $(PORTKEY) && \
+		cd $(PORTKEY) && npm ci $(NPM_FLAGS) && touch .ready; \
+	else echo "bench-peers: no npm on PATH, so Portkey is left out; on Debian and Ubuntu: apt-get install npm"; fi
 
 # A tracing backend that nobody here wrote, in a virtual environment of its own too: the traces of a test are read back
 # from it. As ready as .venv-backend is there; the test is skipped where it is not.
@@ -154,6 +184,14 @@ lock-backend: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/backend.lock; A
 	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(subst make lock,make lock-backend,$(LOCK_FLAGS)) $(ARGS) \
 		--output-file $(BACKEND_LOCK) requirements/backend.in
 
+.PHONY: chaos soak
+chaos: setup ## The real stack while its parts are killed, stopped and cut off; 3 min, ARGS="--minutes 20 --seed 7"
+	@$(PY) -m tests.chaos $(ARGS)
+
+MINUTES = 10
+soak: setup ## Steady load for MINUTES=10: memory, descriptors and p99 stay flat; ARGS="--picture soak.svg"
+	@$(PY) -m tests.soak --minutes $(MINUTES) $(ARGS)
+
 bench: setup ## What Pointsman itself adds to a call and to a stream; ARGS="--only ledger"
 	@$(PY) -m tests.bench $(ARGS)
 
@@ -168,7 +206,7 @@ LOCK_FLAGS = --universal --python-version 3.11 --generate-hashes --no-emit-index
 	--custom-compile-command "make lock"
 
 clean: ## Remove everything that make made, .venv too
-	@rm -rf .venv .venv-peers .venv-backend .uv .fuzz dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-peers .venv-tensorzero .npm-peers .venv-backend .uv .fuzz dist tests/*/results .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find services clients tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp holds the folder it was made in: a .venv that was copied along with its tree would run the old tree's code.

@@ -9,12 +9,16 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much to measure: interleaved rounds, and calls a variant in each; for streams, their tokens and how long."""
+    """How much to measure: interleaved rounds, and calls a variant in each; for streams, their tokens and how long.
+
+    `slice_s` is how long a variant is asked in a round where the load is a process of its own.
+    """
 
     rounds: int
     calls: int
     tokens: int
     seconds: int
+    slice_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from pointsman_client import Client, RouteError
 HERE = Path(__file__).parent
 SETTINGS = HERE.parent.parent / "deploy" / "pointsman.toml"
 SERVICES = ("classifier", "executor", "router")
+ALL_IN_ONE = "up"
 KEYS = ("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY", "DEEPSEEK_API_KEY", "MOONSHOT_API_KEY")
 
 
@@ -45,8 +46,11 @@ class Stack:
 
 
 @contextmanager
-def running(changed: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """Start everything, wait for nothing, and end all of it with the block. `changed` overrides settings, as named."""
+def running(changed: Mapping[str, str] | None = None, *, in_one: bool = False) -> Iterator[Stack]:
+    """Start everything, wait for nothing, and end all of it with the block. `changed` overrides settings, as named.
+
+    `in_one` starts the three services as one process, ALL_IN_ONE, as `pointsman up` does.
+    """
     with ExitStack() as stack:
         upstream, line = spawn(stack, [str(HERE / "upstream.py")], {})
         ollama, local_line = spawn(stack, [str(HERE / "upstream.py")], {})
@@ -55,8 +59,9 @@ def running(changed: Mapping[str, str] | None = None) -> Iterator[Stack]:
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         environment = {"POINTSMAN__JOURNAL__URL": "", **_environment(base_urls, ports), **(changed or {})}
         processes = {"upstream": upstream, "ollama": ollama, "echo": echo}
-        for name in SERVICES:
-            command = ["-m", "pointsman", "serve", name, "--config", str(SETTINGS)]
+        commands = {ALL_IN_ONE: ["up"]} if in_one else {name: ["serve", name] for name in SERVICES}
+        for name, words in commands.items():
+            command = ["-m", "pointsman", *words, "--config", str(SETTINGS)]
             processes[name], _ = spawn(stack, command, environment, speaks=False)
         yield Stack(
             router=f"127.0.0.1:{ports['router']}",

@@ -13,11 +13,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Keeps every span, in the order in which they came."""
+    """Keeps every span, in the order in which they came; `owners` has the service of each by its id."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self.services: set[str] = set()
+        self.owners: dict[bytes, str] = {}
         self.endpoint = ""
         self._came = asyncio.Condition()
 
@@ -25,9 +26,12 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         async with self._came:
             for of_resource in request.resource_spans:
                 attributes = of_resource.resource.attributes
-                self.services |= {entry.value.string_value for entry in attributes if entry.key == "service.name"}
+                named = {entry.key: entry.value.string_value for entry in attributes}
+                service = named.get("service.name", "")
+                self.services |= {service}
                 for of_scope in of_resource.scope_spans:
                     self.spans.extend(of_scope.spans)
+                    self.owners |= dict.fromkeys((span.span_id for span in of_scope.spans), service)
             self._came.notify_all()
         return pb.ExportTraceServiceResponse()
 

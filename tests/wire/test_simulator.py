@@ -150,3 +150,28 @@ async def test_the_official_client_of_ollama_is_content(world: Simulation) -> No
     assert progress[-1] == "success"
     assert [model.model for model in resident.models] == ["qwen2.5:1.5b-instruct"]
     assert refused.value.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "fault, error",
+    [(Fault.STREAM_CUT, aiohttp.ClientError), (Fault.STREAM_STALL, TimeoutError)],
+    ids=["cut", "stall"],
+)
+async def test_a_stream_breaks_on_the_wire_behind_what_came(
+    world: Simulation, http: aiohttp.ClientSession, fault: Fault, error: type[Exception]
+) -> None:
+    world.script("*", fault)
+    came = b""
+
+    async def read() -> None:
+        nonlocal came
+        limit = aiohttp.ClientTimeout(sock_read=0.2)
+        async with http.post(url(world, "openai"), json=OPENAI | {"stream": True}, timeout=limit) as response:
+            async for piece in response.content.iter_any():
+                came += piece
+
+    with pytest.raises(error):
+        await read()
+
+    assert b"[simulated" in came
+    assert b"[DONE]" not in came

@@ -1,18 +1,21 @@
 """The client: one channel to a Router, a deadline on every call, the caller's trace carried on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import grpc
 
-from pointsman.v1 import executor_pb2, router_pb2, router_pb2_grpc, types_pb2
+from pointsman.v1 import router_pb2, router_pb2_grpc, types_pb2
 from pointsman_client.address import DEFAULT_ADDRESS, check_address
-from pointsman_client.errors import cut_short, from_rpc, given_up
+from pointsman_client.errors import from_rpc
+from pointsman_client.presence import PATIENCE_S, Presence
+from pointsman_client.stream import Stream
 from pointsman_client.tls import Tls
 
 try:
@@ -22,6 +25,30 @@ except ImportError:  # the extra `tracing` is not installed; calls then start a 
 
 DEFAULT_TIMEOUT_S: Final = 120.0
 DEFAULT_MESSAGE_BYTES: Final = 33_554_432
+
+SERVICE_CONFIG: Final = json.dumps(
+    {
+        # Nothing is sent to a Router that says it is about to stop; round_robin goes by what it says, pick_first does
+        # not. The empty name stands for the server as a whole.
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": ""},
+        "methodConfig": [
+            {
+                # Explain costs nothing when it runs twice. Route and StreamRoute spend money: once they were sent,
+                # nobody repeats them.
+                "name": [{"service": "pointsman.v1.RouterService", "method": "Explain"}],
+                "retryPolicy": {
+                    "maxAttempts": 3,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "0.5s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+    }
+)
+"""How the channel treats calls: what gRPC calls a service config."""
 
 Image = Path | bytes | str
 """A file, encoded bytes, or an https URL."""
@@ -62,98 +89,11 @@ class Explanation:
     response: router_pb2.ExplainResponse = field(repr=False)
 
 
-class Stream:
-    """An answer as it is produced: iterate once, over it for the text or over `events()` for every message.
-
-    `start` says who answers and is set before the first text; `end` says how it ended and is set behind the last.
-    `end.partial` is True when the answer broke off: what came is not all of it, and no other model goes on with it.
-    Leaving the loop early gives the call up; under `async with` that happens at the end of the block, without it when
-    the iterator is collected. So does cancelling the task that reads.
-    """
-
-    def __init__(
-        self,
-        call: "grpc.aio.UnaryStreamCall[router_pb2.StreamRouteRequest, router_pb2.StreamRouteResponse]",
-        address: str,
-    ) -> None:
-        self._call = call
-        self._address = address
-        self._is_read = False
-        self._tool_calls: dict[int, list[executor_pb2.ToolCallDelta]] = {}
-        self.start: router_pb2.RouteStreamStart | None = None
-        self.end: executor_pb2.StreamEnd | None = None
-
-    @property
-    def tool_calls(self) -> list[types_pb2.ToolCall]:
-        """The tool calls as far as they have come; their arguments are whole JSON once the stream is over."""
-        return [
-            types_pb2.ToolCall(
-                id="".join(delta.id for delta in deltas),
-                name="".join(delta.name for delta in deltas),
-                arguments_json="".join(delta.arguments_json for delta in deltas),
-            )
-            for _, deltas in sorted(self._tool_calls.items())
-        ]
-
-    async def __aiter__(self) -> AsyncGenerator[str, None]:
-        """Yield text as it comes. Raises what `events` raises."""
-        async with aclosing(self.events()) as events:
-            async for event in events:
-                if event.delta.text:
-                    yield event.delta.text
-
-    async def events(self) -> AsyncGenerator[router_pb2.StreamRouteResponse, None]:
-        """Yield every message as it comes: one start, deltas, one end.
-
-        Raises RouteError, which after the start means that a part of Pointsman went away or the deadline passed, and
-        RuntimeError when the stream was read before.
-        """
-        if self._is_read:
-            raise RuntimeError("a stream can be read once; ask again with Client.stream")
-        self._is_read = True
-        try:
-            async for event in self._call:
-                self._keep(event)
-                yield event
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc(error, self._address, partial=self._is_begun) from error
-        except asyncio.CancelledError:
-            if _is_being_cancelled():
-                raise
-            # gRPC says so when the call or its channel is given up elsewhere, to a task that nobody cancelled.
-            raise given_up(partial=self._is_begun) from None
-        finally:
-            self._call.cancel()
-        if self.start is None or self.end is None:
-            raise cut_short(self._address, partial=self._is_begun)
-
-    @property
-    def _is_begun(self) -> bool:
-        return self.start is not None
-
-    def _keep(self, event: router_pb2.StreamRouteResponse) -> None:
-        match event.WhichOneof("event"):
-            case "start":
-                self.start = event.start
-            case "delta":
-                for delta in event.delta.tool_calls:
-                    self._tool_calls.setdefault(delta.index, []).append(delta)
-            case "end":
-                self.end = event.end
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give the call up, if it is still under way."""
-        self._call.cancel()
-
-
 class Client:
     """A client of one Router. Make it inside the running loop, share it, close it; every call has a deadline.
+
+    A Router that was there and is started again is waited for, `patience_s` seconds at most and no longer than the
+    deadline: a restart costs time and no call. One that was never there fails the call at once.
 
     Without `tls` the connection is plaintext. `api_key` is for a Router that asks for one; empty sends none. Raises
     ValueError for an address that cannot be one and for a key that no header can carry, OSError for a file of `tls`
@@ -167,6 +107,7 @@ class Client:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         tls: Tls | None = None,
         api_key: str = "",
+        patience_s: float = PATIENCE_S,
     ) -> None:
         check_address(address)
         if any(not "!" <= each <= "~" for each in api_key):  # gRPC's own error would show it
@@ -177,7 +118,9 @@ class Client:
         options = (
             ("grpc.enable_http_proxy", 0),
             ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 5_000),  # how long one attempt to connect may take
             ("grpc.max_reconnect_backoff_ms", 1_000),
+            ("grpc.service_config", SERVICE_CONFIG),
             ("grpc.max_receive_message_length", DEFAULT_MESSAGE_BYTES),
             ("grpc.max_send_message_length", DEFAULT_MESSAGE_BYTES),
         )
@@ -187,6 +130,7 @@ class Client:
             else grpc.aio.secure_channel(address, tls.credentials(), options)
         )
         self._stub = router_pb2_grpc.RouterServiceStub(self._channel)
+        self._presence = Presence(self._channel, patience_s)
 
     async def __aenter__(self) -> Self:
         """Return itself."""
@@ -218,10 +162,12 @@ class Client:
         TypeError and ValueError for a prompt or an image that is none, OSError for a file that cannot be read.
         """
         request = router_pb2.RouteRequest(
-            messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
+            messages=_conversation(prompt), options=_options(options, category, max_output_tokens)
         )
+        _attach(images, request.messages)
+        left_s, waits = await self._reach(timeout_s)
         try:
-            response = await self._stub.Route(request, timeout=timeout_s or self._timeout_s, metadata=self._metadata())
+            response = await self._stub.Route(request, timeout=left_s, metadata=self._metadata(), wait_for_ready=waits)
         except grpc.aio.AioRpcError as error:
             raise from_rpc(error, self._address) from error
         return Answer(
@@ -250,10 +196,12 @@ class Client:
         The call is made at once; its failure shows at the first step of the loop.
         """
         request = router_pb2.StreamRouteRequest(
-            messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
+            messages=_conversation(prompt), options=_options(options, category, max_output_tokens)
         )
-        call = self._stub.StreamRoute(request, timeout=timeout_s or self._timeout_s, metadata=self._metadata())
-        return Stream(call, self._address)
+        _attach(images, request.messages)
+        whole_s, waits = timeout_s or self._timeout_s, self._presence.was_there
+        call = self._stub.StreamRoute(request, timeout=whole_s, metadata=self._metadata(), wait_for_ready=waits)
+        return Stream(call, self._address, partial(self._presence.arrive, whole_s) if waits else None)
 
     async def explain(
         self,
@@ -267,11 +215,13 @@ class Client:
     ) -> Explanation:
         """Say how a prompt would be routed now; no provider is called. The arguments are those of `route`."""
         request = router_pb2.ExplainRequest(
-            messages=_messages(prompt, images), options=_options(options, category, max_output_tokens)
+            messages=_conversation(prompt), options=_options(options, category, max_output_tokens)
         )
+        _attach(images, request.messages)
+        left_s, waits = await self._reach(timeout_s)
         try:
             response = await self._stub.Explain(
-                request, timeout=timeout_s or self._timeout_s, metadata=self._metadata()
+                request, timeout=left_s, metadata=self._metadata(), wait_for_ready=waits
             )
         except grpc.aio.AioRpcError as error:
             raise from_rpc(error, self._address) from error
@@ -282,6 +232,13 @@ class Client:
             response=response,
         )
 
+    async def _reach(self, timeout_s: float | None) -> tuple[float, bool]:
+        """Return how many seconds are left for a call, and whether it may wait for its Router."""
+        loop, whole_s = asyncio.get_running_loop(), timeout_s or self._timeout_s
+        started_s = loop.time()
+        waits = await self._presence.arrive(whole_s)
+        return max(0.0, whole_s - (loop.time() - started_s)), waits
+
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         """Return the key, and what carries the caller's trace on."""
         carrier: dict[str, str] = {}
@@ -290,22 +247,12 @@ class Client:
         return (*self._credentials, *carrier.items())
 
 
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _messages(prompt: str | Sequence[types_pb2.Message], images: Sequence[Image]) -> list[types_pb2.Message]:
-    """Return the conversation; images join the last message."""
-    messages = _conversation(prompt)
+def _attach(images: Sequence[Image], messages: Sequence[types_pb2.Message]) -> None:
+    """Let images join the last message where it stands: a copy of the message would copy their bytes again."""
     if isinstance(images, str | bytes | Path):
         raise TypeError(f"images is one {type(images).__name__}; give a list of images, such as [image]")
-    if images and messages:
-        last = types_pb2.Message()
-        last.CopyFrom(messages[-1])
-        last.parts.extend(_image_part(image) for image in images)
-        messages[-1] = last
-    return messages
+    for image in images if messages else ():
+        _write_image(messages[-1].parts.add(), image)
 
 
 def _conversation(prompt: object) -> list[types_pb2.Message]:
@@ -321,15 +268,16 @@ def _conversation(prompt: object) -> list[types_pb2.Message]:
     return messages
 
 
-def _image_part(image: Image) -> types_pb2.Part:
+def _write_image(part: types_pb2.Part, image: Image) -> None:
     if isinstance(image, str):
         if "://" not in image and not image.startswith("data:"):
             raise ValueError(f"image {image!r:.80} is no URL; for a file give Path({image!r:.80})")
-        return types_pb2.Part(image_url=types_pb2.ImageUrl(url=image))
+        part.image_url.url = image
+        return
     content = image.read_bytes() if isinstance(image, Path) else image
     # The server says what is wrong with bytes that are none of these.
-    mime_type = next((mime_type for magic, mime_type in _MAGIC if content.startswith(magic)), "")
-    return types_pb2.Part(image=types_pb2.ImageBytes(data=content, mime_type=mime_type))
+    part.image.mime_type = next((mime_type for magic, mime_type in _MAGIC if content.startswith(magic)), "")
+    part.image.data = content
 
 
 def _options(

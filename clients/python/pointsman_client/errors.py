@@ -94,6 +94,7 @@ _BY_REASON: Final[Mapping[str, type[RouteError]]] = {
     "OUT_OF_TIME": OutOfTime,
     "EXECUTOR_DOWN": Unreachable,
     "CLASSIFIER_DOWN": Unreachable,
+    "STOPPING": Unreachable,
 }
 _BY_CODE: Final[Mapping[grpc.StatusCode, type[RouteError]]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
@@ -154,6 +155,12 @@ def from_rpc(failed: grpc.aio.AioRpcError, address: str, *, partial: bool = Fals
         elif detail.Unpack(verdict):
             error.verdict = verdict
     return error
+
+
+def lost(address: str) -> RouteError:
+    """Return the exception for a call that waited for its Router in vain."""
+    message = _BARE[grpc.StatusCode.UNAVAILABLE].format(address=address)
+    return Unreachable(message, code=grpc.StatusCode.UNAVAILABLE, reason=grpc.StatusCode.UNAVAILABLE.name)
 
 
 def given_up(*, partial: bool) -> RouteError:

@@ -17,9 +17,11 @@ from pointsman.domain.category import CATEGORIES
 FILE = "embedded.bin"
 
 _MAGIC = b"pointsman weights 1\n"
-_FIELD_BITS = 24
+_FIELD_BYTES = 3
+_FIELD_BITS = 8 * _FIELD_BYTES
 _FIELD_MASK = (1 << _FIELD_BITS) - 1
 _OFFSET = 128  # makes an int8 a non-negative field
+_SHIFTED = bytes((weight + _OFFSET) % 256 for weight in range(256))  # of an int8 in two's complement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,7 @@ class Embedded:
     def __init__(self, packed: bytes) -> None:
         """Take a file of weights; raise ValueError when it cannot be used."""
         self._header, rows = unpack(packed)
-        width = len(CATEGORIES)
-        fields = [_joined(rows[at : at + width]) for at in range(0, len(rows), width)]
+        fields = _joined(rows)
         self._ngrams, self._named = fields[:BUCKETS], fields[BUCKETS:]
         self.version = f"e1-{sha256(packed).hexdigest()[:4]}"
 
@@ -96,12 +97,12 @@ class Embedded:
         ]
 
 
-def _joined(row: bytes) -> int:
-    joined = 0
-    for number, weight in enumerate(row):
-        signed = weight - 256 if weight > 127 else weight  # noqa: PLR2004 - int8 as two's complement
-        joined |= (signed + _OFFSET) << (number * _FIELD_BITS)
-    return joined
+def _joined(rows: bytes) -> list[int]:
+    """Return an integer a row, its first weight in the lowest field."""
+    fields = bytearray(len(rows) * _FIELD_BYTES)
+    fields[::_FIELD_BYTES] = rows.translate(_SHIFTED)
+    width = len(CATEGORIES) * _FIELD_BYTES
+    return [int.from_bytes(fields[at : at + width], "little") for at in range(0, len(fields), width)]
 
 
 def _sums(table: Sequence[int], numbers: Iterable[int]) -> list[int]:

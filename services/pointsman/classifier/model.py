@@ -195,11 +195,12 @@ def _durations(answer: GenerateResponse) -> Durations:
 
 def _client(settings: OllamaSettings, *, read_s: float, connections: int) -> AsyncClient:
     """Return a client of one timeout class. Without `trust_env=False` a proxy variable would capture loopback calls."""
+    is_https = settings.url.startswith("https://")  # else no authority is asked, nor loaded, for some 50 ms and 1 MB
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return AsyncClient(
         host=settings.url,
         follow_redirects=False,  # a prompt goes where the settings say, and nowhere else
-        transport=_Bounded(httpx.AsyncHTTPTransport(limits=limits, trust_env=False)),
+        transport=_Bounded(httpx.AsyncHTTPTransport(verify=is_https, limits=limits, trust_env=False)),
         timeout=httpx.Timeout(connect=_CONNECT_S, read=read_s, write=1.0, pool=_CONNECT_S),
         trust_env=False,
     )

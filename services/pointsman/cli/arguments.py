@@ -23,6 +23,22 @@ Config = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON for scripts: one object, or one a line, and nothing else.")
 ]
+OverTheWire = Annotated[
+    bool,
+    typer.Option(
+        "--over-the-wire", help="Let the services ask each other over their ports, as three processes would; slower."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        max=64,
+        help="So many processes of the Router or the Classifier at one port. Without it: what the settings say.",
+    ),
+]
 Text = Annotated[
     str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from standard input.", show_default=False)
 ]

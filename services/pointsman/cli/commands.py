@@ -6,7 +6,6 @@ What it offers stands in the files of `…_commands`, what a command does in the
 
 import io
 import sys
-from importlib.metadata import version as installed_version
 from typing import Annotated, Final
 
 import typer
@@ -63,6 +62,8 @@ app.add_typer(
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - typer hands the value over like this
     if value:
+        from importlib.metadata import version as installed_version
+
         typer.echo(f"{NAME} {installed_version('pointsman')}")
         raise typer.Exit
 

@@ -5,8 +5,12 @@ Failure                 exit code 1: what was asked for did not work out
 └── Stopped             exit code 130: the user pressed Ctrl-C
 """
 
+from typing import TYPE_CHECKING
+
 from pointsman.cli.invocation import program
-from pointsman.domain.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pointsman.domain.errors import SettingsError  # at run time the domain's words, which --help does without
 
 
 class Failure(Exception):
@@ -27,7 +31,7 @@ class Stopped(Failure):
     exit_code = 130
 
 
-def advice_on(error: SettingsError) -> str:
+def advice_on(error: "SettingsError") -> str:
     """Return what to do about a setting that came from the environment; empty where the message says it all."""
     variable = error.metadata.get("variable")
     is_about_a_port = "address" in error.metadata  # the variable is then one to set

@@ -90,7 +90,7 @@ def evaluate(  # noqa: PLR0913 - one argument an option, as typer wants them
     **shown(
         "Play the providers here, or rehearse days of traffic.",
         "pointsman simulate",
-        "pointsman simulate --scenario calm --seed 7",
+        "pointsman simulate --scenario calm --seed 7 --fault gpt-6.2-sol=stream_cut:3",
         "pointsman simulate --config my.toml --days 7 --rps 0.5 --picture day.svg",
     )
 )
@@ -113,6 +113,17 @@ def simulate(  # noqa: PLR0913 - one argument an option, as typer wants them
             "--scenario", help="busy-hour: low limits, all in use; calm: no limits; instant: calm, and at once."
         ),
     ] = "busy-hour",
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            metavar="MODEL=FAULT[:TIMES]",
+            help="The next calls of a model, of a provider (openai) or of all (*) go wrong; may be given again. "
+            "Of streams: stream_cut, stream_short, stream_stall, stream_garbage, stream_error; "
+            "an unknown one names all.",
+            show_default=False,
+        ),
+    ] = None,
     traffic: TrafficFile = None,
     rps: Rps = None,
     mix: Mix = "",
@@ -132,11 +143,11 @@ def simulate(  # noqa: PLR0913 - one argument an option, as typer wants them
 
     wanted = Wanted(traffic=traffic, rps=rps, mix=mix, days=days, picture=picture, seed=seed)
     if wanted.is_wanted:
-        if (port, scenario) != (SIMULATOR_PORT, "busy-hour"):
-            raise Misuse("--port and --scenario are for serving; a rehearsal goes by your settings, leave them out")
+        if (port, scenario, fault) != (SIMULATOR_PORT, "busy-hour", None):
+            raise Misuse("--port, --scenario and --fault are for serving; leave them out, or leave the days out")
         rehearse(config, wanted, as_json=as_json)
         return
-    play(config, port=port, seed=seed, scenario=scenario, as_json=as_json)
+    play(config, port=port, seed=seed, scenario=scenario, faults=fault or (), as_json=as_json)
 
 
 @rehearsing.command(

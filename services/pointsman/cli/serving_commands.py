@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pointsman.cli.arguments import Config, Json
+from pointsman.cli.arguments import Config, Json, OverTheWire, Workers
 from pointsman.cli.help import shown
 
 serving = typer.Typer()
@@ -19,28 +19,37 @@ serving = typer.Typer()
         "POINTSMAN__ROUTER__ADDRESS=127.0.0.1:6000 pointsman up",
     )
 )
-def up(*, config: Config = None, as_json: Json = False) -> None:
+def up(*, config: Config = None, as_json: Json = False, over_the_wire: OverTheWire = False) -> None:
     """Start Router, Classifier and Executor in one process, and serve until Ctrl-C.
 
     Says where they listen, which models can be called, and what is missing.
     """
     from pointsman.cli.up import up as start
 
-    start(config, as_json=as_json)
+    start(config, as_json=as_json, over_the_wire=over_the_wire)
 
 
 @serving.command(
-    **shown("Start one of the services alone.", "pointsman serve executor", "pointsman serve router --config my.toml")
+    **shown(
+        "Start one of the services alone.",
+        "pointsman serve executor",
+        "pointsman serve router --config my.toml",
+        "pointsman serve router --workers 2",
+    )
 )
 def serve(
     service: Annotated[
         Literal["router", "classifier", "executor"], typer.Argument(help="Which service to start.", show_default=False)
     ],
     *,
+    workers: Workers = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Start one of the three services alone, and serve until Ctrl-C."""
-    from pointsman.cli.up import serve as start
+    """Start one of the three services alone, and serve until Ctrl-C.
 
-    start(service, config, as_json=as_json)
+    Several workers are processes that share its port, one a core; a caller needs several connections to reach them all.
+    """
+    from pointsman.cli.workers import serve as start
+
+    start(service, config, workers=workers, as_json=as_json)

@@ -1,10 +1,13 @@
 """`pointsman simulate`: the APIs of the providers and of Ollama on this machine, with invented answers, to rehearse."""
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from pointsman.cli.failure import Misuse
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.rehearsal import overrides
@@ -13,6 +16,7 @@ from pointsman.config import Settings, load
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.simulator import scenarios
+from pointsman.simulator.faults import Fault, ScriptedFault
 from pointsman.simulator.scenario import Scenario
 from pointsman.simulator.server import serve
 
@@ -25,18 +29,29 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
 INVENTED: Final = "Everything that answers here is INVENTED: no provider is called, no model runs, nothing costs money."
 
 
-def simulate(config: Path | None, *, port: int, seed: int, scenario: str, as_json: bool) -> None:
-    """Serve a scenario until a signal. Raises SettingsError when a port is taken."""
-    run(_simulate(load(config), port=port, seed=seed, scenario=scenario, as_json=as_json))
+_FAULT: Final = re.compile(r"(?P<model>[^=]+)=(?P<fault>[a-z_]+)(?::(?P<times>[1-9][0-9]{0,5}))?")
 
 
-async def _simulate(settings: Settings, *, port: int, seed: int, scenario: str, as_json: bool) -> None:
+def simulate(config: Path | None, *, port: int, seed: int, scenario: str, faults: Sequence[str], as_json: bool) -> None:
+    """Serve a scenario, with what of it is to go wrong, until a signal. Raises Misuse, and SettingsError for a port."""
+    world = replace(SCENARIOS[scenario], faults=tuple(map(fault_of, faults)))
+    run(_simulate(load(config), world, port=port, seed=seed, scenario=scenario, as_json=as_json))
+
+
+def fault_of(words: str) -> ScriptedFault:
+    """Return the fault that is asked for as MODEL=FAULT or MODEL=FAULT:TIMES. Raises Misuse."""
+    read = _FAULT.fullmatch(words)
+    if read is None or read["fault"] not in set(Fault):
+        known = ", ".join(Fault)
+        raise Misuse(f"--fault {words}: write MODEL=FAULT or MODEL=FAULT:TIMES; the faults are {known}")
+    return ScriptedFault(model=read["model"], fault=Fault(read["fault"]), times=int(read["times"] or 1))
+
+
+async def _simulate(settings: Settings, world: Scenario, *, port: int, seed: int, scenario: str, as_json: bool) -> None:
     ollama_port = port + 1 if port else 0
     with stop_signals(lambda: None) as stopped:
         try:
-            async with serve(
-                SCENARIOS[scenario], clock=SystemClock(), seed=seed, port=port, ollama_port=ollama_port
-            ) as simulation:
+            async with serve(world, clock=SystemClock(), seed=seed, port=port, ollama_port=ollama_port) as simulation:
                 variables = overrides(settings, simulation.base_urls)
                 if as_json:
                     print_json({"simulated": True, "base_urls": simulation.base_urls, "environment": variables})

@@ -4,10 +4,10 @@ import json
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPE_WIDTH: Final = 200
 """Columns of a table that goes into a file or a pipe, where nothing needs to fit on a screen."""
@@ -20,19 +20,23 @@ _MILLION: Final = 1_000_000
 _KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
-def screen(*, stderr: bool = False) -> Console:
+def screen(*, stderr: bool = False) -> "Console":
     """Return where to print for people. Rich leaves colours out under NO_COLOR and where no terminal is."""
+    from rich.console import Console  # noqa: PLC0415 - 6 MB, which a command that prints for scripts is spared
+
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     return console
 
 
-def say(out: Console, text: str, *, lead: str = "", style: str = "", lead_style: str = "") -> None:
+def say(out: "Console", text: str, *, lead: str = "", style: str = "", lead_style: str = "") -> None:
     """Print a paragraph that begins with `lead`; further lines begin below its text. A pipe gets one line, for grep."""
     if not out.is_terminal:
         print(f"{lead}{text}", file=out.file, flush=True)  # rich would turn tabs into spaces
         return
+    from rich.text import Text  # noqa: PLC0415 - as in `screen`, which was called before
+
     paragraph, first = Text(text, style=style), Text(lead, style=lead_style or style)
     for index, line in enumerate(paragraph.wrap(out, max(out.width - len(lead), 1))):
         line.rstrip()

@@ -16,7 +16,7 @@ from pointsman.cli.overview import Overview
 from pointsman.cli.pools import not_running
 from pointsman.cli.terminal import print_json, screen
 from pointsman.domain.clock import SystemClock
-from pointsman.domain.errors import ExecutorDown, TooManyCalls
+from pointsman.domain.errors import ExecutorDown, Stopping, TooManyCalls
 from pointsman_client import Tls
 
 REJOIN_S: Final = 1.0
@@ -74,7 +74,7 @@ async def follow(executor: ExecutorCalls, overview: Overview, display: Display, 
                     if overview.is_whole and (isinstance(news, ActivityNews) or not was_whole):
                         await overview.today.sum_up(executor)
                         display.show()
-        except (ExecutorDown, TooManyCalls) as error:
+        except (ExecutorDown, Stopping, TooManyCalls) as error:
             if overview.activity is None:
                 raise not_running(overview.address) from error
             if overview.leave(error.message):

@@ -3,43 +3,55 @@
 import asyncio
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from pointsman.cli.arguments import ROUTER
+from pointsman.cli.core_dumps import forbid_core_dumps
 from pointsman.cli.held_log import HeldLog
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
-from pointsman.cli.ollama import look
+from pointsman.cli.notices import notices
 from pointsman.cli.ports import holders_named
-from pointsman.cli.readiness import Readiness, judge, ollama_urls
-from pointsman.cli.terminal import print_json, say, screen
+from pointsman.cli.reload import Reloader
+from pointsman.cli.room import Room
+from pointsman.cli.serving import running
+from pointsman.cli.terminal import print_json
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.load import SIMULATED_KEY_ENV, find
-from pointsman.domain.clock import Clock, SystemClock
-from pointsman.executor.keys import has_key
-from pointsman.rpc.server import Server
+from pointsman.domain.clock import SystemClock
+from pointsman.domain.errors import SettingsError
 from pointsman.telemetry.process import observed
 from pointsman.telemetry.setup import configure
 
-Room = Literal["router", "classifier", "executor"]
+if TYPE_CHECKING:
+    from pointsman.cli.readiness import Readiness
 
 NOTHING_READY: Final = "No model can answer yet: requests are refused with this list until something of it is there."
 
 
-def up(config: Path | None, *, as_json: bool) -> None:
-    """Serve all three services in this process until a signal. Raises SettingsError."""
+def up(config: Path | None, *, as_json: bool, over_the_wire: bool = False) -> None:
+    """Serve all three services in this process until a signal. Raises SettingsError.
+
+    With `over_the_wire` they ask each other over channels, as three processes do.
+    """
+    forbid_core_dumps()
     settings = load(config)
+    for room, workers in (("router", settings.router.workers), ("classifier", settings.classifier.workers)):
+        if workers > 1:
+            advice = f"`up` is one process; start the services one by one, each with `{program()} serve`"
+            raise SettingsError(f"{room}.workers = {workers}: {advice}", path=f"{room}.workers", value=str(workers))
     with _logging(settings, "pointsman", "up") as log:
-        run(_up(settings, find(config), log, as_json=as_json))
+        run(_up(settings, find(config), log, as_json=as_json, over_the_wire=over_the_wire))
 
 
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
+    forbid_core_dumps()
     settings = load(config)
     with _logging(settings, f"pointsman-{room}", room) as log:
-        run(_serve(room, settings, log, as_json=as_json))
+        run(_serve(room, settings, find(config), log, as_json=as_json))
 
 
 @contextmanager
@@ -55,22 +67,27 @@ def _logging(settings: Settings, service: str, metrics_at: str) -> Iterator[Held
             log.release()
 
 
-async def present(settings: Settings) -> Readiness:
+async def present(settings: Settings) -> "Readiness":
     """Return what can be called now: keys by the names of their variables, local models by asking their servers."""
+    from pointsman.cli.ollama import look  # noqa: PLC0415 - an HTTP client, which a Router alone is spared
+    from pointsman.cli.readiness import judge, ollama_urls  # noqa: PLC0415 - as said
+    from pointsman.executor.keys import has_key  # noqa: PLC0415 - as said
+
     urls = ollama_urls(settings)
     looks = await asyncio.gather(*map(look, urls))
     keys = {provider.key_place for provider in settings.providers.values() if has_key(provider)}
     return judge(settings, present_keys=keys, looks=dict(zip(urls, looks, strict=True)))
 
 
-async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) -> None:
-    from pointsman.cli.stack import running  # noqa: PLC0415 - all three services' imports, which `serve` does not need
+async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool, over_the_wire: bool) -> None:
+    from pointsman.cli.stack import running as stack_running  # noqa: PLC0415 - all three services, which `serve` spares
 
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        clock = SystemClock()
+        clock, reloader = SystemClock(), Reloader(settings, source)
         async with (
-            observed(settings_hash=settings_hash(settings), clock=clock),
-            running(settings, clock=clock) as stack,
+            observed(settings_hash=lambda: reloader.hash, clock=clock),
+            stack_running(settings, clock=clock, over_the_wire=over_the_wire, on_reload=reloader.register) as stack,
+            reloader.watching(stopped.set),
         ):
             readiness = await present(settings)
             if as_json:
@@ -81,41 +98,26 @@ async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) 
             await stopped.wait()
 
 
-async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool) -> None:
+async def _serve(room: Room, settings: Settings, source: Path, log: HeldLog, *, as_json: bool) -> None:
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        clock = SystemClock()
+        clock, reloader = SystemClock(), Reloader(settings, source)
         async with (
-            observed(settings_hash=settings_hash(settings), clock=clock),
+            observed(settings_hash=lambda: reloader.hash, clock=clock),
             holders_named(settings, (room,)),
-            _running(room, settings, clock=clock) as server,
+            running(room, settings, clock=clock, on_reload=reloader.register) as server,
+            reloader.watching(stopped.set),
         ):
             if as_json:
                 print_json({"addresses": {room: server.address}})
             else:
-                screen().print(f"The {room} listens on {server.address}. Ctrl-C stops it.")
+                notices().say(f"The {room} listens on {server.address}. Ctrl-C stops it.")
                 if room == "executor":
                     _tell(await present(settings), settings)
             log.release()
             await stopped.wait()
 
 
-def _running(room: Room, settings: Settings, *, clock: Clock) -> AbstractAsyncContextManager[Server]:
-    """Return one service, not started yet. Only its own code is imported, so that three processes do not hold nine."""
-    if room == "executor":
-        from pointsman.executor import app as executor  # noqa: PLC0415 - as said
-
-        return executor.run(settings, clock=clock)
-    categories = tuple(settings.pools)
-    if room == "classifier":
-        from pointsman.classifier import app as classifier  # noqa: PLC0415 - as said
-
-        return classifier.run(settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls)
-    from pointsman.router import app as router  # noqa: PLC0415 - as said
-
-    return router.run(settings.router, settings.limits, categories, clock=clock, tls=settings.tls)
-
-
-def summary(readiness: Readiness) -> dict[str, object]:
+def summary(readiness: "Readiness") -> dict[str, object]:
     """Return what can be called and what is missing, for scripts."""
     return {
         "can_answer": readiness.can_answer,
@@ -128,38 +130,38 @@ def summary(readiness: Readiness) -> dict[str, object]:
     }
 
 
-def _welcome(addresses: Mapping[str, str], readiness: Readiness, settings: Settings, source: Path) -> None:
-    out = screen()
-    say(out, f"Pointsman is up, settings {source} (hash {settings_hash(settings)})", style="bold")
+def _welcome(addresses: Mapping[str, str], readiness: "Readiness", settings: Settings, source: Path) -> None:
+    out = notices()
+    out.say(f"Pointsman is up, settings {source} (hash {settings_hash(settings)})", style="bold")
     for room, address in addresses.items():
-        say(out, address, lead=f"  {room:11} ")
+        out.say(address, lead=f"  {room:11} ")
     _tell(readiness, settings)
     elsewhere = f" --address {addresses['router']}" if addresses["router"] != ROUTER else ""
-    out.print(f'\nTry: {program()} route "2+2는?"{elsewhere}', soft_wrap=True)
-    out.print("Ctrl-C stops it.")
+    out.paste(f'\nTry: {program()} route "2+2는?"{elsewhere}')
+    out.say("Ctrl-C stops it.")
 
 
-def _tell(readiness: Readiness, settings: Settings) -> None:
-    out = screen()
+def _tell(readiness: "Readiness", settings: Settings) -> None:
+    out = notices()
     if simulated := [name for name, each in settings.providers.items() if each.api_key_env == SIMULATED_KEY_ENV]:
-        out.print()
-        say(out, f"SIMULATED: what {', '.join(simulated)} answer is invented.", style="bold")
-    out.print()
+        out.say()
+        out.say(f"SIMULATED: what {', '.join(simulated)} answer is invented.", style="bold")
+    out.say()
     if readiness.usable:
-        say(out, ", ".join(readiness.usable), lead="Ready to be called: ")
+        out.say(", ".join(readiness.usable), lead="Ready to be called: ")
     else:
-        say(out, NOTHING_READY, style="bold")
+        out.say(NOTHING_READY, style="bold")
     if readiness.lacks:
-        out.print("Missing:")
+        out.say("Missing:")
     for lack in readiness.lacks:
-        say(out, f"{lack.missing} (for {', '.join(lack.candidates)})", lead="  ")
-        out.print(f"    → {lack.advice}", soft_wrap=True)  # the terminal's own wrapping keeps it pasteable
+        out.say(f"{lack.missing} (for {', '.join(lack.candidates)})", lead="  ")
+        out.paste(f"    → {lack.advice}")  # the terminal's own wrapping keeps it pasteable
     if any("export" in lack.advice for lack in readiness.lacks):
-        say(out, "Keys are read at the start: stop, export, start again. Local models are noticed while it runs.")
+        out.say("Keys are read at the start: stop, export, start again. Local models are noticed while it runs.")
     if settings.fallback.candidate and not readiness.fallback:
-        say(out, "Without the local fallback, a request fails when no provider can answer.")
+        out.say("Without the local fallback, a request fails when no provider can answer.")
 
 
 def _say_stopping(settings: Settings) -> None:
     grace_s = max(settings.router.grace_s, settings.classifier.grace_s, settings.executor.grace_s)
-    screen(stderr=True).print(f"Stopping: calls under way get up to {grace_s:g} s. Once more stops at once.")
+    notices(stderr=True).say(f"Stopping: calls under way get up to {grace_s:g} s. Once more stops at once.")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pointsman.config.categories import check_categories
 from pointsman.config.parse import Table, parse, quoted, refuse
-from pointsman.config.settings import ProviderSettings, QuotaSettings, Settings, TlsSettings
+from pointsman.config.settings import LimitsSettings, ProviderSettings, QuotaSettings, Settings, TlsSettings
 from pointsman.domain.errors import SettingsError
 
 DEFAULT_PATH = Path("deploy/pointsman.toml")
@@ -178,6 +178,7 @@ def _check(settings: Settings) -> None:
         _url("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint)
     _check_journal(settings.journal.url)
     _check_fallback(settings)
+    _check_limits(settings.limits)
     _check_tls(settings.tls)
     _check_callers(settings)
     _check_addresses(settings)
@@ -232,9 +233,22 @@ def _check_tls(tls: TlsSettings) -> None:
         refuse("tls.plaintext_on_open_network", tls.plaintext_on_open_network, advice)
 
 
+def _check_limits(limits: LimitsSettings) -> None:
+    if limits.bytes_in_flight < limits.message_bytes:
+        advice = f"one message may have limits.message_bytes, {limits.message_bytes}; allow at least that"
+        refuse("limits.bytes_in_flight", limits.bytes_in_flight, advice)
+
+
 def _check_callers(settings: Settings) -> None:
+    owners: dict[str, str] = {}
     for name, caller in settings.callers.items():
         path = f"callers.{quoted(name)}"
+        if caller.certificate and not settings.tls.caller_authority:
+            advice = "nobody is asked for a certificate; set tls.caller_authority, which signs those of callers"
+            refuse(f"{path}.certificate", caller.certificate, advice)
+        if caller.certificate and owners.setdefault(caller.certificate, name) != name:
+            advice = f"it is {owners[caller.certificate]}'s too; each caller needs a certificate of its own"
+            refuse(f"{path}.certificate", caller.certificate, advice)
         if not _CALLER.fullmatch(name):
             refuse(path, name, "a caller's name is 1 to 64 of a-z, A-Z, 0-9, . _ and -")
         for index, category in enumerate(caller.categories):

@@ -22,13 +22,15 @@ Fraction = Annotated[float, Range(0.0, 1.0)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsSettings:
-    """What one request may weigh; over it the answer is INVALID_ARGUMENT."""
+    """What one request may weigh, and all of them together."""
 
     text_bytes: Positive = 4_000_000
     image_bytes: Positive = 10_000_000
     images: Count = 20
     message_bytes: Positive = 33_554_432
+    metadata_bytes: Annotated[int, Range(1_024, 1_048_576)] = 16_384
     concurrent_calls: Positive = 256
+    bytes_in_flight: Positive = 134_217_728
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +52,11 @@ class TlsSettings:
 class CallerSettings:
     """What one caller may ask for, use and spend. Empty lists: everything; None: no bound.
 
-    Days and months are those of UTC.
+    `certificate` is a name of the certificate that it shows instead of a key; empty for none. Days and months are those
+    of UTC.
     """
 
+    certificate: str = ""
     categories: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
     requests_per_minute: Positive | None = None
@@ -72,8 +76,10 @@ class RouterSettings:
     classifier_timeout_s: PositiveSeconds = 0.8
     default_deadline_s: PositiveSeconds = 120.0
     reply_reserve_s: Seconds = 0.05
+    executor_patience_s: Seconds = 10.0
     keys: str = ""
     anybody_on_open_network: bool = False
+    workers: Annotated[int, Range(1, 64)] = 1
     reflection: bool = True
     grace_s: Seconds = 10.0
 
@@ -111,6 +117,7 @@ class ClassifierSettings:
     accept_confidence: Fraction = 0.8
     model_weight: Fraction = 0.6
     cache_entries: Count = 10_000
+    workers: Annotated[int, Range(1, 64)] = 1
     reflection: bool = True
     grace_s: Seconds = 5.0
     ollama: OllamaSettings = field(default_factory=OllamaSettings)

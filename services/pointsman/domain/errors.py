@@ -8,6 +8,7 @@ PointsmanError
 ├── NoCredentials           no candidate can be used at all: keys or local models are missing
 ├── KeyMissing              the Router asks callers for a key, and none came
 ├── KeyUnknown              the key was never made, or was revoked
+├── CertificateUnknown      the certificate is of our authority, and no caller of the settings has it
 ├── CallerUnknown           the settings grant the key's caller nothing
 ├── CategoryForbidden
 ├── CandidatesForbidden
@@ -18,17 +19,24 @@ PointsmanError
 ├── ExecutorDown
 ├── JournalDown             only whoever asks for a report gets it
 ├── OutOfTime
-├── TooManyCalls            the service has as many calls under way as it takes
-└── SettingsError           at start only: the settings cannot be used
+ ├── TooManyCalls            the service has as many calls under way as it takes, of all callers or of this one
+ │   └── TooManyBytes        its requests are as large together as it takes
+ ├── Stopping                only whoever watches gets it: the service ends, and another may come after it
+ └── SettingsError           the settings cannot be used: at the start, or when they are read again
 
 `rpc/status.py` is the one place that knows which status code each of them has.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from __future__ import annotations  # what the errors carry is named here and not imported: --help does without
 
-from pointsman.domain.trail import Trail
-from pointsman.domain.verdict import Verdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pointsman.domain.trail import Trail
+    from pointsman.domain.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +126,12 @@ class KeyUnknown(PointsmanError):
     reason = "KEY_UNKNOWN"
 
 
+class CertificateUnknown(PointsmanError):
+    """The certificate is of an authority that is believed, and names no caller of the settings."""
+
+    reason = "CERTIFICATE_UNKNOWN"
+
+
 class CallerUnknown(PointsmanError):
     """The key is good, but the settings grant its caller nothing."""
 
@@ -185,8 +199,17 @@ class OutOfTime(PointsmanError):
     reason = "OUT_OF_TIME"
 
 
+class Stopping(PointsmanError):
+    """The service is stopping and has ended a watch. The work that was under way is not touched by it."""
+
+    reason = "STOPPING"
+
+
 class TooManyCalls(PointsmanError):
-    """The service has as many calls under way as it takes; `ready_at` is when it is worth another try."""
+    """The service has as many calls under way as it takes; `ready_at` is when it is worth another try.
+
+    `metadata` has the setting and its value; with a `caller` the limit is the share of that one.
+    """
 
     reason = "TOO_MANY_CALLS"
 
@@ -194,6 +217,12 @@ class TooManyCalls(PointsmanError):
         """Keep when to come back."""
         super().__init__(message, trail=None, **metadata)
         self.ready_at = ready_at
+
+
+class TooManyBytes(TooManyCalls):
+    """The requests under way are as large together as the service takes; nothing of this one was parsed."""
+
+    reason = "TOO_MANY_BYTES"
 
 
 class SettingsError(PointsmanError):

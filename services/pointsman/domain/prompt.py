@@ -113,7 +113,7 @@ class Prompt:
 
 
 def utf8_bytes(text: str) -> int:
-    """Return the size of a text in UTF-8; of most it is known without making them."""
+    """Return the size of a text in UTF-8; plain ASCII, which Python marks, is not encoded for it."""
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 

@@ -22,9 +22,9 @@ async def dispatch(means: Means, planned: Planned, course: Course) -> tuple[Atte
 
     The trail has it in each case, cancelled too.
     """
-    candidate, allowance = planned.candidate, means.allowances[course.request.caller]
-    charge = charge_of(means, candidate, planned.estimate, allowance)
-    held = allowance.hold(candidate.id, charge, means.instant())
+    candidate, caller = planned.candidate, course.request.caller
+    charge = charge_of(means, candidate, planned.estimate, means.allowances[caller])
+    held = await means.allowances.hold(caller, candidate.id, charge, means.instant())
     if isinstance(held, Skip):
         course.skip(held)
         return None
@@ -37,7 +37,7 @@ async def dispatch(means: Means, planned: Planned, course: Course) -> tuple[Atte
 def settle_charge(means: Means, held: Held, candidate: Candidate, course: Course) -> None:
     """Charge the caller with what the call used that is on the trail, if one left."""
     attempt = course.trail.attempt_of(candidate.id)
-    means.allowances[course.request.caller].settle(held, attempt, means.instant())
+    means.allowances.settle(course.request.caller, held, attempt, means.instant())
 
 
 async def _reserve_and_call(means: Means, planned: Planned, course: Course) -> tuple[Attempt, Reply] | None:
@@ -51,6 +51,9 @@ async def _reserve_and_call(means: Means, planned: Planned, course: Course) -> t
     try:
         within = course.budget.slice(candidate, means.clock.monotonic())
         attempt, reply = await means.caller.call(candidate, request, within=within, outlet=outlet)
+        # Before the ledger is told, which takes time: who leaves meanwhile has been served, and it was paid for.
+        course.budget.spend(attempt)
+        course.trail.add(attempt)
         was_reader_slow = outlet is not None and outlet.was_waited_for
         usage = reply.usage
         # An impatient or a slow caller says nothing of the candidate: others are not to suffer for it.
@@ -74,6 +77,4 @@ async def _reserve_and_call(means: Means, planned: Planned, course: Course) -> t
             was_familiar=was_familiar,
         )
         await means.ledger.settle(reservation, settlement)
-    course.budget.spend(attempt)
-    course.trail.add(attempt)
     return attempt, reply

@@ -99,4 +99,4 @@ def _text_bytes(request: Request) -> int:
     texts = [options.json_schema]
     for tool in options.tools:
         texts += (tool.name, tool.description, tool.parameters_json_schema)
-    return request.prompt.text_bytes + sum(utf8_bytes(text) for text in texts)
+    return request.prompt.text_bytes + sum(map(utf8_bytes, texts))

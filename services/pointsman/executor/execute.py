@@ -43,6 +43,9 @@ class Execute(Means):
     counts: Counts
     activity: Activity
     content_characters: int = 0
+    settings_hash: str = ""
+    under_way: int = 0
+    """Requests that are being answered."""
 
     async def execute(
         self,
@@ -60,7 +63,7 @@ class Execute(Means):
         trail, and CategoryForbidden, CandidatesForbidden, CallerOverRate, CallerOverBudget and CallerUnknown; never
         once there was content.
         """
-        began, allowance = self.instant(), self.allowances[request.caller]
+        began = self.instant()
         course = Course(
             request=request,
             pool=self.pools[category],
@@ -70,8 +73,9 @@ class Execute(Means):
             began=began,
         )
         execution, ending, reason = None, Ending.FAILED, PointsmanError.reason
+        self.under_way += 1
         try:
-            allowance.admit(category, began)
+            await self.allowances.admit(request.caller, category, began)
             execution = await self._run(course)
             ending, reason = Ending.PARTIAL if execution.partial else Ending.ANSWERED, ""
             return execution
@@ -82,6 +86,7 @@ class Execute(Means):
             reason = error.reason
             raise
         finally:
+            self.under_way -= 1
             self._write_down(course, execution, ending, reason)
 
     def plan(self, request: Request, category: str) -> Plan:
@@ -167,6 +172,7 @@ class Execute(Means):
             asked_by=request.caller,
             ruling=course.ruling,
             policy=course.pool.policy,
+            settings_hash=self.settings_hash,
             degraded=execution.degraded if execution else (),
             needs=needs_of(request),
             prompt=request.prompt.last_user_text[:most] if most else "",

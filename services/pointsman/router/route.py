@@ -122,13 +122,16 @@ def _told(message: Message) -> str:
 
 def _head_and_tail(text: str) -> str:
     """Return the text, or its two ends when it is over TEXT_BYTES."""
-    encoded = text.encode()
-    if len(encoded) <= TEXT_BYTES:
+    if len(text) <= TEXT_BYTES and len(text.encode()) <= TEXT_BYTES:
         return text
     half = (TEXT_BYTES - len(_GAP.encode())) // 2
-    return encoded[:half].decode(errors="ignore") + _GAP + encoded[-half:].decode(errors="ignore")
+    # Cut before encoding: no character takes less than a byte, and the middle may be megabytes.
+    head, tail = text[:half].encode()[:half], text[-half:].encode()[-half:]
+    return head.decode(errors="ignore") + _GAP + tail.decode(errors="ignore")
 
 
 def _tail(text: str) -> str:
-    encoded = text.encode()
-    return text if len(encoded) <= CONTEXT_BYTES else encoded[-CONTEXT_BYTES:].decode(errors="ignore")
+    encoded = text[-CONTEXT_BYTES:].encode()
+    if len(text) <= CONTEXT_BYTES and len(encoded) <= CONTEXT_BYTES:
+        return text
+    return encoded[-CONTEXT_BYTES:].decode(errors="ignore")

@@ -18,7 +18,8 @@ from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
-from pointsman.rpc.requests import RouterRequest, execute_request_to_pb, request_from_pb
+from pointsman.rpc.peer import Peer
+from pointsman.rpc.requests import RouterRequest, request_from_pb, write_execute_request
 from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
 from pointsman.telemetry.story import story
@@ -40,38 +41,55 @@ Context = grpc.aio.ServicerContext[object, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ruled:
-    """A request that was read and ruled on, and what is left of its deadline in seconds."""
+    """A request that was read and ruled on, by which settings, and what is left of its deadline in seconds."""
 
+    settings: RouterSettings
     request: Request
     verdict: Verdict
     remaining_s: float
     classify_s: float | None
 
-    @property
-    def execute_request(self) -> executor_pb2.ExecuteRequest:
-        return execute_request_to_pb(self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
+    def write_into(self, request_pb: executor_pb2.ExecuteRequest) -> None:
+        """Write what the Executor is asked into an empty message."""
+        write_execute_request(request_pb, self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RouterServicer(router_pb2_grpc.RouterServiceServicer):
-    """Serves `pointsman.v1.RouterService`. `categories` are all that settings name, the five included."""
+    """Serves `pointsman.v1.RouterService`. `categories` are all that settings name, the five included.
+
+    `executor_peer` says whether the Executor is there: one that starts again is waited for.
+    """
 
     settings: RouterSettings
     limits: LimitsSettings
     categories: tuple[str, ...]
     classifier: "classifier_pb2_grpc.ClassifierServiceAsyncStub"
     executor: "executor_pb2_grpc.ExecutorServiceAsyncStub"
+    executor_peer: Peer
     clock: Clock
+
+    def go_by(self, settings: RouterSettings, limits: LimitsSettings, categories: tuple[str, ...]) -> None:
+        """Serve what comes from now on by these, and from the same peers; what is under way goes on as it began."""
+        self.settings = replace(
+            settings,
+            classifier_address=self.settings.classifier_address,
+            executor_address=self.settings.executor_address,
+        )
+        self.limits, self.categories = limits, categories
 
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
         ruled = await self._rule(request, context)
+        asked = executor_pb2.ExecuteRequest()
+        ruled.write_into(asked)
         with self._hop(ruled.verdict):
             executed = await call(
                 self.executor.Execute,
-                ruled.execute_request,
+                asked,
                 method=f"{_EXECUTOR}/Execute",
                 target=self.settings.executor_address,
-                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                timeout_s=await self._executor_time_s(ruled),
+                waits=True,
                 down=ExecutorDown,
             )
         degraded = _union(ruled.verdict, executed.degraded_reasons)
@@ -98,13 +116,16 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self, request: pb.StreamRouteRequest, context: Context
     ) -> AsyncIterator[pb.StreamRouteResponse]:
         ruled = await self._rule(request, context)
+        asked = executor_pb2.StreamExecuteRequest()
+        ruled.write_into(asked.request)
         with self._hop(ruled.verdict):
             events = stream(
                 self.executor.StreamExecute,
-                executor_pb2.StreamExecuteRequest(request=ruled.execute_request),
+                asked,
                 method=f"{_EXECUTOR}/StreamExecute",
                 target=self.settings.executor_address,
-                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                timeout_s=await self._executor_time_s(ruled),
+                waits=True,
                 down=ExecutorDown,
             )
             has_started = False
@@ -120,13 +141,16 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         ruled = await self._rule(request, context)
+        asked = executor_pb2.PlanRequest()
+        ruled.write_into(asked.request)
         with self._hop(ruled.verdict):
             planned = await call(
                 self.executor.Plan,
-                executor_pb2.PlanRequest(request=ruled.execute_request),
+                asked,
                 method=f"{_EXECUTOR}/Plan",
                 target=self.settings.executor_address,
-                timeout_s=executor_budget_s(ruled.remaining_s, self.settings),
+                timeout_s=await self._executor_time_s(ruled),
+                waits=True,
                 down=ExecutorDown,
             )
         return pb.ExplainResponse(
@@ -142,10 +166,11 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
         request_id = request_pb.request_id or uuid4().hex
         bind_contextvars(request_id=request_id[:128])
-        request = request_from_pb(request_pb, self.limits, self.categories)
+        settings, categories = self.settings, self.categories
+        request = request_from_pb(request_pb, self.limits, categories)
         request = replace(request, request_id=request_id, caller=current_caller())
         stated_s: float | None = context.time_remaining()
-        remaining_s = self.settings.default_deadline_s if stated_s is None else stated_s
+        remaining_s = settings.default_deadline_s if stated_s is None else stated_s
         started_s, was_asked = self.clock.monotonic(), False
 
         async def classify(question: Question, timeout_s: float) -> Verdict:
@@ -153,7 +178,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             was_asked = True
             return await self._classify(question, request_id, timeout_s)
 
-        verdict = await rule(request, remaining_s, self.settings, self.categories, classify)
+        verdict = await rule(request, remaining_s, settings, categories, classify)
         bind_contextvars(
             category=verdict.category, decided_by=verdict.decided_by.value, confidence=round(verdict.confidence, 3)
         )
@@ -164,7 +189,24 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         mark(names.CATEGORY, verdict.category)
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
-        return _Ruled(request=request, verdict=verdict, remaining_s=remaining_s - took_s, classify_s=classify_s)
+        return _Ruled(
+            settings=settings,
+            request=request,
+            verdict=verdict,
+            remaining_s=remaining_s - took_s,
+            classify_s=classify_s,
+        )
+
+    async def _executor_time_s(self, ruled: _Ruled) -> float:
+        """Return how long the Executor may take, once it is there. Raises OutOfTime and ExecutorDown."""
+        budget_s = executor_budget_s(ruled.remaining_s, ruled.settings)
+        if self.executor_peer.is_there:
+            return budget_s
+        started_s = self.clock.monotonic()
+        if not await self.executor_peer.arrive(budget_s):
+            target = self.settings.executor_address
+            raise ExecutorDown(f"the Executor at {target} cannot be reached; see that it runs", target=target)
+        return budget_s - (self.clock.monotonic() - started_s)
 
     @contextmanager
     def _hop(self, verdict: Verdict) -> Iterator[None]:

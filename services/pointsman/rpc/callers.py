@@ -1,16 +1,18 @@
-"""Who asks: the key that came with a call, looked up in the keys file before the call is served."""
+"""Who asks, before the call is served: by the key or the certificate that came along, or by the word of our Router."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import grpc
 import structlog
 
 from pointsman.config import keys
 from pointsman.config.keys import Key
-from pointsman.domain.errors import KeyMissing, KeyUnknown, SettingsError
+from pointsman.domain.errors import CertificateUnknown, KeyMissing, KeyUnknown, SettingsError
 from pointsman.telemetry import names
 from pointsman.telemetry.spans import mark
 
@@ -18,14 +20,35 @@ _AUTHORIZATION: Final = "authorization"
 _API_KEY: Final = "x-api-key"
 _BEARER: Final = "bearer "
 
+CALLER_KEY: Final = "pointsman-caller"
+"""The metadata in which the Router tells the Executor who calls, before there is a request to read it in."""
+
+_NAMES_OF_CERTIFICATE: Final = ("x509_common_name", "x509_subject_alternative_name")
+"""Where gRPC keeps the names that a peer's certificate is good for."""
+
 _caller: ContextVar[str] = ContextVar("caller", default="")
 
+Context = grpc.aio.ServicerContext[Any, Any]
 Metadata = Iterable[tuple[str, str | bytes]]
+WhoCalls = Callable[[Metadata, Context], str]
+"""Returns who calls, empty for nobody in particular; raises KeyMissing, KeyUnknown and CertificateUnknown."""
 
 
 def current_caller() -> str:
     """Return whose key came with the call under way; empty where nobody is asked for one."""
     return _caller.get()
+
+
+def greet(caller: str) -> None:
+    """Note who asks, for the rest of the call."""
+    _caller.set(caller)
+    structlog.contextvars.bind_contextvars(caller=caller)
+    mark(names.CALLER, caller)
+
+
+def told_by_router(metadata: Metadata, _context: Context) -> str:
+    """Return who calls by the word of our Router, which is believed as whoever reaches the Executor is."""
+    return next((value for key, value in metadata if key == CALLER_KEY and isinstance(value, str)), "")
 
 
 class Keyring:
@@ -38,17 +61,10 @@ class Keyring:
         self._seen = _stamp(path)
         self._keys = _valid(path)
 
-    def admit(self, metadata: Metadata) -> None:
-        """Note who asks, for the rest of the call. Raises KeyMissing and KeyUnknown."""
-        caller = self.caller_of(metadata)
-        _caller.set(caller)
-        structlog.contextvars.bind_contextvars(caller=caller)
-        mark(names.CALLER, caller)
-
     def caller_of(self, metadata: Metadata) -> str:
         """Return whose key is in the metadata. Raises KeyMissing and KeyUnknown."""
         self._look_again()
-        presented = _presented(metadata)
+        presented = presented_key(metadata)
         if not presented:
             wanted = f"send the metadata `{_AUTHORIZATION}: Bearer KEY` or `{_API_KEY}: KEY`"
             raise KeyMissing(f"this Router asks for a key, and none came; {wanted}")
@@ -73,6 +89,31 @@ class Keyring:
         self._log.info(names.EVENT_KEYS_CHANGED, file=str(self._path), count=len(self._keys))
 
 
+@dataclass(slots=True, kw_only=True)
+class Reception:
+    """Asks callers who they are: a key goes before a certificate. `certificates` has callers by a name of theirs."""
+
+    keyring: Keyring | None
+    certificates: Mapping[str, str]
+
+    def who_calls(self, metadata: Metadata, context: Context) -> str:
+        """Return who calls. Raises KeyMissing, KeyUnknown and CertificateUnknown."""
+        if self.keyring and (presented_key(metadata) or not self.certificates):
+            return self.keyring.caller_of(metadata)
+        return self._by_certificate(context)
+
+    def _by_certificate(self, context: Context) -> str:
+        """Return whose certificate the connection shows; our authority has signed it, which gRPC has seen to."""
+        shown = context.auth_context()
+        named = [name.decode(errors="replace") for field in _NAMES_OF_CERTIFICATE for name in shown.get(field, ())]
+        for name in named:
+            if name in self.certificates:
+                return self.certificates[name]
+        message = f"the certificate is good for {', '.join(named) or 'no name'}, and no caller of the settings has it"
+        advice = "set `certificate` of a caller to one of its names"
+        raise CertificateUnknown(f"{message}; {advice + ', or send a key' if self.keyring else advice}")
+
+
 def _valid(path: Path) -> tuple[Key, ...]:
     return tuple(key for key in keys.read(path) if key.revoked is None)
 
@@ -86,7 +127,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return (about.st_mtime_ns, about.st_size, about.st_ino)
 
 
-def _presented(metadata: Metadata) -> str:
+def presented_key(metadata: Metadata) -> str:
     """Return the key that came; empty for none. A bearer's goes before the other."""
     told = {name: value for name, value in metadata if isinstance(value, str)}
     bearer = told.get(_AUTHORIZATION, "")

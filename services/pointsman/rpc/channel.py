@@ -6,12 +6,13 @@ keeps a cancelled task from cancelling its RPC (grpcio 1.85.1, 2026-11).
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final, TypeVar
 
 import grpc
 
 from pointsman.domain.errors import ExecutorDown, PointsmanError
+from pointsman.rpc.callers import CALLER_KEY, current_caller
 from pointsman.rpc.status import from_call
 from pointsman.telemetry import instruments, names, spans
 from pointsman.telemetry.metrics import REGISTER
@@ -28,34 +29,42 @@ _RETRIED: Final = (
 """Methods that cost nothing when they run twice. Execute spends quota and money: when its connection breaks, nobody
 knows whether a provider was called. Only gRPC's transparent retry may repeat it, when the server never saw the call."""
 
-_SERVICE_CONFIG: Final = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": _RETRIED,
-                "retryPolicy": {
-                    # One more try, soon: the Router gives a ruling little time, and can do without.
-                    "maxAttempts": 2,
-                    "initialBackoff": "0.02s",
-                    "maxBackoff": "0.1s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
+KEEPALIVE_MS: Final = 10_000
+"""After so long without a byte from the other side it is asked whether it lives."""
+
+KEEPALIVE_TIMEOUT_MS: Final = 5_000
+"""How long it may take to say so. A busy process answers at once: gRPC does it in threads of its own."""
+
+_SERVICE_CONFIG: Final[Mapping[str, object]] = {
+    "methodConfig": [
+        {
+            "name": _RETRIED,
+            "retryPolicy": {
+                # One more try, soon: the Router gives a ruling little time, and can do without.
+                "maxAttempts": 2,
+                "initialBackoff": "0.02s",
+                "maxBackoff": "0.1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        ],
-        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-    },
-)
+        },
+    ],
+    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+}
 
 
 def open_channel(
-    address: str, *, message_bytes: int, credentials: grpc.ChannelCredentials | None = None
+    address: str, *, message_bytes: int, credentials: grpc.ChannelCredentials | None = None, service: str = ""
 ) -> grpc.aio.Channel:
     """Open a channel to one of our services. Belongs to the running loop; the opener closes it.
 
     `message_bytes` bounds a message in either direction. Without credentials it is plaintext, as it always is over a
-    Unix socket. Connecting is lazy: an address where nothing listens fails the calls.
+    Unix socket. Connecting is lazy: an address where nothing listens fails the calls. With the full name of a
+    `service`, nothing is sent while its health says that it cannot take work: it starts, or is about to stop.
     """
+    config = dict(_SERVICE_CONFIG)
+    if service:  # pick_first, which is the default, knows nothing of health
+        config |= {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": service}}
     options = (
         ("grpc.enable_http_proxy", 0),  # else a proxy in the environment takes loopback calls too
         ("grpc.initial_reconnect_backoff_ms", 50),  # default 1 s: a restarted service would be found late
@@ -63,8 +72,16 @@ def open_channel(
         ("grpc.max_reconnect_backoff_ms", 500),
         ("grpc.max_receive_message_length", message_bytes),
         ("grpc.max_send_message_length", message_bytes),
+        # A peer that vanished without a word, host or network, is found out; without it calls would run into their
+        # deadlines for as long as TCP goes on trying, a quarter of an hour.
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        # While a ping that gRPC sent for its own ends waits, no other is sent (grpcio 1.85.1); default 60 s.
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
         ("grpc.enable_retries", 1),
-        ("grpc.service_config", _SERVICE_CONFIG),
+        ("grpc.service_config", json.dumps(config)),
     )
     if credentials is None or address.startswith("unix:"):
         return grpc.aio.insecure_channel(address, options)
@@ -79,17 +96,18 @@ async def call(
     target: str,
     timeout_s: float | None,
     down: type[PointsmanError] = ExecutorDown,
+    waits: bool = False,
 ) -> ResponseT:
     """Make one unary call and return its response; a cancelled task cancels the RPC.
 
     `method` is the full name, "pointsman.v1.ExecutorService/Plan"; `target` is the address, for the span and the
-    message. Raises the domain error that the other side meant, `down` when it could not be reached, OutOfTime after
-    `timeout_s`.
+    message. A call that `waits` is sent when the other side is there; else it fails at once where nobody is. Raises the
+    domain error that the other side meant, `down` when it could not be reached, OutOfTime after `timeout_s`.
     """
     code, started_s = grpc.StatusCode.CANCELLED, REGISTER.clock.monotonic()
     with spans.span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target)) as span:
         try:
-            response = await multicallable(request, timeout=timeout_s, metadata=spans.outgoing_metadata(span))
+            response = await multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
         except grpc.aio.AioRpcError as error:
             code = error.code()
             span.fail(code.name)
@@ -109,6 +127,7 @@ async def stream(
     target: str,
     timeout_s: float | None,
     down: type[PointsmanError] = ExecutorDown,
+    waits: bool = False,
 ) -> AsyncGenerator[ResponseT, None]:
     """Yield what the other side sends. Use under `contextlib.aclosing`: leaving early then cancels the RPC at once.
 
@@ -118,7 +137,7 @@ async def stream(
     span = spans.open_span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target))
     code, rpc, started_s = grpc.StatusCode.CANCELLED, None, REGISTER.clock.monotonic()
     try:
-        rpc = multicallable(request, timeout=timeout_s, metadata=spans.outgoing_metadata(span))
+        rpc = multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
         async for response in rpc:
             yield response
         code = grpc.StatusCode.OK
@@ -134,6 +153,12 @@ async def stream(
             rpc.cancel()
         _end(span, method, code, started_s)
         span.end()
+
+
+def _metadata(span: spans.Span) -> tuple[tuple[str, str], ...]:
+    """Return what travels beside the message: the trace, and who calls."""
+    caller = current_caller()
+    return (*spans.outgoing_metadata(span), *(((CALLER_KEY, caller),) if caller else ()))
 
 
 def _end(span: spans.Span, method: str, code: grpc.StatusCode, started_s: float) -> None:

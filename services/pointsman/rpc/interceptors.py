@@ -5,9 +5,8 @@ a generator.
 """
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, TypeAlias, cast
 
@@ -17,19 +16,22 @@ from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
 
 from pointsman.domain.clock import Clock
-from pointsman.domain.errors import InvalidRequest, PointsmanError, TooManyCalls, Violation
-from pointsman.rpc.callers import Keyring
+from pointsman.domain.errors import InvalidRequest, PointsmanError, Violation
+from pointsman.rpc.callers import Context, Metadata
+from pointsman.rpc.door import Door, Visit, bring_in
 from pointsman.rpc.status import code_of, to_status, trailers
+from pointsman.rpc.watches import HEALTH, Watches, is_watch
 from pointsman.telemetry import instruments, names, spans
 from pointsman.telemetry.story import story_of
 
-Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse = Callable[[bytes], object]
 Serve = Callable[[object, Context], Any]
 """What a servicer registered for a method: a coroutine function or an async generator function."""
+Read = Callable[[object, Context, Visit], Awaitable[object]]
+"""Returns what a handler is given: the one message of a call, or its messages as they come."""
 
-_QUIET: Final = ("grpc.health.v1.Health/", "grpc.reflection.")
+_QUIET: Final = (HEALTH, "grpc.reflection.")
 """Calls that ask about the server and not for its work: no span, and a line at debug level only."""
 
 _SERVER_FAULTS: Final = frozenset(
@@ -46,33 +48,38 @@ _SERVER_FAULTS: Final = frozenset(
 
 _BY_NUMBER: Final[dict[object, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 
-_COME_BACK_IN: Final = timedelta(seconds=1)
-"""What a caller is told that was one too many: most calls are over by then."""
-
 _LATE_S: Final = 0.005
 """A call cancelled with less than this left was cancelled by its deadline: the timer may fire a moment early."""
-
-_MALFORMED: Final = object()
-"""Stands for a request that could not be parsed, so that it is refused inside the call and seen like any other end."""
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Gives each call a span and a line, and turns exceptions into statuses. No text of an unexpected exception leaves.
 
-    Handlers are coroutine functions or async generator functions. With a keyring, who has no key of it is not served.
+    Handlers are coroutine functions or async generator functions. A call goes through the door before its message is
+    read: gRPC is told that each method takes a stream, of which one message is read where the method takes one.
     """
 
-    def __init__(self, clock: Clock, *, most_calls: int, keyring: Keyring | None = None) -> None:
+    def __init__(self, clock: Clock, door: Door) -> None:
         self._clock = clock
-        self._door = _Door(most_calls, keyring)
-        self.most_calls = most_calls
+        self._door = door
+        self.watches = Watches()
         self._log: FilteringBoundLogger = structlog.get_logger()
         self._wrapped: dict[str, Handler] = {}
 
     @property
     def inside(self) -> int:
         """Calls under way, health and reflection apart."""
-        return self._door.inside
+        return self._door.calls.taken
+
+    @property
+    def most_calls(self) -> int:
+        """Calls that may be under way at once."""
+        return self._door.calls.most
+
+    @property
+    def at_work(self) -> int:
+        """Those of them that end by themselves."""
+        return self.inside - self.watches.working
 
     async def intercept_service(
         self,
@@ -90,69 +97,39 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
         parse = cast("Parse | None", handler.request_deserializer)
-        read = _stream_of(method) if handler.request_streaming else _one_of(method)
+        read = _all if handler.request_streaming else _reading_one(method)
+        is_quiet = method.startswith(_QUIET)
         # The stubs of grpcio type handlers for the synchronous server.
         serve = cast(
             "Serve", handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
+        if is_watch(method):
+            serve = self.watches.bounded(method, serve)
 
-        async def answer_once(request: object, context: Context) -> object:
-            async with _Call(method, context, self._clock, self._log), self._door.opened(method, context, self._clock):
-                return await serve(read(request), context)
+        def visit(metadata: Metadata, context: Context) -> Visit:
+            return self._door.passed() if is_quiet else self._door.opened(metadata, context)
 
-        async def answer_often(request: object, context: Context) -> AsyncGenerator[object, None]:
-            async with (
-                _Call(method, context, self._clock, self._log),
-                self._door.opened(method, context, self._clock),
-                aclosing(serve(read(request), context)) as answers,
-            ):
-                async for answer in answers:
-                    yield answer
+        async def answer_once(requests: object, context: Context) -> object:
+            async with _Call(method, context, self._clock, self._log) as metadata:
+                with visit(metadata, context) as inside:
+                    return await serve(await read(requests, context, inside), context)
+
+        async def answer_often(requests: object, context: Context) -> AsyncGenerator[object, None]:
+            async with _Call(method, context, self._clock, self._log) as metadata:
+                with visit(metadata, context) as inside:
+                    async with aclosing(serve(await read(requests, context, inside), context)) as answers:
+                        async for answer in answers:
+                            yield answer
 
         # A streaming handler may also be a coroutine that calls context.write; grpcio's own health service is.
         answer = answer_often if inspect.isasyncgenfunction(serve) else answer_once
-        make = _MAKERS[handler.request_streaming, handler.response_streaming]
-        return make(answer, request_deserializer=_parsing(parse), response_serializer=handler.response_serializer)
-
-
-class _Door:
-    """Lets in who has a key, where one is asked for, and as many calls at once as the service takes.
-
-    Health and reflection are always let in.
-    """
-
-    def __init__(self, most_calls: int, keyring: Keyring | None) -> None:
-        self._most_calls = most_calls
-        self._keyring = keyring
-        self.inside = 0
-
-    @asynccontextmanager
-    async def opened(self, method: str, context: Context, clock: Clock) -> AsyncIterator[None]:
-        """Count a call while it is inside. Raises KeyMissing, KeyUnknown and TooManyCalls when it must not come in."""
-        if method.startswith(_QUIET):
-            yield
-            return
-        if self._keyring is not None:
-            self._keyring.admit(context.invocation_metadata() or ())
-        if self.inside >= self._most_calls:
-            message = (
-                f"{self._most_calls} calls are under way, and no more are taken (limits.concurrent_calls); try again"
-            )
-            raise TooManyCalls(message, ready_at=clock.now() + _COME_BACK_IN, limit=str(self._most_calls))
-        self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
-
-
-_MAKERS: Final[dict[tuple[bool, bool], Callable[..., Handler]]] = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, False): grpc.stream_unary_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
-}
-"""How a handler is made, by (requests stream, responses stream)."""
+        make: Callable[..., Handler] = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+        parse = _bringing_in(parse, method)
+        return make(answer, request_deserializer=parse, response_serializer=handler.response_serializer)
 
 
 class _Call:
@@ -167,12 +144,14 @@ class _Call:
         self._span: spans.Span | None = None
         self._started_s = 0.0
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Metadata:
         self._started_s = self._clock.monotonic()
+        metadata: Metadata = self._context.invocation_metadata() or ()
         if not self._is_quiet:
-            caller = {key: value for key, value in self._context.invocation_metadata() or () if isinstance(value, str)}
+            caller = {key: value for key, value in metadata if isinstance(value, str)}
             about = {names.RPC_SYSTEM_NAME: "grpc", names.RPC_METHOD: self._method}
             self._span = spans.serve_span(self._method, caller, attributes=about)
+        return metadata
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -255,36 +234,33 @@ def _code_so_far(context: Context) -> grpc.StatusCode:
     return code if isinstance(code, grpc.StatusCode) else _BY_NUMBER.get(code, grpc.StatusCode.OK)
 
 
-def _parsing(parse: Parse | None) -> Parse | None:
-    if parse is None:  # the handler takes bytes
-        return None
+def _bringing_in(parse: Parse | None, method: str) -> Parse:
+    """Return what weighs a message, and parses it where the handler does not take bytes."""
 
-    def parse_or_mark(message: bytes) -> object:
+    def weigh_and_parse(message: bytes) -> object:
+        bring_in(message)
+        if parse is None:
+            return message
         try:
             return parse(message)
         except DecodeError:
-            return _MALFORMED
+            raise _malformed(method) from None
 
-    return parse_or_mark
+    return weigh_and_parse
 
 
-def _one_of(method: str) -> Callable[[object], object]:
-    def read(request: object) -> object:
-        if request is _MALFORMED:
+def _reading_one(method: str) -> Read:
+    async def read(_requests: object, context: Context, visit: Visit) -> object:
+        request = await visit.read(context)
+        if request is grpc.aio.EOF:  # the caller has left, or sent none, or one over the limit of gRPC
             raise _malformed(method)
         return request
 
     return read
 
 
-def _stream_of(method: str) -> Callable[[Any], AsyncIterator[object]]:
-    async def read(requests: AsyncIterator[object]) -> AsyncIterator[object]:
-        async for request in requests:
-            if request is _MALFORMED:
-                raise _malformed(method)
-            yield request
-
-    return read
+async def _all(requests: object, _context: Context, _visit: Visit) -> object:
+    return requests
 
 
 def _malformed(method: str) -> InvalidRequest:

@@ -78,23 +78,44 @@ def execute_request_to_pb(
     request: Request, category: str, verdict: Verdict | None, *, classify_s: float | None = None
 ) -> executor_pb2.ExecuteRequest:
     """Return the message for the Executor; `classify_s` is how long the verdict was waited for, None for not at all."""
-    return executor_pb2.ExecuteRequest(
-        messages=[message_to_pb(message) for message in request.prompt.messages],
-        category=category,
-        options=options_to_pb(request.options),
-        request_id=request.request_id,
-        session_id=request.session_id,
-        labels=dict(request.labels),
-        verdict=verdict_to_pb(verdict) if verdict else None,
-        classify_duration=None if classify_s is None else duration_to_pb(classify_s),
-        degraded_reasons=degraded_to_pb(verdict.degraded) if verdict else (),
-        caller=request.caller,
-    )
+    request_pb = executor_pb2.ExecuteRequest()
+    write_execute_request(request_pb, request, category, verdict, classify_s=classify_s)
+    return request_pb
 
 
-def message_to_pb(message: Message) -> pb.Message:
-    """Return one turn as a message."""
-    return pb.Message(role=ROLES.to_pb(message.role), parts=[_part_to_pb(part) for part in message.parts])
+def write_execute_request(
+    request_pb: executor_pb2.ExecuteRequest,
+    request: Request,
+    category: str,
+    verdict: Verdict | None,
+    *,
+    classify_s: float | None = None,
+) -> None:
+    """Write the same into an empty message, such as the field of another one.
+
+    Conversations are written where they shall stand: a message that is handed to another one is serialized and parsed
+    again, once a level, which for 10 MB of images took 33 ms and 36 MB instead of 1.4 ms and 10 MB (protobuf 7.36,
+    2026-11).
+    """
+    for message in request.prompt.messages:
+        _write_message(request_pb.messages.add(), message)
+    request_pb.category = category
+    request_pb.options.CopyFrom(options_to_pb(request.options))
+    request_pb.request_id = request.request_id
+    request_pb.session_id = request.session_id
+    request_pb.labels.update(request.labels)
+    if verdict:
+        request_pb.verdict.CopyFrom(verdict_to_pb(verdict))
+        request_pb.degraded_reasons.extend(degraded_to_pb(verdict.degraded))
+    if classify_s is not None:
+        request_pb.classify_duration.CopyFrom(duration_to_pb(classify_s))
+    request_pb.caller = request.caller
+
+
+def _write_message(message_pb: pb.Message, message: Message) -> None:
+    message_pb.role = ROLES.to_pb(message.role)
+    for part in message.parts:
+        _write_part(message_pb.parts.add(), part)
 
 
 def options_to_pb(options: Options) -> pb.Options:
@@ -191,15 +212,18 @@ def _part_from_pb(part_pb: pb.Part) -> Part:
             return Text(text=part_pb.text)
 
 
-def _part_to_pb(part: Part) -> pb.Part:
+def _write_part(part_pb: pb.Part, part: Part) -> None:
     match part:
         case Text(text=text):
-            return pb.Part(text=text)
+            part_pb.text = text
         case Image(content=content, mime_type=mime_type):
-            return pb.Part(image=pb.ImageBytes(data=content, mime_type=mime_type))
+            part_pb.image.data = content
+            part_pb.image.mime_type = mime_type
         case ImageUrl(url=url):
-            return pb.Part(image_url=pb.ImageUrl(url=url))
+            part_pb.image_url.url = url
         case ToolCall():
-            return pb.Part(tool_call=tool_call_to_pb(part))
+            part_pb.tool_call.CopyFrom(tool_call_to_pb(part))
         case ToolResult(tool_call_id=tool_call_id, text=text, is_error=is_error):
-            return pb.Part(tool_result=pb.ToolResult(tool_call_id=tool_call_id, text=text, is_error=is_error))
+            part_pb.tool_result.tool_call_id = tool_call_id
+            part_pb.tool_result.text = text
+            part_pb.tool_result.is_error = is_error

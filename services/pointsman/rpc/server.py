@@ -10,11 +10,13 @@ from typing import Final
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
-from pointsman.rpc.callers import Keyring
+from pointsman.rpc.callers import WhoCalls
+from pointsman.rpc.door import Door
+from pointsman.rpc.inprocess.channel import InProcessChannel
+from pointsman.rpc.inprocess.server import InProcessServer
 from pointsman.rpc.interceptors import CallInterceptor
 from pointsman.rpc.tls import ServerCertificate
 from pointsman.telemetry import instruments, names
@@ -22,8 +24,20 @@ from pointsman.telemetry.metrics import REGISTER, Reading
 
 Register = Callable[[grpc.aio.Server], None]
 
+LEAST_PING_MS: Final = 5_000
+"""Between two questions whether we live; half of what lies between those of our channels."""
+
 WATCHERS: Final = 16
 """Calls beyond `concurrent_calls`, because each health watch holds one for as long as it lasts."""
+
+HEED_S: Final = 0.3
+"""How long a stopping server takes calls where its health is watched: the news travels, and what was sent arrives."""
+
+QUIET_S: Final = 0.3
+"""Without any call at work for so long, a stop waits no longer."""
+
+LOOK_S: Final = 0.02
+"""How often a stop looks whether it still has to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +46,26 @@ class ServerOptions:
 
     `setting` is the dotted path of the address in the settings, for the message when it cannot be used. `address` is
     "host:port" on this machine, port 0 for any free one, or "unix:/path". `message_bytes` bounds a message in either
-    direction, `concurrent_calls` the calls at once, `grace_s` the seconds that calls under way get at a stop.
+    direction, `metadata_bytes` what comes with a call beside its message, `concurrent_calls` the calls at once,
+    `bytes_in_flight` the messages of all of them together, `grace_s` the seconds that calls under way get at a stop.
     `certificate` is None for plaintext, which others on the network are spared unless `is_plaintext_allowed`; a Unix
-    socket is always plaintext. `keyring` is None where callers need no key.
+    socket is always plaintext. `is_port_shared` lets other processes of ours listen at the same port, each with a part
+    of the connections. `who_calls` is None where nobody is asked who
+    calls.
     """
 
     address: str
     setting: str
     message_bytes: int
+    metadata_bytes: int
     concurrent_calls: int
+    bytes_in_flight: int
     reflection: bool
     grace_s: float
     certificate: ServerCertificate | None = None
     is_plaintext_allowed: bool = False
-    keyring: Keyring | None = None
+    is_port_shared: bool = False
+    who_calls: WhoCalls | None = None
 
 
 class Server:
@@ -55,27 +75,47 @@ class Server:
         """Keep what to serve: full service names, and for each what adds its servicer to the server."""
         self._options = options
         self._services = services
+        self._clock = clock
         self._health = health.aio.HealthServicer()
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         self._port = 0
-        self._interceptor = CallInterceptor(clock, most_calls=options.concurrent_calls, keyring=options.keyring)
+        door = Door(
+            most_calls=options.concurrent_calls,
+            most_bytes=options.bytes_in_flight,
+            clock=clock,
+            who_calls=options.who_calls,
+        )
+        self._interceptor = CallInterceptor(clock, door)
         self._unobserve: Callable[[], None] = lambda: None
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],
             # A backstop: the interceptor refuses earlier, and says why in the details.
             maximum_concurrent_rpcs=2 * (options.concurrent_calls + WATCHERS),
             options=(
-                ("grpc.so_reuseport", 0),  # else a second server on the port gets half of the calls, without any error
+                # Never by default, or a second server on the port gets half of the calls, without any error.
+                ("grpc.so_reuseport", int(options.is_port_shared)),
                 ("grpc.max_receive_message_length", options.message_bytes),
                 ("grpc.max_send_message_length", options.message_bytes),
+                # Else gRPC takes in megabytes of each message that nobody reads yet (grpcio 1.85.1).
+                ("grpc.http2.bdp_probe", 0),
+                # Both alike: between the soft limit and the hard one gRPC refuses calls by chance (grpcio 1.85.1).
+                ("grpc.max_metadata_size", options.metadata_bytes),
+                ("grpc.absolute_max_metadata_size", options.metadata_bytes),
+                # Ours ask whether we live; a server that does not expect it hangs up on who asks (too many pings).
+                ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
                 # Above the limit of calls: one too many is then refused at once, not queued in the peer's channel.
                 ("grpc.max_concurrent_streams", 4 * (options.concurrent_calls + WATCHERS)),
             ),
         )
-        for register in services.values():
-            register(self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._inside = InProcessServer(self._interceptor)
+        for server in (self._server, self._inside):
+            for register in services.values():
+                register(server)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if options.reflection:
+            from grpc_reflection.v1alpha import reflection  # noqa: PLC0415 - 3 MB that a server without it is spared
+
             listed = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(listed, self._server)
 
@@ -91,13 +131,21 @@ class Server:
             return self._options.address
         return f"{self._options.address.rpartition(':')[0]}:{self._port}"
 
-    async def start(self) -> None:
-        """Bind and serve. Raises SettingsError when the address cannot be used."""
+    def channel(self) -> grpc.aio.Channel:
+        """Return the way in for callers of this process: the same servicers, limits and log, and nothing is sent."""
+        return InProcessChannel(self._inside)
+
+    async def start(self, *, serving: bool = True) -> None:
+        """Bind and serve. Without `serving` its services cannot take work yet; `set_health` says when they can.
+
+        Raises SettingsError when the address cannot be used.
+        """
         address, setting, certificate = self._options.address, self._options.setting, self._options.certificate
         if not certificate and not is_of_this_machine(address):
             self._expose(address)
         try:
-            _try_to_bind(address)
+            if not self._options.is_port_shared:
+                _try_to_bind(address)
             if certificate and not address.startswith("unix:"):
                 self._port = self._server.add_secure_port(address, certificate.credentials())
             else:
@@ -107,9 +155,12 @@ class Server:
             variable = f"POINTSMAN__{setting.upper().replace('.', '__')}"
             message = f"cannot listen on {address}: {wrong}; stop what listens there, or set {setting} or ${variable}"
             raise SettingsError(message, address=address, path=setting, variable=variable) from error
+        # Before anybody can ask: whoever sets it from now on knows better.
+        await self.set_health("", serving=True)
+        for service in self._services:
+            await self.set_health(service, serving=serving)
         await self._server.start()
-        for service in ("", *self._services):
-            await self.set_health(service, serving=True)
+        await self._inside.start()
         self._unobserve = REGISTER.observe(self._readings, loop=asyncio.get_running_loop())
         self._log.info(names.EVENT_SERVER_STARTED, address=self.address, services=list(self._services))
 
@@ -120,11 +171,36 @@ class Server:
         self._log.warning(names.EVENT_SERVER_EXPOSED, address=address, setting="tls.plaintext_on_open_network")
 
     async def stop(self) -> None:
-        """Tell health watchers, take no new calls, let calls under way end within the grace, cancel the rest."""
+        """Tell whoever watches, take no new calls, let calls under way end within the grace, cancel the rest.
+
+        Calls are still taken for a moment where others watch the health of this server: what they have sent before
+        they heard is then served and not refused.
+        """
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._options.grace_s)
+        waited_s = 0.0
+        while self._interceptor.watches.of_health and waited_s < HEED_S:
+            await self._clock.sleep(LOOK_S)
+            waited_s += LOOK_S
+        self._interceptor.watches.end()
+        closing = asyncio.ensure_future(self._close(self._options.grace_s))
+        emptied = asyncio.ensure_future(self._emptied())
+        await asyncio.wait({closing, emptied}, return_when=asyncio.FIRST_COMPLETED)
+        emptied.cancel()
+        if not closing.done():  # nothing is left but watches that nobody reads
+            await self._close(None)
+        await closing
         self._unobserve()
         self._log.info(names.EVENT_SERVER_STOPPED, address=self.address)
+
+    async def _close(self, grace_s: float | None) -> None:
+        await asyncio.gather(self._server.stop(grace_s), self._inside.stop(grace_s))
+
+    async def _emptied(self) -> None:
+        """Return when no call that ends by itself has been under way for a moment: answers are out by then."""
+        quiet_s = 0.0
+        while quiet_s < QUIET_S:
+            await self._clock.sleep(LOOK_S)
+            quiet_s = 0.0 if self._interceptor.at_work else quiet_s + LOOK_S
 
     def _readings(self) -> Iterator[Reading]:
         for service in self._services:

@@ -15,6 +15,7 @@ from pointsman.domain.errors import (
     CallerUnknown,
     CandidatesForbidden,
     CategoryForbidden,
+    CertificateUnknown,
     ClassifierDown,
     ExecutorDown,
     InvalidRequest,
@@ -27,6 +28,8 @@ from pointsman.domain.errors import (
     PointsmanError,
     PoolExhausted,
     PromptTooLarge,
+    Stopping,
+    TooManyBytes,
     TooManyCalls,
 )
 from pointsman.domain.trail import Trail
@@ -40,15 +43,18 @@ CODES: Final[Mapping[type[PointsmanError], grpc.StatusCode]] = {
     ClassifierDown: grpc.StatusCode.UNAVAILABLE,
     ExecutorDown: grpc.StatusCode.UNAVAILABLE,
     JournalDown: grpc.StatusCode.UNAVAILABLE,
+    Stopping: grpc.StatusCode.UNAVAILABLE,
     NoCredentials: grpc.StatusCode.FAILED_PRECONDITION,
     KeyMissing: grpc.StatusCode.UNAUTHENTICATED,
     KeyUnknown: grpc.StatusCode.UNAUTHENTICATED,
+    CertificateUnknown: grpc.StatusCode.UNAUTHENTICATED,
     CallerUnknown: grpc.StatusCode.PERMISSION_DENIED,
     CategoryForbidden: grpc.StatusCode.PERMISSION_DENIED,
     CandidatesForbidden: grpc.StatusCode.PERMISSION_DENIED,
     CallerOverRate: grpc.StatusCode.RESOURCE_EXHAUSTED,
     CallerOverBudget: grpc.StatusCode.RESOURCE_EXHAUSTED,
     CallerOverLimit: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooManyBytes: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
     PointsmanError: grpc.StatusCode.INTERNAL,
@@ -61,16 +67,19 @@ _PLAIN: Final[Mapping[str, type[PointsmanError]]] = {
         CallerUnknown,
         CandidatesForbidden,
         CategoryForbidden,
+        CertificateUnknown,
         ClassifierDown,
         ExecutorDown,
         JournalDown,
         KeyMissing,
         KeyUnknown,
         OutOfTime,
+        Stopping,
     )
 }
 _PASSING: Final[Mapping[str, type[NoAnswer | TooManyCalls | CallerOverLimit]]] = {
-    kind.reason: kind for kind in (CallerOverBudget, CallerOverLimit, CallerOverRate, NoAnswer, TooManyCalls)
+    kind.reason: kind
+    for kind in (CallerOverBudget, CallerOverLimit, CallerOverRate, NoAnswer, TooManyBytes, TooManyCalls)
 }
 """Errors by reason that are made of their message alone, and of when they pass."""
 

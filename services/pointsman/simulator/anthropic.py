@@ -124,6 +124,10 @@ class Anthropic:
         waits: Headers = () if problem.wait_s is None else (("retry-after", str(max(1, -int(-problem.wait_s // 1)))),)
         return status, waits, orjson.dumps({"type": "error", "error": error, "request_id": f"req_{stamp.id}"})
 
+    def error_event(self, problem: Problem, stamp: Stamp) -> bytes:
+        """Return the error as an event of that name."""
+        return b"event: error\ndata: " + self.problem(problem, stamp)[2] + b"\n\n"
+
     def headers(self, gauges: Sequence[Gauge], stamp: Stamp, *, answered: bool) -> Headers:
         """Return the request id and the anthropic-ratelimit headers; tokens left are rounded to thousands, as there."""
         stated: list[tuple[str, str]] = [

@@ -1,9 +1,13 @@
-"""How each scripted fault looks: a problem in the provider's words, or bytes that no dialect would send."""
+"""How each scripted fault looks: a problem in the provider's words, bytes of no dialect, a stream that breaks."""
 
+from typing import Final
+
+from pointsman.domain.clock import Clock
 from pointsman.domain.pool import Unit
 from pointsman.domain.trail import Outcome
-from pointsman.simulator.exchange import Headers
-from pointsman.simulator.faults import Fault, ScriptedFault
+from pointsman.simulator.delivery import Delivery
+from pointsman.simulator.exchange import ConnectionLost, Headers
+from pointsman.simulator.faults import MID_STREAM, Fault, ScriptedFault
 from pointsman.simulator.problem import Problem
 from pointsman.simulator.scenario import LimitProfile, ModelProfile
 
@@ -64,3 +68,67 @@ _PLAIN = {
     Fault.BAD_KEY: Outcome.UNAUTHORIZED,
     Fault.MODEL_GONE: Outcome.MODEL_NOT_FOUND,
 }
+
+
+GARBAGE: Final = b'data: {"choices": [{"delta": \x00\xff\xfe\r\n\r\n'
+"""Half a JSON object, no UTF-8, under a name that most streams use."""
+
+_ENDS_AS: Final = {
+    Fault.STREAM_CUT: Outcome.NETWORK,
+    Fault.STREAM_SHORT: Outcome.NETWORK,
+    Fault.STREAM_STALL: Outcome.NETWORK,
+    Fault.STREAM_GARBAGE: Outcome.SERVER_ERROR,
+    Fault.STREAM_ERROR: Outcome.SERVER_ERROR,
+}
+"""What a stream that is broken is counted as, whoever leaves it first."""
+
+
+class BrokenDelivery:
+    """A stream that goes wrong after some of its events; what the fault leaves of the rest is delivered."""
+
+    def __init__(self, whole: Delivery, fault: Fault, *, after: int, error_event: bytes, clock: Clock) -> None:
+        """Begin with nothing handed out."""
+        self._whole = whole
+        self._fault = fault
+        self._left = after
+        self._error_event = error_event
+        self._clock = clock
+        self._is_over = False
+
+    def __aiter__(self) -> "BrokenDelivery":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._is_over:
+            raise StopAsyncIteration
+        self._left -= 1
+        return await (self._break() if self._left == -1 else anext(self._whole))
+
+    async def aclose(self) -> None:
+        await self._whole.aclose()
+
+    async def _break(self) -> bytes:
+        if self._fault is Fault.STREAM_GARBAGE:
+            return GARBAGE
+        self._is_over = True
+        if self._fault is Fault.STREAM_ERROR:
+            return self._error_event
+        if self._fault is Fault.STREAM_SHORT:
+            raise StopAsyncIteration
+        await self._clock.sleep(SILENCE_S if self._fault is Fault.STREAM_STALL else 0.0)
+        raise ConnectionLost(self._fault)
+
+
+def broken(
+    whole: Delivery, fault: ScriptedFault | None, *, events: int, error_event: bytes, clock: Clock
+) -> BrokenDelivery | Delivery:
+    """Return the stream as the fault leaves it: going wrong after some of its `events`, its last never among them."""
+    if fault is None or fault.fault not in MID_STREAM:
+        return whole
+    after = max(0, min(fault.after_events, events - 1))
+    return BrokenDelivery(whole, fault.fault, after=after, error_event=error_event, clock=clock)
+
+
+def ends_as(fault: ScriptedFault | None, otherwise: Outcome | None) -> Outcome | None:
+    """Return how a stream with that fault ends; without one that breaks streams, as `otherwise` says."""
+    return _ENDS_AS.get(fault.fault, otherwise) if fault else otherwise

@@ -98,5 +98,8 @@ class Dialect(Protocol):
     def problem(self, problem: Problem, stamp: Stamp) -> tuple[int, Headers, bytes]:
         """Return status, extra headers and body of a failure."""
 
+    def error_event(self, problem: Problem, stamp: Stamp) -> bytes:
+        """Return what a stream that has begun says of a failure, as its last event."""
+
     def headers(self, gauges: Sequence[Gauge], stamp: Stamp, *, answered: bool) -> Headers:
         """Return what stands on every answer: request id and quota."""

@@ -42,7 +42,7 @@ class SimResponse:
 
 
 class ConnectionLost(Exception):
-    """The connection breaks before any byte of the answer."""
+    """The connection breaks: before any byte of the answer, or in the middle of a body that comes in pieces."""
 
 
 class ConnectionRefused(ConnectionLost):

@@ -109,6 +109,10 @@ class Gemini:
             error["details"] = details
         return code, (), orjson.dumps({"error": error})
 
+    def error_event(self, problem: Problem, stamp: Stamp) -> bytes:
+        """Return the status as an event."""
+        return b"data: " + self.problem(problem, stamp)[2] + b"\r\n\r\n"
+
     def headers(self, gauges: Sequence[Gauge], stamp: Stamp, *, answered: bool) -> Headers:  # noqa: ARG002 - the port's
         """Return what every Google answer carries; there are no quota headers and no request id."""
         return (

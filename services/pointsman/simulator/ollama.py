@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from os.path import commonprefix
 from random import Random
 
@@ -11,7 +12,7 @@ import orjson
 from pointsman.domain.clock import Clock
 from pointsman.domain.trail import Outcome
 from pointsman.simulator import ollama_wire as wire
-from pointsman.simulator.breakage import DROP_BYTES, DROP_S, RAW, SILENCE_S
+from pointsman.simulator.breakage import DROP_BYTES, DROP_S, RAW, SILENCE_S, broken, ends_as
 from pointsman.simulator.delivery import Delivery
 from pointsman.simulator.exchange import (
     SIMULATED_HEADER,
@@ -21,13 +22,13 @@ from pointsman.simulator.exchange import (
     SimRequest,
     SimResponse,
 )
-from pointsman.simulator.faults import Fault, Script
+from pointsman.simulator.faults import MID_STREAM, Fault, Script, ScriptedFault
 from pointsman.simulator.labels import label_log_probabilities
 from pointsman.simulator.problem import Problem, Unreadable
 from pointsman.simulator.reading import Json
 from pointsman.simulator.runners import Hold, QueueIsFull, Runners
 from pointsman.simulator.scenario import LocalProfile
-from pointsman.simulator.tally import Tallies, Tally
+from pointsman.simulator.tally import CallCount, Tallies
 from pointsman.simulator.wording import compose, count_tokens, cut
 
 _KIND = "ollama"
@@ -106,15 +107,15 @@ class Ollama:
         """Do a job, and count it once, however it ends; one that only loads is not counted."""
         if not job.prompt:
             return await self._load_or_unload(job)
-        tally = self._tallies[_KIND, job.model.id]
-        tally.begin()
+        scripted = self._script.next(_KIND, job.model.id, streamed=job.streamed)
+        count = self._tallies.count(_KIND, job.model.id, is_scripted=scripted is not None)
         try:
-            return await self._generate(job, tally)
+            return await self._generate(job, count, scripted)
         except asyncio.CancelledError:
-            tally.end(None)
+            count.end(None)
             raise
         except QueueIsFull:
-            tally.end(Outcome.OVERLOADED)
+            count.end(Outcome.OVERLOADED)
             return _refusal(Problem(Outcome.OVERLOADED, model=job.model.id))
 
     async def _load_or_unload(self, job: wire.Job) -> SimResponse:
@@ -127,12 +128,11 @@ class Ollama:
             return _refusal(Problem(Outcome.OVERLOADED, model=job.model.id))
         return _json(wire.line(job, "", self._clock.now()) | {"done": True, "done_reason": "load"})
 
-    async def _generate(self, job: wire.Job, tally: Tally) -> SimResponse:
-        """Return the answer; every way out but an exception ends the tally."""
-        scripted = self._script.next(_KIND, job.model.id)
+    async def _generate(self, job: wire.Job, count: CallCount, scripted: ScriptedFault | None) -> SimResponse:
+        """Return the answer; every way out but an exception ends the count."""
         fault = scripted.fault if scripted else None
-        if fault and (broken := await self._broken(job, fault, tally)):
-            return broken
+        if fault and (failed := await self._failed(job, fault, count)):
+            return failed
         begun = self._clock.monotonic()
         hold = await self.runners.hold(job.model, job.load_options, job.keep_alive_s)
         waited_s = self._clock.monotonic() - begun
@@ -140,7 +140,8 @@ class Ollama:
         timing = self._timing(job, hold, said, waited_s)
 
         def end(is_whole: bool) -> None:  # noqa: FBT001 - a callback of one argument
-            tally.end(Outcome.ANSWERED if is_whole else None)
+            count.use(timing.prompt_tokens, timing.output_tokens, Decimal(0))
+            count.end(ends_as(scripted, Outcome.ANSWERED if is_whole else None))
 
         if job.streamed:
 
@@ -148,8 +149,11 @@ class Ollama:
                 self.runners.release(hold)
                 end(is_whole)
 
-            each_s = timing.eval_s / max(1, len(said.pieces))
-            return self._delivered(self._lines(job, said, timing), _LINES, timing.prompt_s, each_s, release)
+            each_s, lines = timing.eval_s / max(1, len(said.pieces)), [*self._lines(job, said, timing)]
+            whole_body = Delivery(lines, clock=self._clock, first_s=timing.prompt_s, each_s=each_s, on_end=release)
+            error = wire.problem(Problem(Outcome.SERVER_ERROR, model=job.model.id))[1] + b"\n"
+            body = broken(whole_body, scripted, events=len(lines), error_event=error, clock=self._clock)
+            return _response(body, content_type=_LINES)
         try:
             await self._clock.sleep(timing.prompt_s + timing.eval_s)
         finally:
@@ -161,16 +165,16 @@ class Ollama:
         end(True)  # noqa: FBT003 - as above
         return _response(whole)
 
-    async def _broken(self, job: wire.Job, fault: Fault, tally: Tally) -> SimResponse | None:
+    async def _failed(self, job: wire.Job, fault: Fault, count: CallCount) -> SimResponse | None:
         """Return what the fault makes of the call; None when the model answers after all."""
         if fault in {Fault.RESET, Fault.SILENCE}:
             await self._clock.sleep(SILENCE_S if fault is Fault.SILENCE else 0.0)
-            tally.end(Outcome.NETWORK)
+            count.end(Outcome.NETWORK)
             raise ConnectionLost(job.model.id)
-        if fault in {Fault.SLOW_BYTES, Fault.NO_LABELS, Fault.OUTPUT_ALL_REASONING}:
+        if fault in MID_STREAM | {Fault.SLOW_BYTES, Fault.NO_LABELS, Fault.OUTPUT_ALL_REASONING}:
             return None
         outcome = _OUTCOMES.get(fault, Outcome.SERVER_ERROR)
-        tally.end(outcome)
+        count.end(outcome)
         if fault in RAW:
             status, headers, body = RAW[fault]
             return SimResponse(status=status, headers=(*headers, SIMULATED_HEADER), body=body)

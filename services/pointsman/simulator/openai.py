@@ -198,6 +198,10 @@ class OpenAI:
         body = {"error": {"message": message, "type": type_, "param": param, "code": code}}
         return status, waits, orjson.dumps(body)
 
+    def error_event(self, problem: Problem, stamp: Stamp) -> bytes:
+        """Return the error object as an event."""
+        return b"data: " + self.problem(problem, stamp)[2] + b"\n\n"
+
     def headers(self, gauges: Sequence[Gauge], stamp: Stamp, *, answered: bool) -> Headers:  # noqa: ARG002 - the port's
         """Return the request id and the x-ratelimit headers."""
         stated: list[tuple[str, str]] = [

@@ -8,7 +8,7 @@ from random import Random
 from pointsman.domain.clock import Clock
 from pointsman.domain.trail import Outcome
 from pointsman.simulator.account import Account, Admission, cost_usd
-from pointsman.simulator.breakage import DROP_BYTES, DROP_S, RAW, SILENCE_S, invented_problem
+from pointsman.simulator.breakage import DROP_BYTES, DROP_S, RAW, SILENCE_S, broken, ends_as, invented_problem
 from pointsman.simulator.delivery import Delivery
 from pointsman.simulator.dialect import Ask, Dialect, Page, Speech, Stamp
 from pointsman.simulator.exchange import (
@@ -24,7 +24,7 @@ from pointsman.simulator.faults import Fault, Script, ScriptedFault
 from pointsman.simulator.problem import Problem, Unreadable
 from pointsman.simulator.scenario import ModelProfile, ProviderProfile
 from pointsman.simulator.speaker import blocked, first_token_s, only_reasoning, rejection_s, speak
-from pointsman.simulator.tally import Tallies, Tally
+from pointsman.simulator.tally import CallCount, Tallies
 
 _JSON: Headers = (("content-type", "application/json"),)
 _EVENTS: Headers = (("content-type", "text/event-stream; charset=utf-8"),)
@@ -39,6 +39,7 @@ class _Exchange:
     stamp: Stamp
     pace: Random
     fault: ScriptedFault | None
+    count: CallCount
 
     def has(self, fault: Fault) -> bool:
         """Tell whether this exchange is to go wrong that way."""
@@ -76,17 +77,19 @@ class Provider:
             return self._refusal(error.problem, stamp, None)
         if isinstance(read, Page):
             return self._page(read, stamp)
+        kind, model = self._profile.kind, read.model.id
+        fault = self._script.next(kind, model, streamed=read.streamed)
         exchange = _Exchange(
             ask=read,
             stamp=stamp,
-            pace=Random(f"{self._seed}/{self._profile.kind}/{self._requests}"),
-            fault=self._script.next(self._profile.kind, read.model.id),
+            pace=Random(f"{self._seed}/{kind}/{self._requests}"),
+            fault=fault,
+            count=self._tallies.count(kind, model, id=stamp.id, is_scripted=fault is not None),
         )
-        self._tally(exchange).begin()
         try:
             return await self._generate(exchange)
         except asyncio.CancelledError:
-            self._tally(exchange).end(None)
+            exchange.count.end(None)
             raise
 
     async def _generate(self, exchange: _Exchange) -> SimResponse:
@@ -94,11 +97,11 @@ class Provider:
         fault, model = exchange.fault, exchange.ask.model
         if fault and fault.fault in {Fault.RESET, Fault.SILENCE}:
             await self._clock.sleep(SILENCE_S if fault.fault is Fault.SILENCE else 0.0)
-            self._tally(exchange).end(Outcome.NETWORK)
+            exchange.count.end(Outcome.NETWORK)
             raise ConnectionLost(model.id)
         if fault and fault.fault in RAW:
             await self._clock.sleep(rejection_s(model.latency, exchange.pace))
-            self._tally(exchange).end(Outcome.SERVER_ERROR)
+            exchange.count.end(Outcome.SERVER_ERROR)
             status, headers, body = RAW[fault.fault]
             return SimResponse(status=status, headers=(*headers, SIMULATED_HEADER), body=body)
         problem = self._scripted_problem(exchange)
@@ -108,7 +111,7 @@ class Provider:
                 return await self._answer(exchange, admission)
             problem = admission
         await self._clock.sleep(rejection_s(model.latency, exchange.pace))
-        self._tally(exchange).end(problem.outcome)
+        exchange.count.end(problem.outcome)
         response = self._refusal(problem, exchange.stamp, model)
         return replace(response, status=200) if exchange.has(Fault.OK_ERROR_INSIDE) else response
 
@@ -141,7 +144,7 @@ class Provider:
         body = self._dialect.answer(speech, exchange.stamp)
         if exchange.has(Fault.SLOW_BYTES):
             return self._dripping(exchange, speech, body)
-        self._tally(exchange).end(_outcome(speech))
+        exchange.count.end(_outcome(speech))
         return self._response(200, _JSON, body, exchange.stamp, ask.model)
 
     def _speech(self, exchange: _Exchange) -> Speech:
@@ -158,16 +161,19 @@ class Provider:
         def end(is_whole: bool) -> None:  # noqa: FBT001 - a callback of one argument
             # Where the caller left, half is a fair guess of what had been made.
             self._settle(exchange, admission, speech.output_tokens if is_whole else speech.output_tokens // 2)
-            self._tally(exchange).end(_outcome(speech) if is_whole else None)
+            exchange.count.end(ends_as(exchange.fault, _outcome(speech) if is_whole else None))
 
-        events = self._dialect.stream(speech, exchange.stamp, wants_usage=exchange.ask.wants_usage)
+        events = [*self._dialect.stream(speech, exchange.stamp, wants_usage=exchange.ask.wants_usage)]
         each_s = rest_s / max(1, len(speech.pieces))
-        body = Delivery(events, clock=self._clock, first_s=first_s, each_s=each_s, on_end=end)
+        whole = Delivery(events, clock=self._clock, first_s=first_s, each_s=each_s, on_end=end)
+        failure = Problem(Outcome.SERVER_ERROR, model=exchange.ask.model.id)
+        said = self._dialect.error_event(failure, exchange.stamp)
+        body = broken(whole, exchange.fault, events=len(events), error_event=said, clock=self._clock)
         return self._response(200, _EVENTS, body, exchange.stamp, exchange.ask.model)
 
     def _dripping(self, exchange: _Exchange, speech: Speech, body: bytes) -> SimResponse:
         def end(is_whole: bool) -> None:  # noqa: FBT001 - a callback of one argument
-            self._tally(exchange).end(_outcome(speech) if is_whole else None)
+            exchange.count.end(_outcome(speech) if is_whole else None)
 
         drops = (body[at : at + DROP_BYTES] for at in range(0, len(body), DROP_BYTES))
         slow = Delivery(drops, clock=self._clock, first_s=DROP_S, each_s=DROP_S, on_end=end)
@@ -175,10 +181,8 @@ class Provider:
 
     def _settle(self, exchange: _Exchange, admission: Admission, output_tokens: int) -> None:
         self.account.settle(admission, output_tokens=output_tokens, now=self._epoch_s())
-        tally = self._tally(exchange)
-        tally.input_tokens += admission.input_tokens
-        tally.output_tokens += output_tokens
-        tally.cost_usd += cost_usd(admission.model, admission.input_tokens, output_tokens)
+        cost = cost_usd(admission.model, admission.input_tokens, output_tokens)
+        exchange.count.use(admission.input_tokens, output_tokens, cost)
 
     def _page(self, page: Page, stamp: Stamp) -> SimResponse:
         profile = self._profile
@@ -201,9 +205,6 @@ class Provider:
         stamp = replace(stamp, at=self._clock.now())
         common = self._dialect.headers(stated, stamp, answered=status == 200)  # noqa: PLR2004 - OK
         return SimResponse(status=status, headers=(*headers, *common, SIMULATED_HEADER), body=body)
-
-    def _tally(self, exchange: _Exchange) -> Tally:
-        return self._tallies[self._profile.kind, exchange.ask.model.id]
 
     def _stamp(self) -> Stamp:
         named = f"{self._seed}/{self._profile.kind}/{self._requests}"

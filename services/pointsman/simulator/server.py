@@ -11,6 +11,7 @@ from pointsman.domain.clock import Clock
 from pointsman.simulator.exchange import ConnectionLost, Pieces, SimRequest, SimResponse
 from pointsman.simulator.scenario import Scenario
 from pointsman.simulator.simulation import Simulation
+from pointsman.simulator.tally import Witness, unwitnessed
 
 _HOST = "127.0.0.1"
 _MAX_BODY_BYTES = 100 * 1024 * 1024
@@ -19,13 +20,19 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @asynccontextmanager
 async def serve(
-    scenario: Scenario, *, clock: Clock, seed: int, port: int = 0, ollama_port: int = 0
+    scenario: Scenario,
+    *,
+    clock: Clock,
+    seed: int,
+    port: int = 0,
+    ollama_port: int = 0,
+    witness: Witness = unwitnessed,
 ) -> AsyncIterator[Simulation]:
     """Serve the scenario until the block ends; port 0 lets the system choose.
 
     The five providers share one port under the paths of `base_urls`; Ollama has its own port, because it has no prefix.
     """
-    simulation = Simulation(scenario, clock=clock, seed=seed)
+    simulation = Simulation(scenario, clock=clock, seed=seed, witness=witness)
     async with (
         _listen(simulation, port, prefix="") as origin,
         _listen(simulation, ollama_port, prefix="/ollama") as ollama,
@@ -77,6 +84,8 @@ async def _stream(request: web.Request, response: SimResponse, pieces: Pieces) -
         async for piece in pieces:
             await out.write(piece)
         await out.write_eof()
+    except ConnectionLost:
+        _reset(request)
     finally:
         await pieces.aclose()
     return out

@@ -16,7 +16,7 @@ from pointsman.simulator.ollama import Ollama
 from pointsman.simulator.openai import OpenAI
 from pointsman.simulator.provider import Provider
 from pointsman.simulator.scenario import Scenario
-from pointsman.simulator.tally import Tallies
+from pointsman.simulator.tally import Tallies, Witness, unwitnessed
 
 DIALECTS: dict[str, Dialect] = {
     "openai": OpenAI(),
@@ -51,11 +51,17 @@ class Simulation:
     """
 
     def __init__(
-        self, scenario: Scenario, *, clock: Clock, seed: int, origin: str = "http://simulator.invalid"
+        self,
+        scenario: Scenario,
+        *,
+        clock: Clock,
+        seed: int,
+        origin: str = "http://simulator.invalid",
+        witness: Witness = unwitnessed,
     ) -> None:
         """Begin with fresh accounts, cold local models, and the faults of the scenario still to come."""
         self.scenario = scenario
-        self.tallies = Tallies()
+        self.tallies = Tallies(witness)
         self._script = Script(scenario.faults)
         self._endpoints: dict[str, _Endpoint] = {
             profile.kind: Provider(
@@ -91,9 +97,10 @@ class Simulation:
         )
         return await endpoint.handle(inner)
 
-    def script(self, model: str, fault: Fault, *, times: int = 1, wait_s: float = 20.0) -> None:
+    def script(self, model: str, fault: Fault, *, times: int = 1, wait_s: float = 20.0, after_events: int = 4) -> None:
         """Let the next `times` calls end with the fault; `model` may be a kind of provider too, or "*"."""
-        self._script.add(ScriptedFault(model=model, fault=fault, times=times, wait_s=wait_s))
+        scripted = ScriptedFault(model=model, fault=fault, times=times, wait_s=wait_s, after_events=after_events)
+        self._script.add(scripted)
 
     def down(self, kind: str) -> None:
         """Let nobody listen at that provider any more."""

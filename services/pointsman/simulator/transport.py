@@ -57,6 +57,8 @@ class _Body(httpx.AsyncByteStream):
                 return
             except TimeoutError as error:
                 raise httpx.ReadTimeout("the body stalls") from error
+            except ConnectionLost as error:
+                raise httpx.ReadError("connection reset") from error
             yield piece
 
     async def aclose(self) -> None:

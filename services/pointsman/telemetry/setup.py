@@ -1,65 +1,47 @@
 """Where spans, metrics and log lines go; configured once, where a process starts.
 
-With `push.py` the only importer of the OpenTelemetry SDK. Without `otlp_endpoint` there is no SDK: a call then costs no
-span, and still has a trace id for its log lines and its response (see `spans.serve_span`). Without it and without an
-address for Prometheus nothing is counted.
+Without `otlp_endpoint` there is no SDK, nor is it imported (`otlp.py`): a call then costs no span, and still has a
+trace id for its log lines and its response (see `spans.serve_span`). Without it and without an address for Prometheus
+nothing is counted.
 """
 
 import logging
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from typing import IO, Any, Final, Self, cast
-from uuid import uuid4
 
 import orjson
 import structlog
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pointsman.config.settings import TelemetrySettings
-from pointsman.telemetry import instruments, names, spans
+from pointsman.telemetry import instruments, names
 from pointsman.telemetry.console import for_people
 from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
 from pointsman.telemetry.metrics import REGISTER, Reading
-from pointsman.telemetry.page import serving
-from pointsman.telemetry.push import pushing
+from pointsman.telemetry.relay import Relay, relayed
 
-_EXPORT_TIMEOUT_S: Final = 5.0
 _CLOSE_TIMEOUT_S: Final = 2.0
-_QUEUED_SPANS: Final = 16_384
-_EXPORT_DELAY_MS: Final = 1_000
 
 
 class Telemetry:
     """What `configure` started. Close it last, after the servers; log lines then go where they went before."""
 
-    def __init__(self, provider: TracerProvider | None, undo: ExitStack) -> None:
-        self._provider = provider
+    def __init__(self, flush: Callable[[float], bool], undo: ExitStack) -> None:
+        self._flush = flush
         self._undo = undo
 
     def flush(self, timeout_s: float = _CLOSE_TIMEOUT_S) -> bool:
         """Hand over the spans that wait, and tell whether that was done in time. Blocks; not for a running loop."""
-        if self._provider is None:
-            return True
-        # The SDK's own flush takes no notice of its timeout (opentelemetry-sdk 1.45.2, 2026-11).
-        thread = threading.Thread(target=self._provider.force_flush, name="flush of spans", daemon=True)
-        thread.start()
-        thread.join(timeout_s)
-        return not thread.is_alive()
+        return self._flush(timeout_s)
 
     def close(self) -> None:
         """Flush and stop. Takes a few seconds at most, whatever became of the collector; a second call does nothing."""
         self.flush()
-        self._provider = None
+        self._flush = _nothing_to_flush
         self._undo.close()
 
     def __enter__(self) -> Self:
@@ -83,115 +65,32 @@ def configure(
     with ExitStack() as undo:
         undo.callback(structlog.configure, **structlog.get_config())
         writer = _configure_logs(settings, sink or sys.stderr.buffer)
-        undo.enter_context(_relayed(logging.getLogger(), _Relay(names.EVENT_LIBRARY_WARNED)))
+        undo.enter_context(relayed(logging.getLogger(), Relay(names.EVENT_LIBRARY_WARNED)))
         address: str = getattr(settings.metrics, metrics_at) if metrics_at else ""
         if address or settings.otlp_endpoint:
             undo.enter_context(REGISTER.recording())
             undo.callback(REGISTER.observe(lambda: _own_losses(writer)))
         if address:
+            from pointsman.telemetry.page import serving  # noqa: PLC0415 - a web server, which most processes are spared
+
             url = undo.enter_context(serving(address, f"telemetry.metrics.{metrics_at}", REGISTER))
             structlog.get_logger().info(names.EVENT_METRICS_SHOWN, url=url)
-        provider = _send_by_otlp(settings, service, undo) if settings.otlp_endpoint else None
-        return Telemetry(provider, undo.pop_all())
+        flush = _send_by_otlp(settings, service, undo) if settings.otlp_endpoint else _nothing_to_flush
+        return Telemetry(flush, undo.pop_all())
+
+
+def _nothing_to_flush(_timeout_s: float) -> bool:
+    return True
+
+
+def _send_by_otlp(settings: TelemetrySettings, service: str, undo: ExitStack) -> Callable[[float], bool]:
+    from pointsman.telemetry import otlp  # noqa: PLC0415 - the SDK, which a process that sends nothing is spared
+
+    return partial(otlp.flush, otlp.send(settings, service, undo))
 
 
 def _own_losses(writer: "LineWriter") -> tuple[Reading, ...]:
     return (instruments.LOG_LINES_LOST.at(writer.lost),)
-
-
-def _send_by_otlp(settings: TelemetrySettings, service: str, undo: ExitStack) -> TracerProvider:
-    """Start sending; `undo` ends it."""
-    relay = undo.enter_context(_relayed_sdk_log())
-    resource = Resource.create(
-        {
-            names.SERVICE_NAME: service,
-            names.SERVICE_VERSION: version("pointsman"),
-            names.SERVICE_INSTANCE_ID: str(uuid4()),
-        }
-    )
-    insecure = not settings.otlp_endpoint.startswith("https://")
-    metrics = OTLPMetricExporter(endpoint=settings.otlp_endpoint, insecure=insecure, timeout=_EXPORT_TIMEOUT_S)
-    undo.enter_context(pushing(metrics, REGISTER, resource, interval_s=settings.metrics_interval_s))
-    provider = _open_provider(settings, resource, undo)
-    undo.callback(relay.setLevel, logging.CRITICAL)  # the SDK warns of being stopped twice, which is how it is stopped
-    spans.record_with(provider.get_tracer(names.TRACER, version("pointsman")))
-    undo.callback(spans.record_with, None)
-    return provider
-
-
-class _CountingExporter(OTLPSpanExporter):
-    """Counts the spans that the collector did not take."""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send spans, and count those that did not arrive."""
-        outcome = super().export(spans)
-        if outcome is not SpanExportResult.SUCCESS:
-            instruments.SPANS_DROPPED.add(len(spans))
-        return outcome
-
-
-def _open_provider(settings: TelemetrySettings, resource: Resource, undo: ExitStack) -> TracerProvider:
-    exporter = _CountingExporter(
-        endpoint=settings.otlp_endpoint,
-        insecure=not settings.otlp_endpoint.startswith("https://"),
-        timeout=_EXPORT_TIMEOUT_S,
-    )
-    provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(settings.sample_ratio)),
-        resource=resource,
-        shutdown_on_exit=False,
-    )
-    provider.add_span_processor(
-        BatchSpanProcessor(exporter, max_queue_size=_QUEUED_SPANS, schedule_delay_millis=_EXPORT_DELAY_MS)
-    )
-    undo.callback(provider.shutdown)
-    # Undone first: an export that waits for a dead collector then gives up, and the provider's own stop is quick.
-    undo.callback(exporter.shutdown)
-    return provider
-
-
-@contextmanager
-def _relayed_sdk_log() -> Iterator[logging.Handler]:
-    """Turn what the SDK logs, such as a collector that does not answer, into our lines."""
-    log, relay = logging.getLogger("opentelemetry"), _Relay(names.EVENT_SPANS_UNDELIVERED)
-    propagated = log.propagate
-    log.propagate = False
-    try:
-        with _relayed(log, relay):
-            yield relay
-    finally:
-        log.propagate = propagated
-
-
-@contextmanager
-def _relayed(log: logging.Logger, relay: logging.Handler) -> Iterator[None]:
-    log.addHandler(relay)
-    try:
-        yield
-    finally:
-        log.removeHandler(relay)
-
-
-class _Relay(logging.Handler):
-    """Writes warnings and worse of the standard library's logging as events of ours.
-
-    What libraries say below that (httpx: a line a request) is told better by the line of the call.
-    """
-
-    def __init__(self, event: str) -> None:
-        super().__init__(logging.WARNING)
-        self._event = event
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one record as an event."""
-        detail = record.getMessage()
-        write = structlog.get_logger().error if record.levelno >= logging.ERROR else structlog.get_logger().warning
-        write(self._event_of(detail), library=record.name, detail=detail, exc_info=record.exc_info)
-
-    def _event_of(self, detail: str) -> str:
-        # The SDK names what it was sending in the sentence alone, and all its exporters share one logger.
-        is_of_metrics = self._event == names.EVENT_SPANS_UNDELIVERED and "metrics to " in detail
-        return names.EVENT_METRICS_UNDELIVERED if is_of_metrics else self._event
 
 
 class LineWriter:

@@ -19,6 +19,7 @@ from pointsman.domain.errors import (
     CallerUnknown,
     CandidatesForbidden,
     CategoryForbidden,
+    CertificateUnknown,
     ClassifierDown,
     ExecutorDown,
     InvalidRequest,
@@ -32,6 +33,8 @@ from pointsman.domain.errors import (
     PoolExhausted,
     PromptTooLarge,
     SettingsError,
+    Stopping,
+    TooManyBytes,
     TooManyCalls,
     Violation,
 )
@@ -82,9 +85,16 @@ ROWS = [
         [details_pb.RetryInfo],
         id="TooManyCalls",
     ),
+    pytest.param(
+        TooManyBytes("too large together", ready_at=READY_AT),
+        "RESOURCE_EXHAUSTED", "TOO_MANY_BYTES", [details_pb.RetryInfo],
+        id="TooManyBytes",
+    ),
+    pytest.param(CertificateUnknown("nobody's"), "UNAUTHENTICATED", "CERTIFICATE_UNKNOWN", [], id="CertificateUnknown"),
     pytest.param(NoAnswer("all failed"), "UNAVAILABLE", "NO_ANSWER", [], id="NoAnswer, and nobody knows when"),
     pytest.param(ClassifierDown("down"), "UNAVAILABLE", "CLASSIFIER_DOWN", [], id="ClassifierDown"),
     pytest.param(ExecutorDown("down"), "UNAVAILABLE", "EXECUTOR_DOWN", [], id="ExecutorDown"),
+    pytest.param(Stopping("no more news"), "UNAVAILABLE", "STOPPING", [], id="Stopping"),
     pytest.param(
         NoCredentials("no keys", missing=(("openai/gpt-4", "set OPENAI_API_KEY"),)),
         "FAILED_PRECONDITION", "NO_CREDENTIALS", [details_pb.PreconditionFailure],

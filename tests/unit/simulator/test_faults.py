@@ -6,11 +6,12 @@ import pytest
 from pointsman.domain.pool import Unit
 from pointsman.domain.trail import Outcome
 from pointsman.simulator.exchange import ConnectionLost, ConnectionRefused
-from pointsman.simulator.faults import Fault, ScriptedFault
+from pointsman.simulator.faults import MID_STREAM, Fault, ScriptedFault
 from pointsman.simulator.scenario import LimitProfile, ModelProfile
 from pointsman.simulator.scenarios import BUSY_HOUR, INSTANT
 from pointsman.simulator.simulation import Simulation
-from tests.fakes.clock import FakeClock
+from pointsman.simulator.tally import Sighting
+from tests.fakes.clock import FakeClock, LeapingClock
 from tests.unit.simulator.asking import (
     MODELS,
     chat,
@@ -262,3 +263,154 @@ async def test_a_provider_that_names_no_limit_leaves_it_out_of_its_refusal(make_
     message = parsed(refused)["error"]["message"]
     assert refused.status == 429
     assert message == f"Rate limit reached for {model.id} in organization org-simulated."
+
+
+def events(body: bytes) -> list[bytes]:
+    """Return the events of a stream, whichever way its lines end."""
+    return [event for event in body.replace(b"\r\n", b"\n").split(b"\n\n") if event]
+
+
+async def until_it_breaks(world: Simulation, kind: str) -> tuple[list[bytes], bool]:
+    """Return the pieces of a stream that came, and whether the connection broke behind them."""
+    response = await world.handle(chat(kind, streamed=True))
+    assert not isinstance(response.body, bytes)
+    pieces, is_cut = list[bytes](), False
+    try:
+        pieces += [piece async for piece in response.body]
+    except ConnectionLost:
+        is_cut = True
+    finally:
+        await response.body.aclose()
+    return pieces, is_cut
+
+
+@KINDS
+async def test_a_stream_may_be_cut_in_its_middle(world: Simulation, kind: str) -> None:
+    world.script(MODELS[kind], Fault.STREAM_CUT, after_events=3)
+    response = await world.handle(chat(kind, streamed=True))
+    assert not isinstance(response.body, bytes)
+
+    pieces = [await anext(response.body) for _ in range(3)]
+    with pytest.raises(ConnectionLost):
+        await anext(response.body)
+    await response.body.aclose()
+
+    assert b"".join(pieces)
+    assert world.tallies.total.outcomes == {Outcome.NETWORK: 1}
+    assert world.tallies.total.in_flight == 0
+
+
+@KINDS
+async def test_a_stream_may_end_without_its_end(world: Simulation, kind: str) -> None:
+    world.script(MODELS[kind], Fault.STREAM_SHORT)
+
+    pieces, is_cut = await until_it_breaks(world, kind)
+    whole_pieces, _ = await until_it_breaks(world, kind)
+
+    assert (len(pieces), is_cut) == (4, False)
+    assert len(whole_pieces) > 4
+    assert world.tallies.total.outcomes == {Outcome.NETWORK: 1, Outcome.ANSWERED: 1}
+
+
+async def test_a_stream_that_stalls_is_left_open_until_its_reader_has_enough() -> None:
+    clock = FakeClock()
+    world = Simulation(INSTANT, clock=clock, seed=1)
+    world.script(MODELS["openai"], Fault.STREAM_STALL, after_events=0)
+    response = await world.handle(chat("openai", streamed=True))
+    assert not isinstance(response.body, bytes)
+    reading = asyncio.ensure_future(anext(response.body))
+    await clock.let_others_run()
+    clock.advance(3_600.0)
+    await clock.let_others_run()
+
+    is_stalled = not reading.done()
+    reading.cancel()
+    await asyncio.wait([reading])
+    await response.body.aclose()
+
+    assert is_stalled
+    assert world.tallies.total.outcomes == {Outcome.NETWORK: 1}
+
+
+@KINDS
+async def test_garbage_stands_between_the_events_of_a_stream(world: Simulation, kind: str) -> None:
+    world.script(MODELS[kind], Fault.STREAM_GARBAGE, after_events=2)
+
+    pieces, is_cut = await until_it_breaks(world, kind)
+    whole_pieces, _ = await until_it_breaks(world, kind)
+
+    assert not is_cut
+    assert len(pieces) == len(whole_pieces) + 1
+    assert b"\xff\xfe" in pieces[2]
+    assert world.tallies.total.outcomes == {Outcome.SERVER_ERROR: 1, Outcome.ANSWERED: 1}
+
+
+@KINDS
+async def test_an_error_in_the_middle_of_a_stream_is_its_last_event(world: Simulation, kind: str) -> None:
+    world.script(MODELS[kind], Fault.STREAM_ERROR)
+
+    pieces, is_cut = await until_it_breaks(world, kind)
+
+    last = events(b"".join(pieces))[-1]
+    assert not is_cut
+    assert b'"error":{' in last
+    assert last.startswith(b"event: error\n" if kind == "anthropic" else b"data: ")
+    assert world.tallies.total.outcomes == {Outcome.SERVER_ERROR: 1}
+
+
+async def test_a_short_stream_breaks_before_its_last_event(world: Simulation) -> None:
+    world.script(MODELS["openai"], Fault.STREAM_SHORT, after_events=10_000)
+
+    pieces, _ = await until_it_breaks(world, "openai")
+
+    assert len(pieces) > 4
+    assert b"[DONE]" not in b"".join(pieces)
+
+
+@pytest.mark.parametrize("fault", sorted(MID_STREAM))
+async def test_a_fault_of_streams_waits_for_one(world: Simulation, fault: Fault) -> None:
+    world.script("*", fault, after_events=0)
+
+    whole_answer = await world.handle(chat("openai"))
+    local = await world.handle(generate(stream=True))
+    assert not isinstance(local.body, bytes)
+    await local.body.aclose()
+
+    assert whole_answer.status == 200
+    assert b"[simulated" in whole(whole_answer)
+    assert world.tallies["ollama", QWEN].outcomes == {
+        Outcome.SERVER_ERROR if fault in {Fault.STREAM_GARBAGE, Fault.STREAM_ERROR} else Outcome.NETWORK: 1
+    }
+
+
+async def test_a_stream_of_ollama_may_end_with_an_error(world: Simulation) -> None:
+    world.script(QWEN, Fault.STREAM_ERROR, after_events=2)
+
+    lines = (await collected(await world.handle(generate(stream=True)))).splitlines()
+
+    assert len(lines) == 2  # a piece and the error: the first event of all is empty
+    assert lines[-1].startswith(b'{"error":')
+
+
+@pytest.mark.parametrize("kind", ["openai", "ollama"])
+async def test_a_witness_is_told_of_every_call_twice(clock: LeapingClock, kind: str) -> None:
+    seen: list[Sighting] = []
+    world = Simulation(INSTANT, clock=clock, seed=1, witness=seen.append)
+    world.script("*", Fault.OVERLOADED)
+    request = generate() if kind == "ollama" else chat(kind)
+    await world.handle(request)
+    await world.handle(request)
+
+    refused, answered = seen[:2], seen[2:]
+
+    assert [(each.is_over, each.outcome, each.is_scripted) for each in refused] == [
+        (False, None, True),
+        (True, Outcome.OVERLOADED, True),
+    ]
+    assert [(each.is_over, each.outcome, each.is_scripted) for each in answered] == [
+        (False, None, False),
+        (True, Outcome.ANSWERED, False),
+    ]
+    assert answered[1].input_tokens > 0
+    assert answered[1].output_tokens > 0
+    assert answered[0].id == answered[1].id != refused[0].id or kind == "ollama"

@@ -140,3 +140,20 @@ def test_nothing_is_left_in_flight_and_no_timer_is_left_behind() -> None:
     _, _, world = hour(BUSY_HOUR, 100)
 
     assert world.tallies.total.in_flight == 0
+
+
+def test_a_stream_that_is_cut_is_a_read_error_behind_what_came() -> None:
+    async def main(clock: VirtualClock) -> list[bytes]:
+        world, pieces = Simulation(INSTANT, clock=clock, seed=1), list[bytes]()
+
+        async def read(response: httpx.Response) -> None:
+            async for piece in response.aiter_raw():
+                pieces.append(piece)
+
+        world.script(MODELS["openai"], Fault.STREAM_CUT)
+        async with client(world) as http, http.stream("POST", url(world), json=BODY | {"stream": True}) as response:
+            with pytest.raises(httpx.ReadError):
+                await read(response)
+        return pieces
+
+    assert len(run_virtual(main, start=START)) == 4

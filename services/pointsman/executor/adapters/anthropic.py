@@ -1,6 +1,5 @@
 """The wire format of Anthropic's Messages API."""
 
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -137,7 +136,7 @@ def _block(part: Part) -> Iterator[Json]:
         case Text(text=text) if text:
             yield {"type": "text", "text": text}
         case Image(content=content, mime_type=mime_type):
-            source = {"type": "base64", "media_type": mime_type, "data": b64encode(content).decode()}
+            source = {"type": "base64", "media_type": mime_type, "data": shape.in_base64(content)}
             yield {"type": "image", "source": source}
         case ImageUrl(url=url):
             yield {"type": "image", "source": {"type": "url", "url": url}}

@@ -1,6 +1,5 @@
 """The wire format of Gemini's generateContent, with an AI Studio key."""
 
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -136,7 +135,7 @@ def _part(part: Part, names: dict[str, str]) -> Json:
         case Text(text=text):
             return {"text": text}
         case Image(content=content, mime_type=mime_type):
-            return {"inlineData": {"mimeType": mime_type, "data": b64encode(content).decode()}}
+            return {"inlineData": {"mimeType": mime_type, "data": shape.in_base64(content)}}
         case ImageUrl(url=url):
             return {"fileData": _mime_type(url) | {"fileUri": url}}
         case ToolCall(name=name, arguments_json=arguments):

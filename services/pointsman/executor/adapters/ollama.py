@@ -4,7 +4,6 @@ It is spoken over our own rim and not through the `ollama` package, which has no
 redirects, drops fields, cannot send `truncate` and `shift`, and raises AttributeError on some error bodies (0.6.3).
 """
 
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -142,7 +141,7 @@ def _messages(prompt: Prompt) -> Iterator[Json]:
 def _turn(message: Message) -> Json:
     role = Role.USER if message.role is Role.TOOL else message.role
     turn: Json = {"role": role.value, "content": message.text}
-    images = [b64encode(part.content).decode() for part in message.parts if isinstance(part, Image)]
+    images = [shape.in_base64(part.content) for part in message.parts if isinstance(part, Image)]
     calls = [_function(part) for part in message.parts if isinstance(part, ToolCall)]
     return turn | ({"images": images} if images else {}) | ({"tool_calls": calls} if calls else {})
 

@@ -1,6 +1,5 @@
 """The wire format of OpenAI's Chat Completions, which DeepSeek and Moonshot speak too, each in its Dialect."""
 
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -156,7 +155,7 @@ def _part(part: object) -> Iterator[Json]:
         case Text(text=text):
             yield {"type": "text", "text": text}
         case Image(content=content, mime_type=mime_type):
-            url = f"data:{mime_type};base64,{b64encode(content).decode()}"
+            url = shape.in_base64(content, f"data:{mime_type};base64,")
             yield {"type": "image_url", "image_url": {"url": url, "detail": "auto"}}
         case ImageUrl(url=url):
             yield {"type": "image_url", "image_url": {"url": url, "detail": "auto"}}

@@ -1,0 +1,162 @@
+"""`serve --workers`: several processes behind one port, as the kernel shares it and a supervisor keeps them."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc
+import psutil
+import pytest
+from grpc_health.v1 import health_pb2
+
+from pointsman.v1 import executor_pb2 as executor_pb
+from pointsman.v1 import types_pb2 as pb
+from pointsman_client import Client
+from tests.fakes.command import Running, pointsman, pointsman_running
+from tests.fakes.serving import Context, FakeExecutor, serving
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux spreads the connections")
+
+REFERENCE = Path(__file__).parents[2] / "deploy/pointsman.toml"
+ENVIRONMENT = {"POINTSMAN_CONFIG": str(REFERENCE), "POINTSMAN__ROUTER__ADDRESS": "127.0.0.1:0"}
+MOST_CONNECTIONS: Final = 64
+"""Each falls to either of two workers by chance: that all fall to one happens once in 10^19 runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A Router of two workers."""
+
+    running: Running
+    address: str
+
+    def workers(self) -> set[int]:
+        return {child.pid for child in psutil.Process(self.running.pid).children()}
+
+
+@asynccontextmanager
+async def two_workers(environment: dict[str, str] | None = None) -> AsyncIterator[Serving]:
+    arguments = ("serve", "router", "--workers", "2", "--json")
+    async with pointsman_running(*arguments, environment=ENVIRONMENT | (environment or {})) as running:
+        told = await running.json_line()
+        assert told["workers"] == 2
+        yield Serving(running=running, address=told["addresses"]["router"])
+
+
+async def test_both_workers_get_calls() -> None:
+    async with two_workers() as router, AsyncExitStack() as connections:
+        reached: set[int] = set()
+        for _ in range(MOST_CONNECTIONS):
+            await _ask(await connections.enter_async_context(_connection(router.address)))
+            reached = {pid for pid in router.workers() if _connections(pid)}
+            if len(reached) == 2:
+                break
+
+        assert reached == router.workers()
+
+
+async def test_a_worker_that_is_killed_is_started_anew_and_the_log_says_so() -> None:
+    async with two_workers() as router:
+        before = router.workers()
+        gone, stays = sorted(before)
+        os.kill(gone, signal.SIGKILL)
+        async with asyncio.timeout(40):
+            while len(router.workers() - {gone}) < 2 or not _listens(*router.workers() - {gone, stays}):
+                await asyncio.wait([asyncio.ensure_future(_ask_anew(router.address))])
+        router.running.tell(signal.SIGTERM)
+        finished = await router.running.end()
+
+    lines = [json.loads(line) for line in finished.err.splitlines() if line.startswith("{")]
+    ended = next(line for line in lines if line["event"] == "worker.ended")
+    assert ended["exit_code"] == -signal.SIGKILL
+    assert ended["worker"] in {1, 2}
+    assert ended["restart_in_s"] == 0.5
+    assert finished.code == 0
+
+
+async def test_a_call_under_way_is_answered_after_the_signal_and_all_end() -> None:
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def execute(_request: executor_pb.ExecuteRequest, _context: Context) -> executor_pb.ExecuteResponse:
+        asked.set()
+        await may_answer.wait()
+        return executor_pb.ExecuteResponse(
+            answer=pb.Answer(text="4", finish_reason=pb.FINISH_REASON_STOP), candidate="openai/gpt-4", model="gpt-4"
+        )
+
+    async with (
+        serving(FakeExecutor(execute)) as executor,
+        two_workers({"POINTSMAN__ROUTER__EXECUTOR_ADDRESS": executor.address}) as router,
+        Client(router.address) as client,
+    ):
+        workers = router.workers()
+        asking = asyncio.ensure_future(client.route("2+2", category="quick"))
+        await asked.wait()
+        router.running.tell(signal.SIGTERM)
+        while router.workers() == workers:  # the idle one ends first
+            await asyncio.wait({asking}, timeout=0.05)
+        may_answer.set()
+        answer = await asking
+        finished = await router.running.end()
+
+    assert answer.text == "4"
+    assert finished.code == 0
+    assert not [pid for pid in workers if psutil.pid_exists(pid)]
+
+
+async def test_workers_end_when_who_started_them_is_gone() -> None:
+    async with two_workers() as router:
+        workers = [psutil.Process(pid) for pid in router.workers()]
+        router.running.tell(signal.SIGKILL)
+        await router.running.end()
+        async with asyncio.timeout(20):
+            while any(worker.is_running() for worker in workers):
+                await asyncio.wait([asyncio.ensure_future(asyncio.to_thread(psutil.wait_procs, workers, 1))])
+
+
+async def test_a_worker_that_cannot_serve_ends_the_start() -> None:
+    nowhere = {f"POINTSMAN__TLS__{name}": "/nowhere.pem" for name in ("CERTIFICATE", "KEY", "AUTHORITY")}
+    finished = await pointsman("serve", "router", "--workers", "2", "--json", environment=ENVIRONMENT | nowhere)
+
+    assert finished.code != 0
+    assert "before it served" in finished.err
+    assert "/nowhere.pem" in finished.err
+    assert "Traceback" not in finished.err
+
+
+@asynccontextmanager
+async def _connection(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """Open a channel that shares its connection with no other one."""
+    options = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
+    async with grpc.aio.insecure_channel(address, options) as channel:
+        yield channel
+
+
+async def _ask(channel: grpc.aio.Channel) -> None:
+    """Make a call that any worker answers by itself, whether or not an Executor is there."""
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    await check(health_pb2.HealthCheckRequest(), timeout=20, wait_for_ready=True)
+
+
+async def _ask_anew(address: str) -> None:
+    async with _connection(address) as channel:
+        await _ask(channel)
+
+
+def _connections(pid: int) -> int:
+    return sum(each.status == psutil.CONN_ESTABLISHED for each in psutil.Process(pid).net_connections("tcp"))
+
+
+def _listens(pid: int) -> bool:
+    return any(each.status == psutil.CONN_LISTEN for each in psutil.Process(pid).net_connections("tcp"))
