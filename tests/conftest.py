@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from pointsman.cli.rehearsal import aimed_at
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings, load
 from pointsman.domain.clock import SystemClock
 from pointsman.simulator import scenarios
 from pointsman.simulator.server import serve
 from pointsman.simulator.simulation import Simulation
 from tests.fakes.clock import FakeClock
+from tests.fakes.hops import running
 from tests.fakes.loopback import stay_on_loopback
 
 REFERENCE = Path(__file__).parents[1] / "deploy/pointsman.toml"

@@ -7,13 +7,14 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import ledger, payload, route, streams, telemetry
+from tests.bench import crowd, ledger, payload, route, streams, telemetry
 from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
 
 SECTIONS: Final[Mapping[str, Callable[[Effort], Findings]]] = {
     "route": route.measure,
     "streams": streams.measure,
+    "crowd": crowd.measure,
     "payload": payload.measure,
     "ledger": ledger.measure,
     "telemetry": telemetry.measure,
@@ -25,7 +26,13 @@ SECTIONS: Final[Mapping[str, Callable[[Effort], Findings]]] = {
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, print a table a section, with --json all figures on the last line; return 1 when a bound is missed."""
     arguments = _parser().parse_args(words)
-    effort = Effort(rounds=arguments.rounds, calls=arguments.calls, tokens=arguments.tokens, seconds=arguments.seconds)
+    effort = Effort(
+        rounds=arguments.rounds,
+        calls=arguments.calls,
+        tokens=arguments.tokens,
+        seconds=arguments.seconds,
+        streams=arguments.streams,
+    )
     console, found = Console(stderr=arguments.json), list[Findings]()
     for name in arguments.only or SECTIONS:
         section = SECTIONS[name](effort)
@@ -49,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--calls", type=int, default=250, help="calls a variant and round")
     parser.add_argument("--tokens", type=int, default=1_000, help="tokens of each paced stream")
     parser.add_argument("--seconds", type=int, default=60, help=f"how long {streams.MANY} streams run at once")
+    parser.add_argument("--streams", type=int, default=1_000, help="streams at once in the section `crowd`")
     parser.add_argument("--only", action="append", choices=SECTIONS, help="a section; may be given again; else all")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
     return parser

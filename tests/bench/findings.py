@@ -9,12 +9,16 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much to measure: interleaved rounds, and calls a variant in each; for streams, their tokens and how long."""
+    """How much to measure: interleaved rounds, and calls a variant in each; for streams, their tokens and how long.
+
+    `streams` is how many run at once where there are many.
+    """
 
     rounds: int
     calls: int
     tokens: int
     seconds: int
+    streams: int = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

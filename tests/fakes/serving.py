@@ -18,10 +18,12 @@ from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc
 from pointsman.v1 import executor_pb2 as executor_pb
 from pointsman.v1 import types_pb2 as pb
+from tests.fakes.hops import HOPS
 
 CLASSIFIER = "pointsman.v1.ClassifierService"
 EXECUTOR = "pointsman.v1.ExecutorService"
 CLASSIFY = f"{CLASSIFIER}/Classify"
+NOBODY = "127.0.0.1:1"
 MESSAGE_BYTES = 4_194_304
 CATEGORIES = ("reasoning", "coding", "quick", "vision", "review")
 
@@ -148,10 +150,27 @@ def _registering_executor(servicer: FakeExecutor) -> Callable[[grpc.aio.Server],
 
 
 @asynccontextmanager
-async def classifier_stub(address: str) -> AsyncIterator["classifier_pb2_grpc.ClassifierServiceAsyncStub"]:
+async def channel_to(server: Server) -> AsyncIterator[grpc.aio.Channel]:
+    """Open a channel to a server in the way of the test."""
+    if not HOPS.over_the_wire:
+        yield server.channel()
+        return
+    async with open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel:
+        yield channel
+
+
+@asynccontextmanager
+async def classifier_stub(server: Server) -> AsyncIterator["classifier_pb2_grpc.ClassifierServiceAsyncStub"]:
     """Open a channel to a Classifier, the way the Router does."""
-    async with open_channel(address, message_bytes=MESSAGE_BYTES) as channel:
+    async with channel_to(server) as channel:
         yield classifier_pb2_grpc.ClassifierServiceStub(channel)
+
+
+@asynccontextmanager
+async def executor_stub(server: Server) -> AsyncIterator["executor_pb2_grpc.ExecutorServiceAsyncStub"]:
+    """Open a channel to an Executor, the way the Router does."""
+    async with channel_to(server) as channel:
+        yield executor_pb2_grpc.ExecutorServiceStub(channel)
 
 
 @asynccontextmanager
@@ -164,17 +183,37 @@ async def routing(
 ) -> AsyncIterator[Server]:
     """Run a real Router in front of the fakes; a service that is None is down."""
     async with AsyncExitStack() as stack:
-        addresses: dict[str, Any] = {"classifier_address": "127.0.0.1:1", "executor_address": "127.0.0.1:1"}
-        if classifier is not None:
-            addresses["classifier_address"] = (await stack.enter_async_context(serving(classifier))).address
-        if executor is not None:
-            addresses["executor_address"] = (await stack.enter_async_context(serving(executor))).address
-        settings = RouterSettings(
-            **{"address": "127.0.0.1:0", "grace_s": 0.5, "executor_patience_s": 0.0, **addresses, **changed}
-        )
+        servers = [
+            await stack.enter_async_context(serving(servicer)) if servicer is not None else None
+            for servicer in (classifier, executor)
+        ]
+        addresses = [server.address if server else NOBODY for server in servers]
+        settings: dict[str, Any] = {
+            "address": "127.0.0.1:0",
+            "grace_s": 0.5,
+            "executor_patience_s": 0.0,
+            **dict(zip(("classifier_address", "executor_address"), addresses, strict=True)),
+        }
         yield await stack.enter_async_context(
-            app.run(settings, limits or LimitsSettings(), CATEGORIES, clock=SystemClock())
+            app.run(
+                RouterSettings(**{**settings, **changed}),
+                limits or LimitsSettings(),
+                CATEGORIES,
+                clock=SystemClock(),
+                peers=await stack.enter_async_context(peers(*servers)),
+            )
         )
+
+
+@asynccontextmanager
+async def peers(classifier: Server | None, executor: Server | None) -> AsyncIterator[app.Peers | None]:
+    """Yield the ways to these services in the way of the test; None where the Router finds them by itself."""
+    if HOPS.over_the_wire:
+        yield None
+        return
+    async with open_channel(NOBODY, message_bytes=MESSAGE_BYTES) as nowhere:
+        to_classifier, to_executor = (server.channel() if server else nowhere for server in (classifier, executor))
+        yield app.Peers(classifier=to_classifier, executor=to_executor)
 
 
 def plain(message: bytes) -> bytes:

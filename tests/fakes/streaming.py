@@ -25,6 +25,7 @@ from pointsman.executor import app as executor_app
 from pointsman.router import app as router_app
 from pointsman.v1 import executor_pb2, executor_pb2_grpc, router_pb2_grpc
 from tests.fakes.http_server import FakeHttpServer, ScriptedReply
+from tests.fakes.serving import NOBODY, peers
 
 EXAMPLES = Path(__file__).parents[1] / "adapters/examples"
 SUBJECT, BACKUP = "subject/m", "backup/m"
@@ -204,8 +205,11 @@ async def routed(settings: Settings) -> AsyncIterator[Routed]:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         serving = await stack.enter_async_context(executor_app.run(settings, clock=clock))
-        peers = replace(settings.router, classifier_address="127.0.0.1:1", executor_address=serving.address)
-        front = await stack.enter_async_context(router_app.run(peers, settings.limits, ("quick",), clock=clock))
+        found = replace(settings.router, classifier_address=NOBODY, executor_address=serving.address)
+        within = await stack.enter_async_context(peers(None, serving))
+        front = await stack.enter_async_context(
+            router_app.run(found, settings.limits, ("quick",), clock=clock, peers=within)
+        )
         to_router = await stack.enter_async_context(grpc.aio.insecure_channel(front.address))
         to_executor = await stack.enter_async_context(grpc.aio.insecure_channel(serving.address))
         yield Routed(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings
 from pointsman.config.settings import OllamaSettings, PoolSettings
 from pointsman.domain.category import CATEGORIES
@@ -14,6 +14,7 @@ from pointsman.domain.clock import SystemClock
 from pointsman.v1 import types_pb2
 from pointsman_client import Client
 from tests.fakes.categories import LEGAL, OF_LEGAL
+from tests.fakes.hops import running
 from tests.fakes.ollama import FakeOllama
 
 SAYS_LEGAL: Mapping[str, float] = {" legal": 0.9, " quick": 0.05, " reasoning": 0.03}

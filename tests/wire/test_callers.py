@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from pointsman.cli.certs import certs
 from pointsman.cli.simulated import without_limits
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings, keys
 from pointsman.config.settings import CallerSettings, FallbackSettings, JournalSettings, TlsSettings
 from pointsman.domain.clock import SystemClock
@@ -28,6 +28,7 @@ from pointsman.simulator.faults import Fault
 from pointsman.simulator.simulation import Simulation
 from pointsman_client import Answer, CallerOverLimit, Client, Forbidden, RouteError, Unauthenticated
 from tests.fakes.command import pointsman
+from tests.fakes.hops import running
 from tests.fakes.spans import recorded_spans
 
 ROUTE = "pointsman.v1.RouterService/Route"
@@ -46,13 +47,15 @@ def file(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def _asking(settings: Settings, file: Path, alice: CallerSettings | None = None) -> AsyncIterator[Stack]:
+async def _asking(
+    settings: Settings, file: Path, alice: CallerSettings | None = None, *, concurrent_calls: int = 2_000
+) -> AsyncIterator[Stack]:
     """Run a stack that asks for keys and knows alice, over providers without limits and without a fallback."""
     changed = replace(
         without_limits(settings),
         router=replace(settings.router, keys=str(file)),
-        limits=replace(settings.limits, concurrent_calls=2_000),
-        callers={"alice": alice or CallerSettings()},
+        limits=replace(settings.limits, concurrent_calls=concurrent_calls),
+        callers={**settings.callers, "alice": alice or CallerSettings()},
         fallback=FallbackSettings(),
     )
     async with running(changed, clock=SystemClock()) as stack:
@@ -184,6 +187,30 @@ async def test_of_a_thousand_at_once_with_money_for_ten_at_most_ten_are_answered
     assert 1 <= len(answers) <= 10
     assert refusals == {"CALLER_OVER_BUDGET"}
     assert sum(Decimal(repr(each.cost_usd)) for each in answers) <= Decimal(repr(budget_usd))
+
+
+async def test_a_caller_who_floods_costs_another_nothing(
+    settings: Settings, simulation: Simulation, file: Path
+) -> None:
+    bobs = keys.make()
+    with keys.changing(file) as known:
+        known.append(keys.record(bobs, caller="bob", created=AT))
+    simulation.script("*", Fault.SLOW_BYTES, times=1_000)
+    crowded = replace(settings, callers={"bob": CallerSettings()})
+    async with (
+        _asking(crowded, file, concurrent_calls=16) as stack,
+        Client(stack.router.address, api_key=ALICES) as alice,
+        Client(stack.router.address, api_key=bobs) as bob,
+    ):
+        flood = [asyncio.ensure_future(_one(alice)) for _ in range(1_000)]
+        ends = [await _one(bob) for _ in range(3)]
+        theirs = await asyncio.gather(*flood)
+
+    refusals = [end for end in theirs if isinstance(end, RouteError)]
+    assert [end for end in ends if isinstance(end, RouteError)] == []
+    assert {refusal.reason for refusal in refusals} == {"TOO_MANY_CALLS"}
+    assert {refusal.metadata.get("caller") for refusal in refusals} == {"alice"}
+    assert len(refusals) < 1_000
 
 
 async def test_what_was_spent_is_known_after_a_restart(settings: Settings, file: Path, tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ async def test_no_key_is_in_anything_that_a_stack_emits(key_file: Path, monkeypa
     assert "subject/m" in spans
 
 
+@pytest.mark.one_way
 @pytest.mark.parametrize(
     "arguments", [("doctor",), ("doctor", "--json"), ("check-config",), ("pools",), ("report",)], ids=" ".join
 )
@@ -116,6 +117,7 @@ async def test_no_key_is_in_what_a_command_prints(arguments: tuple[str, ...], ke
     assert CANARY not in finished.out + finished.err
 
 
+@pytest.mark.one_way
 async def test_a_key_that_no_header_can_carry_stops_a_start_without_being_shown() -> None:
     finished = await pointsman("serve", "executor", environment={"OPENAI_API_KEY": f"{CANARY} {CANARY}"})
 

@@ -13,21 +13,22 @@ from pointsman.domain.errors import ClassifierDown, ExecutorDown, InvalidRequest
 from pointsman.domain.trail import Attempt, Outcome, Trail
 from pointsman.rpc.channel import call, open_channel, stream
 from pointsman.v1 import classifier_pb2 as classifier_pb
+from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc
 from pointsman.v1 import executor_pb2 as pb
-from pointsman.v1 import executor_pb2_grpc
 from tests.fakes.serving import (
     CLASSIFY,
     EXECUTOR,
     MESSAGE_BYTES,
+    NOBODY,
     Context,
     FakeClassifier,
     FakeExecutor,
     classifier_stub,
+    executor_stub,
     serving,
 )
 from tests.fakes.spans import recorded_spans
 
-NOBODY = "127.0.0.1:1"
 STREAM = f"{EXECUTOR}/StreamExecute"
 DELTA = pb.StreamExecuteResponse(delta=pb.StreamDelta(text="a"))
 PROMPTLY_S = 0.1
@@ -46,7 +47,7 @@ async def test_a_cancelled_task_cancels_the_handler_and_both_spans_say_so() -> N
         return classifier_pb.ClassifyResponse()
 
     with recorded_spans() as recorder:
-        async with serving(FakeClassifier(wait)) as server, classifier_stub(server.address) as stub:
+        async with serving(FakeClassifier(wait)) as server, classifier_stub(server) as stub:
             task = asyncio.ensure_future(
                 call(stub.Classify, classifier_pb.ClassifyRequest(), method=CLASSIFY, target="x:1", timeout_s=30)
             )
@@ -75,11 +76,7 @@ async def test_a_stream_left_early_stops_the_handler() -> None:
             stopped.set()
 
     with recorded_spans() as recorder:
-        async with (
-            serving(FakeExecutor(stream=endless)) as server,
-            open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
-        ):
-            stub = executor_pb2_grpc.ExecutorServiceStub(channel)
+        async with serving(FakeExecutor(stream=endless)) as server, executor_stub(server) as stub:
             events = stream(
                 stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=server.address, timeout_s=30
             )
@@ -97,11 +94,7 @@ async def test_a_stream_read_to_its_end_ends_well() -> None:
         yield DELTA
 
     with recorded_spans() as recorder:
-        async with (
-            serving(FakeExecutor(stream=two)) as server,
-            open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
-        ):
-            stub = executor_pb2_grpc.ExecutorServiceStub(channel)
+        async with serving(FakeExecutor(stream=two)) as server, executor_stub(server) as stub:
             events = stream(
                 stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=server.address, timeout_s=5
             )
@@ -111,6 +104,7 @@ async def test_a_stream_read_to_its_end_ends_well() -> None:
     assert [(span.attributes or {})["rpc.response.status_code"] for span in recorder.named(STREAM)] == ["OK"] * 2
 
 
+@pytest.mark.wire_only
 async def test_a_stream_that_cannot_even_begin_leaves_no_span_open() -> None:
     with recorded_spans() as recorder:
         async with open_channel(NOBODY, message_bytes=MESSAGE_BYTES) as channel:
@@ -127,11 +121,7 @@ async def test_an_error_in_a_stream_comes_back_as_it_was_raised() -> None:
         yield DELTA
         raise NoAnswer("all failed")
 
-    async with (
-        serving(FakeExecutor(stream=fail)) as server,
-        open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
-    ):
-        stub = executor_pb2_grpc.ExecutorServiceStub(channel)
+    async with serving(FakeExecutor(stream=fail)) as server, executor_stub(server) as stub:
         events = stream(
             stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=server.address, timeout_s=5
         )
@@ -140,9 +130,11 @@ async def test_an_error_in_a_stream_comes_back_as_it_was_raised() -> None:
                 pass
 
 
+@pytest.mark.wire_only
 async def test_nobody_listening_is_said_at_once() -> None:
     with recorded_spans() as recorder:
-        async with classifier_stub(NOBODY) as stub:
+        async with open_channel(NOBODY, message_bytes=MESSAGE_BYTES) as channel:
+            stub = classifier_pb2_grpc.ClassifierServiceStub(channel)
             with pytest.raises(ClassifierDown, match=r"127\.0\.0\.1:1 cannot be reached"):
                 await call(
                     stub.Classify,
@@ -170,7 +162,7 @@ async def test_a_late_service_is_out_of_time() -> None:
         await asyncio.Event().wait()
         return classifier_pb.ClassifyResponse()
 
-    async with serving(FakeClassifier(wait)) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier(wait)) as server, classifier_stub(server) as stub:
         with pytest.raises(OutOfTime):
             await call(stub.Classify, classifier_pb.ClassifyRequest(), method=CLASSIFY, target="x:1", timeout_s=0.05)
 
@@ -179,7 +171,7 @@ async def test_an_error_of_ours_comes_back_with_its_fields() -> None:
     async def refuse(request: classifier_pb.ClassifyRequest, context: Context) -> classifier_pb.ClassifyResponse:
         raise InvalidRequest(Violation(field="text", reason="PROMPT_EMPTY", message="empty; say something"))
 
-    async with serving(FakeClassifier(refuse)) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier(refuse)) as server, classifier_stub(server) as stub:
         with pytest.raises(InvalidRequest) as caught:
             await call(stub.Classify, classifier_pb.ClassifyRequest(), method=CLASSIFY, target="x:1", timeout_s=5)
 
@@ -216,10 +208,11 @@ TRIED = Trail(
 )
 
 
+@pytest.mark.wire_only
 async def test_a_free_call_is_repeated_while_the_service_is_unavailable() -> None:
     flaky = Flaky(ExecutorDown("not yet"), failures=1)
 
-    async with serving(FakeClassifier(flaky.classify)) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier(flaky.classify)) as server, classifier_stub(server) as stub:
         await call(stub.Classify, classifier_pb.ClassifyRequest(), method=CLASSIFY, target="x:1", timeout_s=5)
 
     assert flaky.calls == 2
@@ -235,7 +228,7 @@ async def test_a_free_call_is_repeated_while_the_service_is_unavailable() -> Non
 async def test_a_free_call_is_not_repeated_for_any_other_reason(error: Exception) -> None:
     flaky = Flaky(error, failures=1)
 
-    async with serving(FakeClassifier(flaky.classify)) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier(flaky.classify)) as server, classifier_stub(server) as stub:
         with pytest.raises(type(error)):
             await call(stub.Classify, classifier_pb.ClassifyRequest(), method=CLASSIFY, target="x:1", timeout_s=5)
 
@@ -245,30 +238,28 @@ async def test_a_free_call_is_not_repeated_for_any_other_reason(error: Exception
 async def test_a_call_that_spends_money_is_never_repeated() -> None:
     flaky = Flaky(NoAnswer("all failed"), failures=1)
 
-    async with (
-        serving(FakeExecutor(flaky.execute)) as server,
-        open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
-    ):
-        stub = executor_pb2_grpc.ExecutorServiceStub(channel)
+    async with serving(FakeExecutor(flaky.execute)) as server, executor_stub(server) as stub:
         with pytest.raises(NoAnswer):
             await call(stub.Execute, pb.ExecuteRequest(), method=f"{EXECUTOR}/Execute", target="x:1", timeout_s=5)
 
     assert flaky.calls == 1
 
 
+@pytest.mark.wire_only
 async def test_a_proxy_in_the_environment_does_not_take_our_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
 
-    async with serving(FakeClassifier()) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier()) as server, classifier_stub(server) as stub:
         answer = await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=5)
 
     assert answer.verdict.category == "coding"
 
 
+@pytest.mark.wire_only
 async def test_a_service_that_comes_back_is_found_soon() -> None:
     async with serving(FakeClassifier()) as first:
         address = first.address
-        async with classifier_stub(address) as stub:
+        async with classifier_stub(first) as stub:
             await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=5)
             await first.stop()
             with pytest.raises(grpc.aio.AioRpcError):

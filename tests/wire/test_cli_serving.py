@@ -43,8 +43,9 @@ def environment(settings: Settings, simulation: Simulation) -> dict[str, str]:
     return over(settings, simulation)
 
 
-async def test_up_serves_all_three_and_stops_on_sigterm(environment: dict[str, str]) -> None:
-    async with pointsman_running("up", "--json", environment=environment) as up:
+@pytest.mark.parametrize("options", [(), ("--over-the-wire",)], ids=["within the process", "over the wire"])
+async def test_up_serves_all_three_and_stops_on_sigterm(environment: dict[str, str], options: tuple[str, ...]) -> None:
+    async with pointsman_running("up", "--json", *options, environment=environment) as up:
         told = await up.json_line()
         async with Client(told["addresses"]["router"]) as client:
             answer = await client.route("2+2는?")

@@ -3,16 +3,18 @@
 import socket
 from dataclasses import replace
 
+import psutil
 import pytest
 from grpc_health.v1 import health_pb2
 
 from pointsman.cli.ports import Holder, holder
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.rpc.channel import open_channel
 from pointsman_client import Client
+from tests.fakes.hops import running
 
 SERVICES = {
     "router": "pointsman.v1.RouterService",
@@ -43,6 +45,16 @@ async def test_a_prompt_goes_through_all_three(stack: Stack) -> None:
     assert answer.simulated
     assert not answer.degraded
     assert answer.response.verdict.classifier_version
+
+
+async def test_the_router_connects_to_its_peers_over_the_wire_alone(stack: Stack, *, over_the_wire: bool) -> None:
+    async with Client(stack.router.address) as client:
+        await client.route("hi")
+
+    ports = {stack.classifier.port, stack.executor.port}
+    sockets = psutil.Process().net_connections("tcp")
+    connected = {each.raddr.port for each in sockets if each.status == psutil.CONN_ESTABLISHED} & ports
+    assert connected == (ports if over_the_wire else set())
 
 
 async def test_the_router_finds_its_peers_whatever_the_settings_say(settings: Settings) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings
 from pointsman.domain.clock import SystemClock
 from pointsman_client import Client
 from tests.fakes.command import LIMIT_S, Running, pointsman, pointsman_running
+from tests.fakes.hops import running
 
 QUICKLY = ("--interval", "0.1")
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # no stubs in the lock
 
-from pointsman.cli.stack import running
 from pointsman.config import Settings
 from pointsman.domain.clock import SystemClock
 from pointsman.simulator.simulation import Simulation
@@ -25,6 +24,7 @@ from pointsman.v1 import types_pb2 as pb
 from pointsman_client import Client
 from tests import metrics_table
 from tests.dashboards import BOARDS, FOLDER, written
+from tests.fakes.hops import running
 
 ALERTS = FOLDER.parent / "alerts"
 OF_PROMETHEUS = {"up"}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -54,7 +55,7 @@ def by_name(metadata: Metadata, _context: Context) -> str:
 
 
 @asynccontextmanager
-async def held(**changed: object) -> AsyncIterator[tuple[Held, str]]:
+async def held(**changed: Any) -> AsyncIterator[tuple[Held, str]]:  # noqa: ANN401 - any option of a server
     """Serve a service that holds its calls; yield it and its address."""
     service = Held()
     server = Server(

@@ -38,9 +38,9 @@ class Newsreader(FakeExecutor):
         self._pause_s = pause_s
         self.told = 0
 
-    async def WatchActivity(
+    async def WatchActivity(  # noqa: N802 - the name of its RPC
         self, request: object, context: object
-    ) -> AsyncIterator[executor_pb2.WatchActivityResponse]:  # noqa: N802 - the name of its RPC
+    ) -> AsyncIterator[executor_pb2.WatchActivityResponse]:
         while True:
             self.told += 1
             yield executor_pb2.WatchActivityResponse(requests_by_second=[1] * self._size_bytes)
@@ -125,7 +125,7 @@ async def test_a_watch_that_comes_during_the_stop_is_refused_with_the_reason() -
     async with (
         serving(FakeClassifier(hold), grace_s=GRACE_S) as server,
         open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
-        classifier_stub(server.address) as stub,
+        classifier_stub(server) as stub,
     ):
         under_way = asyncio.ensure_future(stub.Classify(classifier_pb2.ClassifyRequest(text="a"), timeout=20))
         await begun.wait()
@@ -142,7 +142,7 @@ async def test_what_is_sent_before_the_news_is_heard_is_served() -> None:
     async with (
         serving(FakeClassifier(), grace_s=GRACE_S) as server,
         open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
-        classifier_stub(server.address) as stub,
+        classifier_stub(server) as stub,
     ):
         watch = watching_health(channel)
         await watch.read()
@@ -165,7 +165,7 @@ async def test_a_call_under_way_is_waited_for_while_watches_are_not() -> None:
     async with (
         serving(FakeClassifier(hold), grace_s=GRACE_S) as server,
         open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
-        classifier_stub(server.address) as stub,
+        classifier_stub(server) as stub,
     ):
         watch = watching_health(channel)
         await watch.read()

@@ -18,6 +18,7 @@ from tests.fakes.serving import (
     MESSAGE_BYTES,
     Context,
     FakeClassifier,
+    channel_to,
     classifier_stub,
     lines_of,
     plain,
@@ -30,7 +31,7 @@ CANARY = "sk-canary0123456789abcdef"
 
 async def test_a_call_that_ends_well_leaves_one_span_and_one_line() -> None:
     with recorded_spans() as recorder, structlog.testing.capture_logs() as captured:
-        async with serving(FakeClassifier()) as server, classifier_stub(server.address) as stub:
+        async with serving(FakeClassifier()) as server, classifier_stub(server) as stub:
             await stub.Classify(pb.ClassifyRequest(text="hi"), timeout=5)
 
     (span,) = recorder.named(CLASSIFY)
@@ -53,7 +54,7 @@ async def test_an_unexpected_exception_tells_the_caller_nothing_but_a_trace_id()
         raise ValueError(CANARY)
 
     with recorded_spans() as recorder, structlog.testing.capture_logs() as captured:
-        async with serving(FakeClassifier(explode)) as server, classifier_stub(server.address) as stub:
+        async with serving(FakeClassifier(explode)) as server, classifier_stub(server) as stub:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Classify(pb.ClassifyRequest(text="hi"), timeout=5)
 
@@ -79,7 +80,7 @@ async def test_a_handler_that_aborts_by_itself_keeps_its_status() -> None:
         await context.abort(grpc.StatusCode.NOT_FOUND, "no such thing")
 
     with recorded_spans() as recorder, structlog.testing.capture_logs() as captured:
-        async with serving(FakeClassifier(refuse)) as server, classifier_stub(server.address) as stub:
+        async with serving(FakeClassifier(refuse)) as server, classifier_stub(server) as stub:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Classify(pb.ClassifyRequest(text="hi"), timeout=5)
 
@@ -98,7 +99,7 @@ async def test_what_a_handler_binds_stands_in_the_line_of_its_own_call_only() ->
             structlog.contextvars.bind_contextvars(request_id=request.request_id)
         raise NoAnswer("nobody answered")
 
-    async with serving(FakeClassifier(bind)) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier(bind)) as server, classifier_stub(server) as stub:
         seen = []
         for request_id in ("r-1", ""):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -111,6 +112,7 @@ async def test_what_a_handler_binds_stands_in_the_line_of_its_own_call_only() ->
     assert "request_id" not in seen[1].metadata
 
 
+@pytest.mark.wire_only
 @pytest.mark.parametrize(
     "malformed",
     [
@@ -142,7 +144,7 @@ async def test_the_longest_error_that_there_can_be_arrives_every_time() -> None:
         structlog.contextvars.bind_contextvars(request_id="r" * 128)
         raise NoAnswer("모두 실패했습니다 " * 500, trail=Trail([*skips]), category="가" * 400)
 
-    async with serving(FakeClassifier(fail)) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier(fail)) as server, classifier_stub(server) as stub:
         for _ in range(50):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Classify(pb.ClassifyRequest(text="hi"), timeout=5)
@@ -151,10 +153,7 @@ async def test_the_longest_error_that_there_can_be_arrives_every_time() -> None:
 
 
 async def test_an_unknown_method_is_unimplemented() -> None:
-    async with (
-        serving(FakeClassifier()) as server,
-        open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
-    ):
+    async with serving(FakeClassifier()) as server, channel_to(server) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await channel.unary_unary("/pointsman.v1.ClassifierService/Guess", plain, plain)(b"", timeout=5)
 
@@ -162,7 +161,7 @@ async def test_an_unknown_method_is_unimplemented() -> None:
 
 
 async def test_a_deadline_that_is_already_past_never_reaches_the_handler() -> None:
-    async with serving(classifier := FakeClassifier()) as server, classifier_stub(server.address) as stub:
+    async with serving(classifier := FakeClassifier()) as server, classifier_stub(server) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.Classify(pb.ClassifyRequest(text="hi"), timeout=-1)
 
@@ -182,7 +181,7 @@ async def test_a_deadline_that_passes_cancels_the_handler_and_is_named_so() -> N
         return pb.ClassifyResponse()
 
     with recorded_spans() as recorder, structlog.testing.capture_logs() as captured:
-        async with serving(FakeClassifier(wait)) as server, classifier_stub(server.address) as stub:
+        async with serving(FakeClassifier(wait)) as server, classifier_stub(server) as stub:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Classify(pb.ClassifyRequest(text="hi"), timeout=0.1)
             await asyncio.wait_for(cancelled.wait(), 1)

@@ -6,12 +6,13 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.v1 import executor_pb2, executor_pb2_grpc, types_pb2
 from pointsman_client import Client
+from tests.fakes.hops import running
 from tests.fakes.redis_server import RedisServer, redis_server
 
 pytestmark = pytest.mark.needs_redis

@@ -8,13 +8,14 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pointsman.cli.simulated import over
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import load
 from pointsman.domain.clock import SystemClock
 from pointsman.simulator.scenarios import INSTANT
 from pointsman.simulator.server import serve
 from pointsman.telemetry.setup import configure
 from pointsman.v1 import router_pb2, router_pb2_grpc, types_pb2
+from tests.fakes.hops import running
 from tests.fakes.otlp import Collector, collecting
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -10,16 +10,15 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError, TooManyCalls
-from pointsman.rpc.channel import open_channel
 from pointsman.rpc.server import Server
 from pointsman.rpc.status import from_call
 from pointsman.v1 import classifier_pb2 as pb
 from pointsman.v1 import classifier_pb2_grpc
 from tests.fakes.serving import (
     CLASSIFIER,
-    MESSAGE_BYTES,
     Context,
     FakeClassifier,
+    channel_to,
     classifier_stub,
     lines_of,
     options,
@@ -50,7 +49,7 @@ def reflect(channel: grpc.aio.Channel) -> "grpc.aio.StreamStreamMultiCallable[Qu
 async def test_a_started_server_says_that_it_serves(service: str) -> None:
     async with (
         serving(FakeClassifier()) as server,
-        open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
+        channel_to(server) as channel,
     ):
         answer = await check(channel)(Asked(service=service))
 
@@ -60,7 +59,7 @@ async def test_a_started_server_says_that_it_serves(service: str) -> None:
 async def test_an_unknown_service_has_no_health() -> None:
     async with (
         serving(FakeClassifier()) as server,
-        open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
+        channel_to(server) as channel,
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await check(channel)(Asked(service="nobody"))
@@ -72,7 +71,7 @@ async def test_health_and_reflection_leave_no_span_and_no_line_above_debug() -> 
     with recorded_spans() as recorder, structlog.testing.capture_logs() as captured:
         async with (
             serving(FakeClassifier()) as server,
-            open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
+            channel_to(server) as channel,
         ):
             await check(channel)(Asked())
 
@@ -84,7 +83,7 @@ async def test_watchers_hear_of_the_stop_before_the_connection_ends() -> None:
     heard = []
     async with (
         serving(FakeClassifier(), grace_s=5.0) as server,
-        open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
+        channel_to(server) as channel,
     ):
         watch = watching(channel)(Asked())
         answers = aiter(watch)
@@ -97,10 +96,11 @@ async def test_watchers_hear_of_the_stop_before_the_connection_ends() -> None:
     assert heard == [Told.SERVING, Told.NOT_SERVING]
 
 
+@pytest.mark.wire_only
 async def test_reflection_lists_the_services() -> None:
     async with (
         serving(FakeClassifier()) as server,
-        open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
+        channel_to(server) as channel,
     ):
         ask = iter([Query(list_services="")])
         answers = reflect(channel)(ask)
@@ -109,10 +109,11 @@ async def test_reflection_lists_the_services() -> None:
     assert listed == {CLASSIFIER, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
 
 
+@pytest.mark.wire_only
 async def test_reflection_can_be_switched_off() -> None:
     async with (
         serving(FakeClassifier(), reflection=False) as server,
-        open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
+        channel_to(server) as channel,
     ):
         ask = iter([Query(list_services="")])
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -121,6 +122,7 @@ async def test_reflection_can_be_switched_off() -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+@pytest.mark.wire_only
 async def test_a_port_in_use_is_a_settings_error_that_names_it() -> None:
     async with serving(FakeClassifier()) as server:
         second = Server(options(server.address), services={}, clock=SystemClock())
@@ -129,6 +131,7 @@ async def test_a_port_in_use_is_a_settings_error_that_names_it() -> None:
             await second.start()
 
 
+@pytest.mark.one_way
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "example.org:0", "192.0.2.1:0", ":0"])
 async def test_an_address_that_others_can_reach_is_refused(address: str) -> None:
     server = Server(options(address), services={}, clock=SystemClock())
@@ -137,10 +140,11 @@ async def test_an_address_that_others_can_reach_is_refused(address: str) -> None
         await server.start()
 
 
+@pytest.mark.wire_only
 async def test_a_message_over_the_limit_is_refused_before_it_is_read() -> None:
     async with (
         serving(classifier := FakeClassifier(), message_bytes=1_000) as server,
-        classifier_stub(server.address) as stub,
+        classifier_stub(server) as stub,
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.Classify(pb.ClassifyRequest(text="a" * 1_001), timeout=5)
@@ -158,11 +162,11 @@ async def test_calls_over_the_limit_fail_at_once() -> None:
         await release.wait()
         return pb.ClassifyResponse()
 
-    async with serving(FakeClassifier(hold), concurrent_calls=1) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier(hold), concurrent_calls=1) as server, classifier_stub(server) as stub:
         calls = [asyncio.ensure_future(stub.Classify(pb.ClassifyRequest(text="a"), timeout=5))]
         for _ in calls:
             await held.acquire()
-        async with classifier_stub(server.address) as another:
+        async with classifier_stub(server) as another:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await another.Classify(pb.ClassifyRequest(text="a"), timeout=5)
         release.set()
@@ -190,12 +194,12 @@ async def test_a_stop_lets_calls_under_way_end_and_takes_no_new_ones() -> None:
         await release.wait()
         return pb.ClassifyResponse()
 
-    async with serving(FakeClassifier(wait), grace_s=5.0) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier(wait), grace_s=5.0) as server, classifier_stub(server) as stub:
         under_way = asyncio.ensure_future(stub.Classify(pb.ClassifyRequest(text="a"), timeout=5))
         await begun.wait()
         stopping = asyncio.ensure_future(server.stop())
         await asyncio.sleep(0)  # noqa: TID251  # lets the stop begin
-        async with classifier_stub(server.address) as another:
+        async with classifier_stub(server) as another:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await refused(another)
         release.set()
@@ -219,7 +223,7 @@ async def test_a_call_that_outlives_the_grace_is_cancelled() -> None:
             cancelled.set()
         return pb.ClassifyResponse()
 
-    async with serving(FakeClassifier(wait), grace_s=0.05) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier(wait), grace_s=0.05) as server, classifier_stub(server) as stub:
         under_way = asyncio.ensure_future(stub.Classify(pb.ClassifyRequest(text="a"), timeout=5))
         await begun.wait()
         await server.stop()

@@ -20,6 +20,8 @@ from pointsman_client import Client, Unreachable
 from tests.fakes.ports import free_port
 from tests.fakes.serving import FakeClassifier, FakeExecutor, routing, serving
 
+pytestmark = pytest.mark.wire_only  # of services that come later, and go
+
 Told = health_pb2.HealthCheckResponse
 ROUTER = "pointsman.v1.RouterService"
 SOON_S = 1.0

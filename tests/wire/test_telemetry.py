@@ -19,7 +19,7 @@ DEAD = "http://127.0.0.1:1"
 
 
 async def classify_once() -> None:
-    async with serving(FakeClassifier()) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier()) as server, classifier_stub(server) as stub:
         with span("test.root", kind=SpanKind.CLIENT):
             await call(stub.Classify, pb.ClassifyRequest(text="hi"), method=CLASSIFY, target="x:1", timeout_s=5)
 
@@ -51,7 +51,7 @@ async def test_a_span_that_is_not_sampled_is_not_sent() -> None:
 async def test_a_dead_collector_slows_neither_the_calls_nor_the_end() -> None:
     clock, sink = SystemClock(), io.BytesIO()
     telemetry = configure(TelemetrySettings(otlp_endpoint=DEAD), service="test", sink=sink)
-    async with serving(FakeClassifier()) as server, classifier_stub(server.address) as stub:
+    async with serving(FakeClassifier()) as server, classifier_stub(server) as stub:
         started_s = clock.monotonic()
         for _ in range(100):
             await call(stub.Classify, pb.ClassifyRequest(text="hi"), method=CLASSIFY, target="x:1", timeout_s=5)

@@ -15,20 +15,23 @@ import pytest
 import structlog
 
 from pointsman.cli.certs import certs
-from pointsman.cli.stack import Stack, running
-from pointsman.config import Settings
-from pointsman.config.settings import TlsSettings
+from pointsman.cli.failure import Misuse
+from pointsman.cli.stack import Stack
+from pointsman.config import Settings, keys
+from pointsman.config.settings import CallerSettings, TlsSettings
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.rpc.server import is_of_this_machine
 from pointsman.rpc.tls import Files, ServerCertificate, identity_of
 from pointsman.v1 import executor_pb2, executor_pb2_grpc
-from pointsman_client import Client, Tls, Unreachable
+from pointsman_client import Client, Forbidden, RouteError, Tls, Unauthenticated, Unreachable
 from pointsman_client.__main__ import ask, parse
 from tests.fakes.command import pointsman
+from tests.fakes.hops import running
 from tests.fakes.serving import FakeClassifier, serving
 
 ROUTE = "pointsman.v1.RouterService/Route"
+SERVICE_FILES = {"authority": "authority.pem", "certificate": "service.pem", "key": "service.key"}
 PLAN = "pointsman.v1.ExecutorService/ListCandidates"
 
 
@@ -171,6 +174,127 @@ async def test_grpcurl_gets_in_with_the_right_certificates_only(
 
     assert (process.returncode == 0) is succeeds, err.decode()
     assert (b"simulated" in out) is succeeds
+
+
+@pytest.fixture(scope="module")
+def callers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of certificates of ours, two of them callers': alice's and mallory's."""
+    folder = tmp_path_factory.mktemp("callers")
+    certs(folder, hosts=(), days=2, as_json=True, callers=("alice", "mallory"))
+    return folder
+
+
+@asynccontextmanager
+async def _naming(settings: Settings, folder: Path, keys_file: Path | None = None) -> AsyncIterator[Stack]:
+    """Run a stack that knows alice by her certificate, and lets her ask for quick answers only."""
+    changed = replace(
+        settings,
+        tls=_tls(folder, asks_callers=True),
+        callers={"alice": CallerSettings(certificate="alice", categories=("quick",)), "bob": CallerSettings()},
+        router=replace(settings.router, keys=str(keys_file or "")),
+    )
+    async with running(changed, clock=SystemClock()) as stack:
+        yield stack
+
+
+def _shown(folder: Path, name: str) -> Tls:
+    return Tls(authority=folder / "authority.pem", certificate=folder / f"{name}.pem", key=folder / f"{name}.key")
+
+
+async def test_a_certificate_names_its_caller_and_the_journal_knows_who_it_was(
+    settings: Settings, callers: Path
+) -> None:
+    async with (
+        _naming(settings, callers) as stack,
+        Client(stack.router.address, tls=_shown(callers, "alice")) as client,
+    ):
+        answer = await client.route("hello", category="quick")
+        tls = [f"--{name}={callers / file}" for name, file in SERVICE_FILES.items()]
+        finished = await pointsman("report", "--by", "caller", "--json", "--address", stack.executor.address, *tls)
+
+    assert answer.text
+    assert [row["key"] for row in finished.json()["rows"]] == ["alice"]
+
+
+@pytest.mark.parametrize(
+    "name, kind, reason",
+    [
+        pytest.param("mallory", Unauthenticated, "CERTIFICATE_UNKNOWN", id="unknown"),
+        pytest.param("alice", Forbidden, "CATEGORY_FORBIDDEN", id="forbidden"),
+    ],
+)
+async def test_unknown_and_forbidden_are_told_apart_by_certificate_too(
+    settings: Settings, callers: Path, name: str, kind: type[RouteError], reason: str
+) -> None:
+    async with (
+        _naming(settings, callers) as stack,
+        Client(stack.router.address, tls=_shown(callers, name)) as client,
+    ):
+        with pytest.raises(kind) as caught:
+            await client.route("hello", category="coding")
+
+    assert caught.value.reason == reason
+
+
+async def test_a_certificate_of_another_authority_does_not_get_as_far_as_a_name(
+    settings: Settings, callers: Path, strangers: Path
+) -> None:
+    shown = replace(_shown(strangers, "caller"), authority=callers / "authority.pem")
+    async with _naming(settings, callers) as stack, Client(stack.router.address, tls=shown) as client:
+        with pytest.raises(Unreachable):
+            await client.route("hello", timeout_s=5)
+
+
+async def test_a_key_goes_before_a_certificate_and_is_not_needed_beside_one(
+    settings: Settings, callers: Path, tmp_path: Path
+) -> None:
+    bobs = keys.make()
+    with keys.changing(tmp_path / "keys.jsonl") as known:
+        known.append(keys.record(bobs, caller="bob", created=SystemClock().now()))
+    async with _naming(settings, callers, tmp_path / "keys.jsonl") as stack:
+        async with Client(stack.router.address, tls=_shown(callers, "alice")) as client:
+            by_certificate = await client.route("hello", category="quick")
+        async with Client(stack.router.address, tls=_shown(callers, "alice"), api_key=bobs) as client:
+            by_key = await client.route("hello", category="coding")  # alice may not
+        async with Client(stack.router.address, tls=_shown(callers, "mallory"), api_key=keys.make()) as client:
+            with pytest.raises(Unauthenticated) as caught:
+                await client.route("hello")
+
+    assert by_certificate.text
+    assert by_key.text
+    assert caught.value.reason == "KEY_UNKNOWN"
+
+
+@pytest.mark.needs_grpcurl
+@pytest.mark.parametrize(
+    "name, category, says",
+    [
+        pytest.param("alice", "quick", "simulated", id="right"),
+        pytest.param("mallory", "quick", "Code: Unauthenticated", id="unmapped"),
+        pytest.param("alice", "coding", "Code: PermissionDenied", id="forbidden"),
+    ],
+)
+async def test_grpcurl_is_told_what_its_certificate_is_worth(
+    settings: Settings, callers: Path, name: str, category: str, says: str
+) -> None:
+    shown = ("-cacert", callers / "authority.pem", "-cert", callers / f"{name}.pem", "-key", callers / f"{name}.key")
+    asked = f'{{"text": "hi", "options": {{"category": "{category}"}}}}'
+    async with _naming(settings, callers) as stack:
+        process = await asyncio.create_subprocess_exec(
+            "grpcurl", "-connect-timeout", "3", *map(str, shown), "-d", asked, stack.router.address, ROUTE,
+            env={"PATH": os.environ["PATH"]},  # noqa: TID251 - where grpcurl is
+            stdout=PIPE,
+            stderr=PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+
+    assert says in (out + err).decode()
+
+
+@pytest.mark.parametrize("names", [("service",), ("no/slash",)], ids=["a file that is not a caller's", "no name"])
+def test_a_caller_whose_name_would_be_no_file_is_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match="--caller is"):
+        certs(tmp_path, hosts=(), days=2, as_json=True, callers=names)
 
 
 async def test_a_renewed_certificate_is_shown_from_the_next_handshake_on(

@@ -3,13 +3,13 @@
 When it may be made is decided in `hop.py`.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import exp, isfinite
-from typing import Any
 
 import httpx
+from ollama import AsyncClient, GenerateResponse, ResponseError
 
 from pointsman.classifier.calibration import Distribution
 from pointsman.config.settings import OllamaSettings
@@ -91,7 +91,7 @@ class Model:
     async def close(self) -> None:
         """Close the connections."""
         for client in (self._asking, self._loading, self._looking):
-            await client.aclose()
+            await client.close()  # type: ignore[no-untyped-call]  # ollama 0.6.3 leaves it without annotations
 
     async def ask(self, prompt: str) -> Reading:
         """Return what the model makes of `prompt`.
@@ -110,11 +110,12 @@ class Model:
         Raises ModelFault, with status 404 when the model is missing.
         """
         with _faults_mapped():
-            answer = await self._looking.get("/api/version")
-            if not answer.is_success:  # whatever it says, it does not say that the model is missing
-                raise ModelFault(ModelHop.FAILED, f"Ollama tells no version, but answers {answer.status_code}")
-            await _post(self._looking, "/api/show", {"model": self._name})
-            return str(answer.json()["version"])
+            # The client has no method for /api/version (ollama 0.6.3, 2026-11).
+            bounded = _Bounded(httpx.AsyncHTTPTransport(trust_env=False))
+            async with httpx.AsyncClient(base_url=self._url, timeout=_LOOK_S, transport=bounded) as http:
+                answer = await http.get("/api/version")
+            await self._looking.show(self._name)
+            return str(answer.raise_for_status().json()["version"])
 
     async def preload(self) -> None:
         """Have the model loaded and kept; takes minutes when it is cold.
@@ -122,8 +123,7 @@ class Model:
         Only this call may ever start a load. Raises ModelFault.
         """
         with _faults_mapped():
-            question = {"model": self._name, "prompt": "", "stream": False, "keep_alive": -1, "options": self._options}
-            await _post(self._loading, "/api/generate", question)
+            await self._loading.generate(self._name, "", keep_alive=-1, options=self._options)
 
     async def loaded(self) -> str | None:
         """Return the digest of the model in memory, empty when the server tells none; None when it is not in memory.
@@ -131,24 +131,22 @@ class Model:
         Raises ModelFault.
         """
         with _faults_mapped():
-            running = (await self._looking.get("/api/ps")).raise_for_status().json()["models"]
-            return next(
-                (_digest(one) for one in running if _tagged(one.get("model") or "") == _tagged(self._name)), None
-            )
+            running = await self._looking.ps()
+            return next((m.digest or "" for m in running.models if _tagged(m.model or "") == _tagged(self._name)), None)
 
-    async def _generate(self, client: httpx.AsyncClient, prompt: str) -> Reading:
-        question = {
-            "model": self._name,
-            "prompt": prompt,
-            "raw": True,
-            "stream": False,
-            "logprobs": True,
-            "top_logprobs": _TOP_LOGPROBS,
-            "keep_alive": -1,
-            "options": self._options,
-        }
+    async def _generate(self, client: AsyncClient, prompt: str) -> Reading:
         with _faults_mapped():
-            return _reading(await _post(client, "/api/generate", question), self._categories)
+            answer = await client.generate(
+                self._name,
+                prompt,
+                raw=True,
+                stream=False,
+                logprobs=True,
+                top_logprobs=_TOP_LOGPROBS,
+                keep_alive=-1,
+                options=self._options,
+            )
+            return _reading(answer, self._categories)
 
 
 def read_categories(
@@ -177,43 +175,30 @@ def read_categories(
     return tuple(probability / sum(bounded) for probability in bounded), coverage
 
 
-async def _post(client: httpx.AsyncClient, path: str, question: Mapping[str, object]) -> Mapping[str, Any]:
-    answer: object = (await client.post(path, json=question)).raise_for_status().json()
-    if not isinstance(answer, dict):
-        raise TypeError("an answer of Ollama is an object")
-    return answer
-
-
-def _reading(answer: Mapping[str, Any], categories: Sequence[str]) -> Reading:
-    if not isinstance(answer["response"], str):
-        raise TypeError("what a model says is text")
+def _reading(answer: GenerateResponse, categories: Sequence[str]) -> Reading:
     # An end of sequence as first token gives an empty response and no logprobs; a server before 0.12.11 gives none at
     # all.
-    first = next(iter(answer.get("logprobs") or ()), None)
-    tops = (first.get("top_logprobs") or ()) if first else ()
-    distribution, coverage = read_categories([(top["token"], top["logprob"]) for top in tops], categories)
+    first = next(iter(answer.logprobs or ()), None)
+    tokens = [(top.token, top.logprob) for top in (first.top_logprobs or ())] if first else []
+    distribution, coverage = read_categories(tokens, categories)
     return Reading(distribution=distribution, coverage=coverage, durations=_durations(answer))
 
 
-def _durations(answer: Mapping[str, Any]) -> Durations:
+def _durations(answer: GenerateResponse) -> Durations:
     return Durations(
-        total_s=(answer.get("total_duration") or 0) * _NANOSECONDS,
-        load_s=(answer.get("load_duration") or 0) * _NANOSECONDS,
-        prompt_eval_s=(answer.get("prompt_eval_duration") or 0) * _NANOSECONDS,
-        eval_s=(answer.get("eval_duration") or 0) * _NANOSECONDS,
+        total_s=(answer.total_duration or 0) * _NANOSECONDS,
+        load_s=(answer.load_duration or 0) * _NANOSECONDS,
+        prompt_eval_s=(answer.prompt_eval_duration or 0) * _NANOSECONDS,
+        eval_s=(answer.eval_duration or 0) * _NANOSECONDS,
     )
 
 
-def _digest(model: Mapping[str, Any]) -> str:
-    return str(model.get("digest") or "")
-
-
-def _client(settings: OllamaSettings, *, read_s: float, connections: int) -> httpx.AsyncClient:
+def _client(settings: OllamaSettings, *, read_s: float, connections: int) -> AsyncClient:
     """Return a client of one timeout class. Without `trust_env=False` a proxy variable would capture loopback calls."""
     is_https = settings.url.startswith("https://")  # else no authority is asked, nor loaded, for some 50 ms and 1 MB
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    return httpx.AsyncClient(
-        base_url=settings.url,
+    return AsyncClient(
+        host=settings.url,
         follow_redirects=False,  # a prompt goes where the settings say, and nowhere else
         transport=_Bounded(httpx.AsyncHTTPTransport(verify=is_https, limits=limits, trust_env=False)),
         timeout=httpx.Timeout(connect=_CONNECT_S, read=read_s, write=1.0, pool=_CONNECT_S),
@@ -262,15 +247,18 @@ def _tagged(name: str) -> str:
 
 @contextmanager
 def _faults_mapped() -> Iterator[None]:
-    """Turn whatever the client raises, and what an answer of another shape leads to, into a ModelFault."""
+    """Turn whatever the client raises into a ModelFault."""
     try:
         yield
-    except httpx.HTTPStatusError as error:
-        status = error.response.status_code
-        raise ModelFault(ModelHop.FAILED, f"Ollama answered {status}", http_status=status) from error
+    except ResponseError as error:
+        raise ModelFault(
+            ModelHop.FAILED, f"Ollama answered {error.status_code}", http_status=error.status_code
+        ) from error
     except httpx.TimeoutException as error:
         raise ModelFault(ModelHop.LATE, "Ollama did not answer in time") from error
-    except httpx.HTTPError as error:
+    except (ConnectionError, httpx.HTTPError) as error:
         raise ModelFault(ModelHop.FAILED, f"no connection to Ollama: {type(error).__name__}") from error
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+        # Bodies that are not JSON, or JSON of another shape, surface from the client as these (ollama 0.6.3, tried
+        # 2026-11).
         raise ModelFault(ModelHop.FAILED, f"Ollama answered nonsense: {type(error).__name__}") from error

@@ -23,6 +23,12 @@ Config = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON for scripts: one object, or one a line, and nothing else.")
 ]
+OverTheWire = Annotated[
+    bool,
+    typer.Option(
+        "--over-the-wire", help="Let the services ask each other over their ports, as three processes would; slower."
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -1,6 +1,7 @@
 """`pointsman certs`: an authority of one's own, and certificates of it, for trying TLS."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
 LONGEST_DAYS: Final = 825
 """What Apple's machines still believe (support.apple.com/103769, 2026-11)."""
 
+CALLER: Final = re.compile(r"[a-zA-Z0-9._-]{1,64}")
+TAKEN: Final = ("authority", "service")
+"""Names of files that are not a caller's."""
+
 Key = ec.EllipticCurvePrivateKey
 
 
@@ -37,12 +42,18 @@ class Issued:
     key: Key
 
 
-def certs(folder: Path, *, hosts: Sequence[str], days: int, as_json: bool) -> None:
-    """Write an authority, a certificate for the services and one for a caller. Raises Misuse, and Failure."""
+def certs(folder: Path, *, hosts: Sequence[str], days: int, as_json: bool, callers: Sequence[str] = ()) -> None:
+    """Write an authority, a certificate for the services and one for each caller. Raises Misuse, and Failure.
+
+    Without `callers` there is one, caller.pem.
+    """
     if not 1 <= days <= LONGEST_DAYS:
         raise Misuse(f"--days is {days}; give 1 to {LONGEST_DAYS}, which is the most that all machines believe")
+    if wrong := next((name for name in callers if name in TAKEN or not CALLER.fullmatch(name)), ""):
+        raise Misuse(f"--caller is {wrong}; a caller's name is 1 to 64 of a-z, A-Z, 0-9, . _ and -, and not {TAKEN}")
     names = tuple(dict.fromkeys((*ALWAYS, socket.gethostname(), *hosts)))
-    files = _files(names, days)
+    subjects = {name: name for name in callers} or {"caller": "pointsman caller"}
+    files = _files(names, subjects, days)
     _refuse_to_overwrite(folder, files)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,14 +64,15 @@ def certs(folder: Path, *, hosts: Sequence[str], days: int, as_json: bool) -> No
     if as_json:
         print_json({"folder": str(folder), "files": sorted(files), "names": list(names), "days": days})
         return
-    _tell(folder, names, days)
+    _tell(folder, names, subjects, days)
 
 
-def _tell(folder: Path, names: Iterable[str], days: int) -> None:
+def _tell(folder: Path, names: Iterable[str], subjects: Mapping[str, str], days: int) -> None:
     out, here = screen(), folder.resolve()
     say(out, f"{folder}: an authority for trying, good for {days} days", style="bold")
     say(out, "service.pem, service.key: what Router, Classifier and Executor show", lead="  ")
-    say(out, "caller.pem, caller.key: what a caller shows where callers are asked", lead="  ")
+    for name, subject in subjects.items():
+        say(out, f"{name}.pem, {name}.key: what the caller shows who is known as {subject}", lead="  ")
     say(out, "authority.pem: who believes this believes both; authority.key made them, keep it to yourself", lead="  ")
     say(out, f"names: {', '.join(names)}", lead="  ")
     say(out, "\nIn the settings:\n")
@@ -68,17 +80,20 @@ def _tell(folder: Path, names: Iterable[str], days: int) -> None:
     for key, name in (("certificate", "service.pem"), ("key", "service.key"), ("authority", "authority.pem")):
         print(f'{key} = "{here / name}"')
     print(f'# caller_authority = "{here / "authority.pem"}"  # only callers with a certificate of it are let in')
+    print("# A certificate may do instead of a key:")
+    for name, subject in subjects.items():
+        print(f'# [callers.{name}]\n# certificate = "{subject}"')
     say(out, "\nThen, for example:\n")
     print(f'grpcurl -cacert {here / "authority.pem"} -d \'{{"text": "2+2는?"}}\' 127.0.0.1:50051 \\')
     print("  pointsman.v1.RouterService/Route")
 
 
-def _files(names: Sequence[str], days: int) -> Mapping[str, bytes]:
+def _files(names: Sequence[str], subjects: Mapping[str, str], days: int) -> Mapping[str, bytes]:
     now = SystemClock().now()
     authority = _authority(now, days)
     service = _issue(authority, "pointsman service", now, days, names=names)
-    caller = _issue(authority, "pointsman caller", now, days, names=())
-    issued = {"authority": authority, "service": service, "caller": caller}
+    callers = {name: _issue(authority, subject, now, days, names=()) for name, subject in subjects.items()}
+    issued = {"authority": authority, "service": service, **callers}
     return {
         f"{name}{suffix}": content
         for name, each in issued.items()

@@ -1,13 +1,13 @@
 """The only talk of the command line with Ollama: is a server there, what does it have, and bring a model."""
 
-import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 import httpx
+from ollama import AsyncClient, ProgressResponse, ResponseError
 
 LOGPROBS_VERSION: Final = (0, 12, 11)
 """The first version whose answers carry log-probabilities (Ollama release notes, 2025-11-11)."""
@@ -70,13 +70,17 @@ async def look(url: str) -> Look:
     """Return what the server at `url` says about itself, within a few seconds. One that is away is no exception."""
     try:
         with _failures_named(url):
+            # The client has no method for /api/version (ollama 0.6.3, 2026-11).
+            async with httpx.AsyncClient(
+                base_url=url, timeout=_timeout(_LOOK_S), trust_env=False, verify=url.startswith("https://")
+            ) as http:
+                answer = await http.get("/api/version")
+            version = str(answer.raise_for_status().json()["version"])
             async with _client(url, _LOOK_S) as client:
-                version = str((await client.get("/api/version")).raise_for_status().json()["version"])
-                listed = (await client.get("/api/tags")).raise_for_status().json()["models"]
-            models = frozenset(str(model.get("model") or "") for model in listed)
+                listed = await client.list()
     except OllamaFailed as failed:
         return Look(url=url, problem=str(failed))
-    return Look(url=url, version=version, models=models)
+    return Look(url=url, version=version, models=frozenset(model.model or "" for model in listed.models))
 
 
 async def pull(url: str, model: str) -> AsyncIterator[Progress]:
@@ -86,54 +90,43 @@ async def pull(url: str, model: str) -> AsyncIterator[Progress]:
     """
     layers, succeeded = _Layers(), False
     with _failures_named(url):
-        wanted = {"model": model, "stream": True}
-        async with _client(url, _PULL_SILENCE_S) as client, client.stream("POST", "/api/pull", json=wanted) as answer:
-            if not answer.is_success:
-                await answer.aread()
-                raise OllamaFailed(f"Ollama at {url} says: {_one_line(_complaint(answer.text))}")
-            async for line in answer.aiter_lines():
-                told = json.loads(line)
-                if complaint := told.get("error"):  # a failure on the way comes inside a 200
-                    raise OllamaFailed(f"Ollama at {url} says: {_one_line(str(complaint))}")
-                status = told.get("status") or ""
-                succeeded = succeeded or status == "success"
-                yield layers.progress(status, told.get("digest"), told.get("total"), told.get("completed"))
+        async with _client(url, _PULL_SILENCE_S) as client:
+            lines = cast("AsyncGenerator[ProgressResponse, None]", await client.pull(model, stream=True))
+            async with aclosing(lines):
+                async for line in lines:
+                    status = line.status or ""
+                    succeeded = succeeded or status == "success"
+                    yield layers.progress(status, line.digest, line.total, line.completed)
     if not succeeded:
         raise OllamaFailed(f"Ollama at {url} stopped in the middle of {model}; run the same command again to go on")
 
 
-def _client(url: str, read_s: float) -> httpx.AsyncClient:
+def _client(url: str, read_s: float) -> AsyncClient:
     # Without `trust_env=False` a proxy variable would capture calls to this machine.
-    return httpx.AsyncClient(
-        base_url=url,
-        timeout=httpx.Timeout(read_s, connect=_CONNECT_S),
-        trust_env=False,
-        verify=url.startswith("https://"),  # else no authority is asked, nor loaded, for some 50 ms
-    )
+    is_https = url.startswith("https://")  # else no authority is asked, nor loaded, for some 50 ms
+    return AsyncClient(host=url, timeout=_timeout(read_s), trust_env=False, verify=is_https)
+
+
+def _timeout(read_s: float) -> httpx.Timeout:
+    return httpx.Timeout(read_s, connect=_CONNECT_S)
 
 
 @contextmanager
 def _failures_named(url: str) -> Iterator[None]:
-    """Turn whatever the client raises, and what an answer of another shape leads to, into one plain sentence."""
+    """Turn whatever the client raises into one plain sentence."""
     try:
         yield
+    except ResponseError as error:
+        raise OllamaFailed(f"Ollama at {url} says: {_one_line(error.error)}") from error
     except httpx.TimeoutException as error:
         raise OllamaFailed(f"Ollama at {url} does not answer in time") from error
     except httpx.HTTPStatusError as error:
         raise OllamaFailed(f"what listens at {url} is not Ollama: it answers {error.response.status_code}") from error
-    except httpx.HTTPError as error:
+    except (ConnectionError, httpx.HTTPError) as error:
         raise OllamaFailed(f"no Ollama at {url}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # Bodies that are not JSON, or of another shape, surface from the client as these (ollama 0.6.3, 2026-11).
         raise OllamaFailed(f"what listens at {url} is not Ollama: its answer has another shape") from error
-
-
-def _complaint(text: str) -> str:
-    """Return what a refusal says: its field `error` where it is JSON, else the whole of it."""
-    try:
-        refusal = json.loads(text)
-    except ValueError:
-        return text
-    return str(refusal["error"]) if isinstance(refusal, dict) and "error" in refusal else text
 
 
 def _one_line(text: str) -> str:

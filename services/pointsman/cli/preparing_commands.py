@@ -78,6 +78,10 @@ def certs(
         list[str] | None,
         typer.Option("--host", metavar="NAME", help="A further name or address of the services; may be repeated."),
     ] = None,
+    callers: Annotated[
+        list[str] | None,
+        typer.Option("--caller", metavar="NAME", help="A caller to make a certificate for; may be repeated."),
+    ] = None,
     days: Annotated[int, typer.Option("--days", metavar="N", help="How long they hold.")] = 90,
     as_json: Json = False,
 ) -> None:
@@ -91,4 +95,4 @@ def certs(
             raise
         raise Failure("making certificates needs the package cryptography; install pointsman[certs]") from error
 
-    make(folder, hosts=hosts or (), days=days, as_json=as_json)
+    make(folder, hosts=hosts or (), callers=callers or (), days=days, as_json=as_json)

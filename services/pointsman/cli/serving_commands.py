@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pointsman.cli.arguments import Config, Json, Workers
+from pointsman.cli.arguments import Config, Json, OverTheWire, Workers
 from pointsman.cli.help import shown
 
 serving = typer.Typer()
@@ -19,14 +19,14 @@ serving = typer.Typer()
         "POINTSMAN__ROUTER__ADDRESS=127.0.0.1:6000 pointsman up",
     )
 )
-def up(*, config: Config = None, as_json: Json = False) -> None:
+def up(*, config: Config = None, as_json: Json = False, over_the_wire: OverTheWire = False) -> None:
     """Start Router, Classifier and Executor in one process, and serve until Ctrl-C.
 
     Says where they listen, which models can be called, and what is missing.
     """
     from pointsman.cli.up import up as start
 
-    start(config, as_json=as_json)
+    start(config, as_json=as_json, over_the_wire=over_the_wire)
 
 
 @serving.command(

@@ -1,4 +1,7 @@
-"""The three services in one process and one event loop, each behind its own port, with real channels between them."""
+"""The three services in one process and one event loop, each behind its own port.
+
+The Router asks the other two within the process, or over the wire as if they ran elsewhere.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,6 +13,7 @@ from pointsman.config import Settings
 from pointsman.domain.clock import Clock
 from pointsman.executor import app as executor
 from pointsman.router import app as router
+from pointsman.router.app import Peers
 from pointsman.rpc.server import Server
 
 
@@ -32,7 +36,7 @@ class Stack:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, clock: Clock) -> AsyncIterator[Stack]:
+async def running(settings: Settings, *, clock: Clock, over_the_wire: bool = False) -> AsyncIterator[Stack]:
     """Start Executor, Classifier and Router; stop them in reverse, so that no call finds its next hop gone.
 
     The Router is pointed at the two that were started here, whatever the settings say about its peers: what became of a
@@ -45,8 +49,17 @@ async def running(settings: Settings, *, clock: Clock) -> AsyncIterator[Stack]:
         classifying = await stack.enter_async_context(
             classifier.run(settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls)
         )
-        peers = replace(settings.router, classifier_address=classifying.address, executor_address=executing.address)
+        found = replace(settings.router, classifier_address=classifying.address, executor_address=executing.address)
+        within = Peers(classifier=classifying.channel(), executor=executing.channel())
         routing = await stack.enter_async_context(
-            router.run(peers, settings.limits, categories, clock=clock, tls=settings.tls, callers=settings.callers)
+            router.run(
+                found,
+                settings.limits,
+                categories,
+                clock=clock,
+                tls=settings.tls,
+                callers=settings.callers,
+                peers=None if over_the_wire else within,
+            )
         )
         yield Stack(router=routing, classifier=classifying, executor=executing)

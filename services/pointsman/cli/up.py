@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pointsman.cli.arguments import ROUTER
+from pointsman.cli.core_dumps import forbid_core_dumps
 from pointsman.cli.held_log import HeldLog
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
-from pointsman.cli.memory import keep_one_heap
 from pointsman.cli.notices import notices
 from pointsman.cli.ports import holders_named
+from pointsman.cli.resources import use_what_there_is
 from pointsman.cli.room import Room
 from pointsman.cli.serving import running
 from pointsman.cli.terminal import print_json
@@ -30,21 +31,26 @@ if TYPE_CHECKING:
 NOTHING_READY: Final = "No model can answer yet: requests are refused with this list until something of it is there."
 
 
-def up(config: Path | None, *, as_json: bool) -> None:
-    """Serve all three services in this process until a signal. Raises SettingsError."""
-    keep_one_heap()
+def up(config: Path | None, *, as_json: bool, over_the_wire: bool = False) -> None:
+    """Serve all three services in this process until a signal. Raises SettingsError.
+
+    With `over_the_wire` they ask each other over channels, as three processes do.
+    """
+    forbid_core_dumps()
     settings = load(config)
     for room, workers in (("router", settings.router.workers), ("classifier", settings.classifier.workers)):
         if workers > 1:
             advice = f"`up` is one process; start the services one by one, each with `{program()} serve`"
             raise SettingsError(f"{room}.workers = {workers}: {advice}", path=f"{room}.workers", value=str(workers))
+    use_what_there_is()
     with _logging(settings, "pointsman", "up") as log:
-        run(_up(settings, find(config), log, as_json=as_json))
+        run(_up(settings, find(config), log, as_json=as_json, over_the_wire=over_the_wire))
 
 
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
-    keep_one_heap()
+    forbid_core_dumps()
+    use_what_there_is()
     settings = load(config)
     with _logging(settings, f"pointsman-{room}", room) as log:
         run(_serve(room, settings, log, as_json=as_json))
@@ -75,14 +81,14 @@ async def present(settings: Settings) -> "Readiness":
     return judge(settings, present_keys=keys, looks=dict(zip(urls, looks, strict=True)))
 
 
-async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool) -> None:
-    from pointsman.cli.stack import running as running_all  # noqa: PLC0415 - all three services' imports, which `serve` does not need
+async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool, over_the_wire: bool) -> None:
+    from pointsman.cli.stack import running as stack_running  # noqa: PLC0415 - all three services, which `serve` spares
 
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
         clock = SystemClock()
         async with (
             observed(settings_hash=settings_hash(settings), clock=clock),
-            running_all(settings, clock=clock) as stack,
+            stack_running(settings, clock=clock, over_the_wire=over_the_wire) as stack,
         ):
             readiness = await present(settings)
             if as_json:

@@ -97,7 +97,7 @@ class Purse:
 
     def ready_at(self, most_usd: Decimal, now: datetime) -> datetime | None:
         """Return when the amount fits: `now` when it does, None when it never will. Nothing always fits."""
-        self._renew(now)
+        self.renew(now)
         if not most_usd or self.spent + self.held + most_usd <= self.limit:
             return now
         if most_usd > self.limit:
@@ -115,11 +115,12 @@ class Purse:
 
     def settle(self, most_usd: Decimal, cost_usd: Decimal, now: datetime) -> None:
         """Replace what was set aside by what was spent."""
-        self._renew(now)
+        self.renew(now)
         self.held -= most_usd
         self.spent += cost_usd
 
-    def _renew(self, now: datetime) -> None:
+    def renew(self, now: datetime) -> None:
+        """Begin the next term when the last one is over."""
         if self.ends_at is not None and now < self.ends_at:
             return
         if self.ends_at is not None:
@@ -162,11 +163,18 @@ class Allowance:
             return
         ready_s = self.requests.ready_at(1, at.monotonic_s)
         if ready_s > at.monotonic_s:
-            message = f"{self.caller} may ask {self.requests.ceiling} times a minute, and has; try again later"
-            raise CallerOverRate(message, ready_at=at.at(ready_s), caller=self.caller, limit=str(self.requests.ceiling))
+            raise self.over_rate(at)
         self.last_number += 1
         self.requests.hold(self.last_number, 1, at.monotonic_s)
         self.requests.settle(self.last_number, 1, at.monotonic_s)
+
+    def over_rate(self, at: Instant) -> CallerOverRate:
+        """Return the error of one request too many, with when there is room for one."""
+        limit, ready_at = self.grant.requests_per_minute, None
+        if self.requests:
+            ready_at = at.at(self.requests.ready_at(1, at.monotonic_s))
+        message = f"{self.caller} may ask {limit} times a minute, and has; try again later"
+        return CallerOverRate(message, ready_at=ready_at, caller=self.caller, limit=str(limit))
 
     def permit(self, category: str) -> None:
         """Raise CategoryForbidden for a category that is not granted."""
@@ -202,7 +210,7 @@ class Allowance:
 
         Where nobody says what a call used that may have been billed, what was set aside counts as used.
         """
-        tokens, cost_usd = _used(held, attempt)
+        tokens, cost_usd = used(held, attempt)
         if self.tokens:
             self.tokens.settle(held.number, tokens, at.monotonic_s)
         for purse in self.purses:
@@ -233,7 +241,7 @@ class Allowance:
 
 @dataclass(slots=True)
 class Allowances:
-    """Those of all callers, by name."""
+    """Those of all callers, by name, as one Executor alone counts them."""
 
     known: dict[str, Allowance] = field(default_factory=lambda: {"": Allowance.of("", Grant())})
 
@@ -249,6 +257,22 @@ class Allowances:
             raise CallerUnknown(message, caller=caller)
         return self.known[caller]
 
+    async def admit(self, caller: str, category: str, at: Instant) -> None:
+        """Count one request. Raises CategoryForbidden, CallerUnknown, and CallerOverRate, which counts nothing."""
+        self[caller].admit(category, at)
+
+    async def hold(self, caller: str, candidate_id: str, charge: Charge, at: Instant) -> Held | Skip:
+        """Set aside what a call needs that leaves now, or return why not."""
+        return self[caller].hold(candidate_id, charge, at)
+
+    def take(self, caller: str, charge: Charge, at: Instant) -> Held:
+        """Set aside what a call needs, whether it fits or not."""
+        return self[caller].take(charge, at)
+
+    def settle(self, caller: str, held: Held, attempt: Attempt | None, at: Instant) -> None:
+        """Replace what was set aside by what the attempt used. Exactly once; None when no call has left."""
+        self[caller].settle(held, attempt, at)
+
     def purses(self, term: Term) -> Iterator[tuple[str, Purse]]:
         """Yield who has money for such a term, and the purse."""
         for caller, allowance in self.known.items():
@@ -261,7 +285,7 @@ def _minute(unit: Unit, limit: int | None) -> Window | None:
     return None if limit is None else Window(unit=unit, period_s=MINUTE_S, ceiling=limit)
 
 
-def _used(held: Held, attempt: Attempt | None) -> tuple[int, Decimal]:
+def used(held: Held, attempt: Attempt | None) -> tuple[int, Decimal]:
     """Return the tokens and the dollars that an attempt used."""
     if attempt is None:
         return 0, NOTHING

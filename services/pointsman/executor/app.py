@@ -12,6 +12,7 @@ from pointsman.config.load import SQLITE, state_folder
 from pointsman.config.settings import CallerSettings, FallbackSettings, JournalSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
+from pointsman.domain.places import Places
 from pointsman.domain.pool import Candidate
 from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Adapter
@@ -31,6 +32,7 @@ from pointsman.executor.journal.store import SchemaTooNew
 from pointsman.executor.keys import Keys
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger
+from pointsman.executor.ledger.shared_allowances import SharedAllowances, SharingTerms
 from pointsman.executor.means import Bounds
 from pointsman.executor.pools import candidates, longest_call_s, pools
 from pointsman.executor.presence import look_after
@@ -58,9 +60,14 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
             stack.push_async_callback(adapter.close)
         random = Random()
         ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
-        engine = build(settings, known, adapters, clock=clock, random=random, ledger=ledger, keys=keys)
+        shared = _shared_allowances(settings, known, clock=clock, random=random)
+        engine = build(
+            settings, known, adapters, clock=clock, random=random, ledger=ledger, keys=keys, allowances=shared
+        )
         await stack.enter_async_context(_journal(settings, engine, known, random=random))
         await recall(engine.allowances, engine.journal, clock=clock)
+        if shared:
+            await stack.enter_async_context(shared.kept())
         servicer = ExecutorServicer(
             engine=engine,
             candidates=tuple(known.values()),
@@ -125,10 +132,11 @@ def build(
     random: Random,
     ledger: Ledger | None = None,
     keys: Keys | None = None,
+    allowances: Allowances | None = None,
 ) -> Execute:
     """Return the attempt loop of these settings over these adapters, without a server; rehearsals use it as it is.
 
-    Without a ledger it has its own, in memory; without keys those of the settings.
+    Without a ledger or allowances it has its own, in memory; without keys those of the settings.
     """
     return Execute(
         pools=pools(settings, known),
@@ -146,7 +154,7 @@ def build(
         journal=Journal(clock=clock, terms=_terms(settings.journal)),
         activity=Activity(started_s=clock.monotonic()),
         content_characters=settings.journal.content_characters,
-        allowances=Allowances.of({name: _grant(caller) for name, caller in settings.callers.items()}),
+        allowances=allowances or Allowances.of(_grants(settings)),
         counts=Counts(candidates=known),
         bounds=Bounds(
             max_attempts=settings.executor.max_attempts,
@@ -172,7 +180,7 @@ async def _ledger(
         raise SettingsError(message, path="ledger.url") from error
     terms = redis.Terms(
         margin_s=settings.executor.window_margin_s,
-        lease_s=longest_call_s(known.values()) + settings.ledger.lease_margin_s,
+        lease_s=_lease_s(settings, known),
         timeout_s=settings.ledger.timeout_s,
         replicas=settings.ledger.replicas,
     )
@@ -181,6 +189,24 @@ async def _ledger(
     )
     async with ledger.kept():
         yield ledger
+
+
+def _shared_allowances(
+    settings: Settings, known: Mapping[str, Candidate], *, clock: Clock, random: Random
+) -> SharedAllowances | None:
+    """Return the allowances that other Executors share, None where there is no ledger that they share."""
+    if not settings.ledger.url:
+        return None
+    from pointsman.executor.ledger.redis import door  # noqa: PLC0415 - an extra that one Executor alone does not need
+
+    terms = SharingTerms(
+        lease_s=_lease_s(settings, known), timeout_s=settings.ledger.timeout_s, replicas=settings.ledger.replicas
+    )
+    return SharedAllowances(_grants(settings), terms, connect=door(settings.ledger.url), clock=clock, random=random)
+
+
+def _lease_s(settings: Settings, known: Mapping[str, Candidate]) -> float:
+    return longest_call_s(known.values()) + settings.ledger.lease_margin_s
 
 
 @asynccontextmanager
@@ -222,10 +248,14 @@ def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fal
         return None
     return Fallback(
         candidate=known[settings.candidate],
-        slots=asyncio.Semaphore(settings.concurrency),
-        queue=settings.queue,
+        concurrency=settings.concurrency,
+        queue=Places(settings.queue),
         timeout_s=settings.timeout_s,
     )
+
+
+def _grants(settings: Settings) -> dict[str, Grant]:
+    return {name: _grant(caller) for name, caller in settings.callers.items()}
 
 
 def _grant(settings: CallerSettings) -> Grant:

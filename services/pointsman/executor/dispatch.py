@@ -19,9 +19,9 @@ async def dispatch(means: Means, planned: Planned, course: Course) -> tuple[Atte
 
     The trail has it in each case, cancelled too.
     """
-    candidate, allowance = planned.candidate, means.allowances[course.request.caller]
-    charge = charge_of(means, candidate, planned.estimate, allowance)
-    held = allowance.hold(candidate.id, charge, means.instant())
+    candidate, caller = planned.candidate, course.request.caller
+    charge = charge_of(means, candidate, planned.estimate, means.allowances[caller])
+    held = await means.allowances.hold(caller, candidate.id, charge, means.instant())
     if isinstance(held, Skip):
         course.skip(held)
         return None
@@ -34,7 +34,7 @@ async def dispatch(means: Means, planned: Planned, course: Course) -> tuple[Atte
 def settle_charge(means: Means, held: Held, candidate: Candidate, course: Course) -> None:
     """Charge the caller with what the call used that is on the trail, if one left."""
     attempt = course.trail.attempt_of(candidate.id)
-    means.allowances[course.request.caller].settle(held, attempt, means.instant())
+    means.allowances.settle(course.request.caller, held, attempt, means.instant())
 
 
 async def _reserve_and_call(means: Means, planned: Planned, course: Course) -> tuple[Attempt, Reply] | None:

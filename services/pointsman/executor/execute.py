@@ -61,13 +61,12 @@ class Execute(Means):
         trail, and CategoryForbidden, CandidatesForbidden, CallerOverRate, CallerOverBudget and CallerUnknown; never
         once there was content.
         """
-        allowance = self.allowances[request.caller]
         started_at, started = self.clock.now(), self.clock.monotonic()
         budget = self._budget(request, deadline, is_streamed=outlet is not None)
         course = Course(request=request, pool=self.pools[category], budget=budget, outlet=outlet)
         execution, ending, reason = None, Ending.FAILED, PointsmanError.reason
         try:
-            allowance.admit(category, self.instant())
+            await self.allowances.admit(request.caller, category, self.instant())
             execution = await self._run(course)
             ending, reason = Ending.PARTIAL if execution.partial else Ending.ANSWERED, ""
             return execution

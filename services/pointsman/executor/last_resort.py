@@ -3,6 +3,7 @@
 import asyncio
 
 from pointsman.domain.errors import PointsmanError
+from pointsman.domain.places import Denied
 from pointsman.domain.trail import Skip, SkipReason
 from pointsman.domain.verdict import DegradedReason
 from pointsman.executor.budget import Slice
@@ -33,7 +34,7 @@ async def fall_back(means: Means, course: Course, *, until: float) -> Execution 
     if skip := ineligible(candidate, request, prospect) or firm:
         course.skip(skip)
         raise _failure(means, course)
-    if skip := await _queue(means, fallback, latest=course.latest, until=until):
+    if skip := await _queue(means, fallback, request.caller, latest=course.latest, until=until):
         if until < course.latest:
             return None
         course.skip(skip)
@@ -44,8 +45,9 @@ async def fall_back(means: Means, course: Course, *, until: float) -> Execution 
 async def _call(means: Means, fallback: Fallback, prospect: Prospect, course: Course) -> Execution:
     """Call the local model, whose slot is taken, and give the slot back."""
     candidate, request, outlet = fallback.candidate, course.request, course.outlet
-    started_at, allowance = means.clock.now(), means.allowances[request.caller]
-    held = allowance.take(charge_of(means, candidate, prospect.estimate, allowance), means.instant())
+    started_at, caller = means.clock.now(), request.caller
+    charge = charge_of(means, candidate, prospect.estimate, means.allowances[caller])
+    held = means.allowances.take(caller, charge, means.instant())
     try:
         total_s = min(fallback.timeout_s, course.budget.deadline - means.clock.monotonic())
         within = Slice(total_s=total_s, idle_s=candidate.time_limits.idle_s)
@@ -56,21 +58,24 @@ async def _call(means: Means, fallback: Fallback, prospect: Prospect, course: Co
     else:
         course.trail.add(attempt)
     finally:
-        fallback.slots.release()
+        fallback.free_slot()
         settle_charge(means, held, candidate, course)
     degraded = () if request.options.local_only else (DegradedReason.LOCAL_FALLBACK,)
     return course.end(attempt, reply, means.clock.monotonic(), degraded=degraded)
 
 
-async def _queue(means: Means, fallback: Fallback, *, latest: float, until: float) -> Skip | None:
+async def _queue(means: Means, fallback: Fallback, caller: str, *, latest: float, until: float) -> Skip | None:
     """Take a slot of the local model; when none came free until one of these instants, return why."""
     name, left_s = fallback.candidate.id, min(latest, until) - means.clock.monotonic()
-    if fallback.is_full:
+    if denied := fallback.denied(caller):
+        detail = f"{fallback.waiting} requests wait for the local model, and no more may"
+        if denied is Denied.SHARE:
+            held = fallback.queue.held_by(caller)
+            detail = f"{held} requests of {caller} wait for the local model, and the other places are for others"
         if until < latest:  # whoever is free then can be waited for without a place in the queue
             await means.clock.sleep(left_s)
-        detail = f"{fallback.waiting} requests wait for the local model, and no more may"
         return Skip(candidate=name, reason=SkipReason.OUT_OF_CONCURRENCY, detail=detail)
-    if await fallback.take_slot(left_s):
+    if await fallback.take_slot(caller, left_s):
         return None
     detail = "the local model was busy until the deadline"
     return Skip(candidate=name, reason=SkipReason.NO_TIME, detail=detail)

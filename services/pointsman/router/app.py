@@ -1,7 +1,8 @@
 """Settings in, a running Router out."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,14 @@ _ENVELOPE_BYTES: Final = 65_536
 """What the Router may add to a request on its way to the Executor, which has the same limit: verdict, category, ids."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peers:
+    """The ways to the services that the Router asks, opened and closed by whoever runs it."""
+
+    classifier: grpc.aio.Channel
+    executor: grpc.aio.Channel
+
+
 @asynccontextmanager
 async def run(
     settings: RouterSettings,
@@ -35,35 +44,30 @@ async def run(
     clock: Clock,
     tls: TlsSettings | None = None,
     callers: Mapping[str, CallerSettings] | None = None,
+    peers: Peers | None = None,
     is_port_shared: bool = False,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
     Health says that the Router can take work while the Executor can; without the Classifier it can all the same.
 
-    Without `tls` all is plaintext; `callers` matter here only where a certificate names them; `is_port_shared` says
-    that other workers listen at its port too. Raises SettingsError for an address, a certificate or keys that cannot be
-    used, and where anybody on the network could spend the owner's money without the settings saying so.
+    Without `peers` they are asked over the wire, at the addresses in the settings. Without `tls` all is plaintext;
+    `callers` matter here only where a certificate names them; `is_port_shared` says that other workers listen at its
+    port too. Raises SettingsError for an address, a certificate or keys that cannot be used, and where anybody on the
+    network could spend the owner's money without the settings saying so.
     """
     tls = tls or TlsSettings()
     _refuse_anybody(settings, tls)
-    identity, bytes_ = identity_of(tls), limits.message_bytes
-    credentials = identity.channel_credentials() if identity else None
-    async with (
-        open_channel(
-            settings.classifier_address, message_bytes=bytes_, credentials=credentials, service=CLASSIFIER
-        ) as to_classifier,
-        open_channel(
-            settings.executor_address, message_bytes=bytes_, credentials=credentials, service=EXECUTOR
-        ) as to_executor,
-    ):
-        peer = ChannelPeer(to_executor, service=EXECUTOR, clock=clock, patience_s=settings.executor_patience_s)
+    async with AsyncExitStack() as stack:
+        if peers is None:
+            peers = await stack.enter_async_context(_over_the_wire(settings, limits, tls))
+        peer = ChannelPeer(peers.executor, service=EXECUTOR, clock=clock, patience_s=settings.executor_patience_s)
         servicer = RouterServicer(
             settings=settings,
             limits=limits,
             categories=categories,
-            classifier=classifier_pb2_grpc.ClassifierServiceStub(to_classifier),
-            executor=executor_pb2_grpc.ExecutorServiceStub(to_executor),
+            classifier=classifier_pb2_grpc.ClassifierServiceStub(peers.classifier),
+            executor=executor_pb2_grpc.ExecutorServiceStub(peers.executor),
             executor_peer=peer,
             clock=clock,
         )
@@ -80,12 +84,25 @@ async def run(
         async def tell(is_there: bool) -> None:  # noqa: FBT001 - the claim is all there is to say
             await server.set_health(SERVICE, serving=is_there)
 
-        async with peer.followed(tell):
-            await server.start(serving=peer.is_there)
-            try:
-                yield server
-            finally:
-                await server.stop()
+        await stack.enter_async_context(peer.followed(tell))
+        await server.start(serving=peer.is_there)
+        stack.push_async_callback(server.stop)
+        yield server
+
+
+@asynccontextmanager
+async def _over_the_wire(settings: RouterSettings, limits: LimitsSettings, tls: TlsSettings) -> AsyncIterator[Peers]:
+    identity, bytes_ = identity_of(tls), limits.message_bytes
+    credentials = identity.channel_credentials() if identity else None
+    async with (
+        open_channel(
+            settings.classifier_address, message_bytes=bytes_, credentials=credentials, service=CLASSIFIER
+        ) as to_classifier,
+        open_channel(
+            settings.executor_address, message_bytes=bytes_, credentials=credentials, service=EXECUTOR
+        ) as to_executor,
+    ):
+        yield Peers(classifier=to_classifier, executor=to_executor)
 
 
 def _refuse_anybody(settings: RouterSettings, tls: TlsSettings) -> None:

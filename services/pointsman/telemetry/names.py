@@ -85,6 +85,8 @@ OLLAMA_LABEL_COVERAGE: Final = "pointsman.ollama.label_coverage"
 
 # Log events: noun.verb.
 EVENT_ADAPTER_BROKEN: Final = "adapter.broken"
+EVENT_ALLOWANCES_AWAY: Final = "allowances.away"
+EVENT_ALLOWANCES_JOINED: Final = "allowances.joined"
 EVENT_CALL_ENDED: Final = "call.ended"
 EVENT_CANDIDATE_OUT: Final = "candidate.out"
 EVENT_CANDIDATE_REVIVED: Final = "candidate.revived"

@@ -1,6 +1,5 @@
 """What tests of the Executor are made of: candidates, requests and engines, plain unless the test says otherwise."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +8,7 @@ from random import Random
 
 from pointsman.domain.answer import Usage
 from pointsman.domain.clock import Clock
+from pointsman.domain.places import Places
 from pointsman.domain.pool import Algorithm, Candidate, Limit, Model, Policy, Pool, Scope, TimeLimits, Unit
 from pointsman.domain.prompt import Image, ImageUrl, Message, Options, Part, Prompt, Request, Role, Text
 from pointsman.domain.trail import Attempt, Outcome
@@ -139,7 +139,7 @@ def engine(
     kinds = {each.provider: each.provider for each in known}
     return Execute(
         pools={"quick": pool},
-        fallback=Fallback(candidate=fallback, slots=asyncio.Semaphore(slots), queue=100, timeout_s=30.0)
+        fallback=Fallback(candidate=fallback, concurrency=slots, queue=Places(100), timeout_s=30.0)
         if fallback
         else None,
         credentials=frozenset(kinds) - set(keyless),

@@ -432,7 +432,7 @@ async def test_a_fallback_that_is_busy_until_the_deadline_is_left_out(clock: Fak
     bounds = Bounds(max_attempts=4, attempt_floor_s=0.0, fallback_reserve_s=10.0)
     made = engine(A, clock=clock, adapters=adapters(ended(Outcome.SERVER_ERROR)), fallback=LOCAL, bounds=bounds)
     assert made.fallback
-    await made.fallback.slots.acquire()
+    await made.fallback.take_slot("", 1.0)
 
     with pytest.raises(OutOfTime) as caught:
         await run(made, seconds=0.005)
@@ -463,7 +463,7 @@ async def test_the_fallback_answers_no_more_at_once_than_it_has_slots(clock: Fak
 
     assert (before, len(done), len(local.calls)) == (2, 5, 5)
     assert made.fallback
-    assert not made.fallback.slots.locked()
+    assert not made.fallback.is_busy
 
 
 # --- Cancelling
@@ -505,7 +505,7 @@ async def test_a_request_that_is_cancelled_in_the_fallback_frees_its_slot(clock:
 
     (row,) = made.journal.waiting
     assert made.fallback
-    assert not made.fallback.slots.locked()
+    assert not made.fallback.is_busy
     assert [(attempt.outcome, attempt.fallback) for attempt in row.attempts] == [
         (Outcome.SERVER_ERROR, False),
         (Outcome.CANCELLED, True),
@@ -515,12 +515,12 @@ async def test_a_request_that_is_cancelled_in_the_fallback_frees_its_slot(clock:
 async def test_a_request_that_is_cancelled_while_it_waits_for_a_slot_takes_none(clock: FakeClock) -> None:
     made = engine(A, clock=clock, adapters=adapters(ended(Outcome.SERVER_ERROR)), fallback=LOCAL)
     assert made.fallback
-    await made.fallback.slots.acquire()
+    await made.fallback.take_slot("", 1.0)
 
     await cancelled(made)
-    made.fallback.slots.release()
+    made.fallback.free_slot()
 
-    assert not made.fallback.slots.locked()
+    assert not made.fallback.is_busy
 
 
 async def test_a_request_that_is_cancelled_while_it_is_patient_has_called_nobody(clock: FakeClock) -> None:
@@ -618,7 +618,7 @@ def test_what_was_tried_or_too_small_before_is_not_called_when_the_wait_is_over(
     async def wait(clock: VirtualClock) -> Execution:
         made = engine(A, B, C, large, clock=clock, adapters=met, fallback=LOCAL)
         assert made.fallback
-        await made.fallback.slots.acquire()
+        await made.fallback.take_slot("", 1.0)
         await made.ledger.reserve(large, estimate())  # all that it may do in a minute
         return await run(made, seconds=200.0)
 

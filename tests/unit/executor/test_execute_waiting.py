@@ -26,8 +26,8 @@ def second_request(*, seconds: float, local_busy_s: float) -> tuple[Execution, f
         adapters = {"a": FakeAdapter(), "local": FakeAdapter()}
         made = engine(LIMITED, clock=clock, adapters=adapters, fallback=LOCAL)
         assert made.fallback
-        await made.fallback.slots.acquire()
-        asyncio.get_running_loop().call_later(local_busy_s, made.fallback.slots.release)
+        await made.fallback.take_slot("", 1.0)
+        asyncio.get_running_loop().call_later(local_busy_s, made.fallback.free_slot)
         await made.execute(request(), "quick", deadline=clock.monotonic() + seconds)
         return await made.execute(request(), "quick", deadline=clock.monotonic() + seconds), clock.monotonic()
 
@@ -68,8 +68,8 @@ def test_nobody_leaves_the_queue_of_the_local_model_for_a_candidate_that_has_fai
         }
         made = engine(one, other, clock=clock, adapters=adapters, fallback=LOCAL)
         assert made.fallback
-        await made.fallback.slots.acquire()
-        asyncio.get_running_loop().call_later(100.0, made.fallback.slots.release)
+        await made.fallback.take_slot("", 1.0)
+        asyncio.get_running_loop().call_later(100.0, made.fallback.free_slot)
         served = []
 
         async def ask(name: str, after_s: float, *, local_only: bool) -> None:

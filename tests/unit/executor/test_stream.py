@@ -11,6 +11,7 @@ import pytest
 
 from pointsman.domain.answer import Answer, Delta, FinishReason, Usage
 from pointsman.domain.errors import InvalidRequest, NoAnswer, OutOfTime, PointsmanError, PoolExhausted
+from pointsman.domain.places import Places
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.adapters.base import Opening
@@ -383,7 +384,7 @@ def test_a_request_for_which_the_queue_has_no_room_ends_at_once() -> None:
         met["local"].otherwise = [*AFTER, 30.0, DONE]
         made = engine(A, clock=clock, adapters=met, fallback=LOCAL)
         assert made.fallback
-        made.fallback.queue = 1
+        made.fallback.queue = Places(1)
         at_work, waiting = (
             asyncio.ensure_future(Listener().listen(made, asked=request(local_only=True))) for _ in range(2)
         )
@@ -408,8 +409,8 @@ def test_a_full_queue_is_not_joined_but_a_candidate_that_is_free_soon_is_waited_
         met = adapters()
         made = engine(one, clock=clock, adapters=met, fallback=LOCAL)
         assert made.fallback
-        made.fallback.queue = 0
-        await made.fallback.slots.acquire()
+        made.fallback.queue = Places(0)
+        await made.fallback.take_slot("", 1.0)
         await Listener().listen(made)
         listener = Listener()
         await listener.listen(made)
@@ -425,7 +426,7 @@ def test_a_request_that_waits_in_the_queue_is_told_by_its_deadline() -> None:
     async def tell(clock: VirtualClock) -> tuple[OutOfTime, float]:
         made = engine(A, clock=clock, adapters=adapters(), fallback=LOCAL)
         assert made.fallback
-        await made.fallback.slots.acquire()
+        await made.fallback.take_slot("", 1.0)
         with pytest.raises(OutOfTime) as caught:
             await Listener().listen(made, 5.0, asked=request(local_only=True))
         return caught.value, clock.monotonic()

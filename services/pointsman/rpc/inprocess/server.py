@@ -1,0 +1,106 @@
+"""A server without a port: servicers register as with gRPC's own, the interceptor is the same, callers are in here."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from pointsman.rpc.inprocess.call import Call, Handler
+from pointsman.rpc.inprocess.context import Metadata
+
+_CLEARING_S: Final = 5.0
+"""How long cancelled servicers may clear away before nobody waits for them any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetails(grpc.HandlerCallDetails):
+    """What an interceptor is told of a call."""
+
+    method: str
+    invocation_metadata: Any
+
+
+class InProcessServer(grpc.aio.Server):
+    """Serves calls of this process, each in a task of its own. Starts once, stops once; belongs to the running loop."""
+
+    def __init__(self, interceptor: grpc.aio.ServerInterceptor) -> None:
+        """Begin with no services."""
+        self._interceptor = interceptor
+        self._handlers: list[grpc.GenericRpcHandler] = []
+        self._under_way: dict[asyncio.Task[None], Call] = {}
+        self._surroundings: Context | None = None
+        self._turn = asyncio.Event()
+
+    @property
+    def takes_calls(self) -> bool:
+        """True from the start to the stop."""
+        return self._surroundings is not None
+
+    async def turned(self) -> None:
+        """Wait for the next start or stop."""
+        await self._turn.wait()
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """Serve these too; the `add_…Servicer_to_server` of the generated code calls it."""
+        self._handlers.extend(generic_rpc_handlers)
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Handler]) -> None:
+        """Do nothing: the generated code names the same handlers twice."""
+
+    async def start(self) -> None:
+        """Take calls. Their contexts are copies of that of whoever starts, as in gRPC's server."""
+        self._surroundings = copy_context()
+        self._tell()
+
+    async def stop(self, grace: float | None) -> None:
+        """Take no new calls, let those under way end within `grace` seconds, cancel the rest."""
+        self._surroundings = None
+        self._tell()
+        if self._under_way and grace:
+            await asyncio.wait(self._under_way, timeout=grace)
+        for call in tuple(self._under_way.values()):
+            call.give_up()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_CLEARING_S)
+
+    async def handler_of(self, method: str, metadata: Metadata) -> "Handler | None":
+        """Return what serves a method, with what the interceptor puts around it; None when nothing does."""
+        return await self._interceptor.intercept_service(self._find, CallDetails(method, metadata))
+
+    def begin(self, call: Call) -> "asyncio.Task[None] | None":
+        """Return the task that serves the call; None before the start and after the stop."""
+        if self._surroundings is None:
+            return None
+        task = asyncio.get_running_loop().create_task(call.serve(), context=self._surroundings.copy())
+        self._under_way[task] = call
+        task.add_done_callback(self._forget)
+        return task
+
+    def add_insecure_port(self, address: str) -> int:
+        """Not here."""
+        raise NotImplementedError("a server of this process has no port")
+
+    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:
+        """Not here."""
+        raise NotImplementedError("a server of this process has no port")
+
+    async def wait_for_termination(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - gRPC's own signature
+        """Not here."""
+        raise NotImplementedError("a server of this process is stopped by whoever started it")
+
+    async def _find(self, details: grpc.HandlerCallDetails) -> "Handler | None":
+        found = (handler.service(details) for handler in self._handlers)
+        return next((handler for handler in found if handler is not None), None)
+
+    def _tell(self) -> None:
+        self._turn.set()
+        self._turn = asyncio.Event()
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        del self._under_way[task]
+        if not task.cancelled() and (error := task.exception()):
+            message = "an exception got past the interceptor of a call within the process"
+            task.get_loop().call_exception_handler({"message": message, "exception": error, "task": task})

@@ -1,0 +1,264 @@
+"""What callers may use, counted for several Executors in a real Redis: exact, and bounded while Redis is away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+
+import pytest
+import structlog
+
+from pointsman.domain.clock import SystemClock
+from pointsman.domain.errors import CallerOverBudget, CallerOverRate, PointsmanError
+from pointsman.domain.trail import Skip, SkipReason
+from pointsman.executor.adapters.base import Call, Reply
+from pointsman.executor.allowance import Charge, Grant, Held, Instant, Term
+from pointsman.executor.execute import Execute
+from pointsman.executor.ledger.redis import door
+from pointsman.executor.ledger.shared_allowances import SharedAllowances, SharingTerms
+from tests.fakes.adapter import ANSWERED, FakeAdapter
+from tests.fakes.redis_server import RedisServer, redis_server
+from tests.unit.executor.making import attempt, candidate, engine, request, usage
+
+pytestmark = [pytest.mark.needs_redis, pytest.mark.timeout(120)]
+
+CLOCK = SystemClock()
+A = candidate("a/m")
+A_DOLLAR = Charge(tokens=100, most_usd=Decimal(1))
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RedisServer]:
+    async with redis_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def kept(
+    url: str,
+    *,
+    seed: int = 1,
+    lease_s: float = 60.0,
+    spent: Decimal | None = None,
+    timeout_s: float = 5.0,
+    **grant: object,
+) -> AsyncIterator[SharedAllowances]:
+    """Run one Executor's allowances until the block ends: alice's, of whom the journal knows what she spent."""
+    terms = SharingTerms(lease_s=lease_s, timeout_s=timeout_s, replicas=2)
+    grants = {"alice": Grant(**grant), "bob": Grant()}  # type: ignore[arg-type]  # as named
+    shared = SharedAllowances(grants, terms, connect=door(url), clock=CLOCK, random=Random(seed))
+    if spent is not None:
+        for _, purse in shared.purses(Term.DAY):
+            purse.spent += spent
+    async with shared.kept():
+        yield shared
+
+
+def now() -> Instant:
+    return Instant(now=CLOCK.now(), monotonic_s=CLOCK.monotonic())
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():
+            await CLOCK.sleep(0.02)
+
+
+async def hold(shared: SharedAllowances, charge: Charge = A_DOLLAR) -> Held:
+    held = await shared.hold("alice", "a/m", charge, now())
+    assert isinstance(held, Held)
+    return held
+
+
+async def refused(shared: SharedAllowances, charge: Charge = A_DOLLAR) -> Skip:
+    skip = await shared.hold("alice", "a/m", charge, now())
+    assert isinstance(skip, Skip)
+    return skip
+
+
+async def let_in(shared: SharedAllowances, *, most: int = 50) -> int:
+    """Return how many calls of a dollar each are let in now."""
+    taken = 0
+    while taken < most and isinstance(await shared.hold("alice", "a/m", A_DOLLAR, now()), Held):
+        taken += 1
+    return taken
+
+
+async def test_of_a_thousand_at_once_over_two_executors_with_money_for_ten_at_most_ten_pass(
+    server: RedisServer,
+) -> None:
+    opened = asyncio.Event()
+
+    async def answer(_call: Call) -> Reply:
+        await opened.wait()
+        return ANSWERED
+
+    def made(shared: SharedAllowances) -> tuple[Execute, FakeAdapter]:
+        adapter = FakeAdapter(otherwise=answer)
+        return replace(engine(A, clock=CLOCK, adapters={"a": adapter}, priced=(A,)), allowances=shared), adapter
+
+    usd = Decimal("0.01024")  # ten times what a call can cost at most
+    async with kept(server.url, usd_per_day=usd) as one, kept(server.url, seed=2, usd_per_day=usd) as two:
+        (first, of_first), (second, of_second) = made(one), made(two)
+        asked = replace(request(), caller="alice")
+        calls = [
+            asyncio.ensure_future(engine_.execute(asked, "quick", deadline=CLOCK.monotonic() + 60))
+            for _ in range(500)
+            for engine_ in (first, second)
+        ]
+        await until(lambda: sum(call.done() for call in calls) >= 990)
+        opened.set()
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+
+    errors = [end for end in ends if isinstance(end, BaseException)]
+    assert len(of_first.calls) + len(of_second.calls) == 10
+    assert len(ends) - len(errors) == 10
+    assert {type(error) for error in errors} == {CallerOverBudget}
+
+
+async def test_a_minute_of_requests_is_one_for_all_executors(server: RedisServer) -> None:
+    async with kept(server.url, requests_per_minute=5) as one, kept(server.url, seed=2, requests_per_minute=5) as two:
+        ends = await asyncio.gather(
+            *(shared.admit("alice", "quick", now()) for _ in range(20) for shared in (one, two)),
+            return_exceptions=True,
+        )
+        with pytest.raises(CallerOverRate) as caught:
+            await two.admit("alice", "quick", now())
+
+    assert [end for end in ends if end is None] == [None] * 5
+    assert caught.value.ready_at
+    assert timedelta(seconds=50) < caught.value.ready_at - CLOCK.now() < timedelta(seconds=61)
+
+
+async def test_a_minute_of_tokens_is_one_for_all_executors(server: RedisServer) -> None:
+    async with kept(server.url, tokens_per_minute=250) as one, kept(server.url, seed=2, tokens_per_minute=250) as two:
+        first = await hold(one)
+        await hold(two)
+        while_both_run = await refused(one)
+        one.settle("alice", first, attempt(usage=usage(40, 10)), now())
+        await until(lambda: one["alice"].tokens is not None and one["alice"].tokens.past_amount == 50)
+        await hold(two)
+        after = await refused(two)
+
+    assert (while_both_run.reason, after.reason) == (SkipReason.CALLER_OVER_RATE, SkipReason.CALLER_OVER_RATE)
+    assert after.ready_at
+
+
+async def test_what_a_call_did_not_cost_is_there_for_the_other_executor(server: RedisServer) -> None:
+    async with kept(server.url, usd_per_day=Decimal(2)) as one, kept(server.url, seed=2, usd_per_day=Decimal(2)) as two:
+        held = [await hold(one), await hold(one)]
+        denied = await refused(two)
+        one.settle("alice", held[0], attempt(usage=usage(), cost_usd=Decimal("0.25")), now())
+        one.settle("alice", held[1], None, now())
+        await until(lambda: one["alice"].purses[0].held == 0)
+        let = await let_in(two)
+
+    assert denied.reason is SkipReason.CALLER_OVER_BUDGET
+    assert let == 1
+    assert two.known["alice"].purses[0].spent == Decimal("0.25")
+
+
+async def test_what_another_executor_used_is_heard_of_without_asking(server: RedisServer) -> None:
+    async with (
+        kept(server.url, usd_per_month=Decimal(9)) as one,
+        kept(server.url, seed=2, usd_per_month=Decimal(9)) as two,
+    ):
+        await hold(one)
+        await until(lambda: two["alice"].purses[0].held == 1)
+
+
+async def test_the_part_of_each_while_redis_is_away_is_never_more_than_what_was_left(server: RedisServer) -> None:
+    async with (
+        kept(server.url, usd_per_day=Decimal(11)) as one,
+        kept(server.url, seed=2, usd_per_day=Decimal(11)) as two,
+    ):
+        for _ in range(3):
+            await hold(one)
+        await until(lambda: two["alice"].purses[0].held == 3)
+        with structlog.testing.capture_logs() as captured:
+            await server.kill()
+            let = [await let_in(one), await let_in(two)]
+        events = [line["event"] for line in captured]
+
+    assert let == [4, 4]
+    assert events == ["allowances.away", "allowances.away"]
+
+
+async def test_what_was_used_while_redis_was_away_is_known_when_it_is_back(server: RedisServer) -> None:
+    async with (
+        kept(server.url, usd_per_day=Decimal(10)) as one,
+        kept(server.url, seed=2, usd_per_day=Decimal(10)) as two,
+    ):
+        before = await hold(one)
+        await until(lambda: two["alice"].purses[0].held == 1)
+        await server.kill()
+        during = [await hold(one), await hold(one)]
+        one.settle("alice", before, attempt(usage=usage(), cost_usd=Decimal("0.5")), now())
+        one.settle("alice", during[0], attempt(usage=usage(), cost_usd=Decimal("0.5")), now())
+        await server.start()  # and has forgotten everything
+        await until(lambda: not one.is_away and not two.is_away)
+        let = await let_in(two)
+
+    assert let == 8  # ten, less one that was spent and one that is held by a call under way
+
+
+async def test_a_redis_that_has_forgotten_is_told_what_the_journal_knows(server: RedisServer) -> None:
+    async with kept(server.url, usd_per_day=Decimal(10), spent=Decimal(7)) as one:
+        let = await let_in(one)
+
+    assert let == 3
+
+
+async def test_what_a_crashed_executor_held_counts_as_spent_after_the_lease(server: RedisServer) -> None:
+    async with kept(server.url, lease_s=0.3, usd_per_day=Decimal(3)) as one:
+        await hold(one)
+        await until(lambda: not one["alice"].purses[0].held)
+
+        assert one["alice"].purses[0].spent == 1
+
+
+async def test_a_request_that_is_cancelled_while_it_asks_holds_nothing(server: RedisServer) -> None:
+    async with kept(server.url, usd_per_day=Decimal(3)) as one:
+        asking = asyncio.ensure_future(hold(one))
+        await asyncio.sleep(0)  # noqa: TID251 - it has asked, and has no answer
+        asking.cancel()
+        await asyncio.wait({asking})
+        let = await let_in(one)
+
+    assert let == 3
+
+
+async def test_a_redis_that_hangs_delays_no_request_longer_than_its_time(server: RedisServer) -> None:
+    async with kept(server.url, timeout_s=0.2, usd_per_day=Decimal(4)) as one:
+        server.pause()
+        async with asyncio.timeout(5):
+            let = await let_in(one)
+        server.resume()
+        await until(lambda: not one.is_away)
+
+        assert let == 2
+        assert one["alice"].purses[0].held == 2
+
+
+async def test_callers_whom_nobody_counts_are_no_affair_of_redis(server: RedisServer) -> None:
+    async with kept(server.url, usd_per_day=Decimal(4)) as one:
+        await one.admit("bob", "quick", now())
+        held = await one.hold("bob", "a/m", Charge(tokens=10, most_usd=None), now())
+        assert isinstance(held, Held)
+        one.settle("bob", held, None, now())
+        async with server.client() as client:
+            keys = await client.keys("*bob*")
+
+    assert keys == []
+
+
+async def test_a_caller_who_may_not_is_refused_without_asking(server: RedisServer) -> None:
+    async with kept(server.url, categories=frozenset({"coding"}), requests_per_minute=1) as one:
+        with pytest.raises(PointsmanError) as caught:
+            await one.admit("alice", "quick", now())
+        await one.admit("alice", "coding", now())
+
+    assert caught.value.reason == "CATEGORY_FORBIDDEN"
