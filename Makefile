@@ -184,6 +184,14 @@ lock-backend: $(filter .uv/bin/uv,$(UV)) ## Rebuild requirements/backend.lock; A
 	@$(UV_WITH_PIP_SETTINGS) pip compile --quiet $(subst make lock,make lock-backend,$(LOCK_FLAGS)) $(ARGS) \
 		--output-file $(BACKEND_LOCK) requirements/backend.in
 
+.PHONY: chaos soak
+chaos: setup ## The real stack while its parts are killed, stopped and cut off; 3 min, ARGS="--minutes 20 --seed 7"
+	@$(PY) -m tests.chaos $(ARGS)
+
+MINUTES = 10
+soak: setup ## Steady load for MINUTES=10: memory, descriptors and p99 stay flat; ARGS="--picture soak.svg"
+	@$(PY) -m tests.soak --minutes $(MINUTES) $(ARGS)
+
 bench: setup ## What Pointsman itself adds to a call and to a stream; ARGS="--only ledger"
 	@$(PY) -m tests.bench $(ARGS)
 

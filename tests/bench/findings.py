@@ -11,13 +11,15 @@ from rich.table import Table
 class Effort:
     """How much to measure: interleaved rounds, and calls a variant in each; for streams, their tokens and how long.
 
-    `streams` is how many run at once where there are many.
+    `slice_s` is how long a variant is asked in a round where the load is a process of its own. `streams` is how many
+    run at once where there are many.
     """
 
     rounds: int
     calls: int
     tokens: int
     seconds: int
+    slice_s: float = 0.5
     streams: int = 1_000
 
 

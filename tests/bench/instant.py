@@ -16,13 +16,23 @@ BODY: Final = (
     b'"usage":{"prompt_tokens":60,"completion_tokens":2,"total_tokens":62,"prompt_tokens_details":{"cached_tokens":0},'
     b'"completion_tokens_details":{"reasoning_tokens":0}},"service_tier":"default"}'
 ) % ANSWER.encode()
+HEADERS: Final = {
+    "content-type": "application/json",
+    "x-request-id": "req_1",
+    "x-ratelimit-limit-requests": "1000000000",
+    "x-ratelimit-remaining-requests": "999999999",
+    "x-ratelimit-reset-requests": "1ms",
+    "x-ratelimit-limit-tokens": "1000000000",
+    "x-ratelimit-remaining-tokens": "999999999",
+    "x-ratelimit-reset-tokens": "1ms",
+    "content-length": str(len(BODY)),
+}
 WHOLE: Final = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_1\r\n"
-    b"x-ratelimit-limit-requests: 1000000000\r\nx-ratelimit-remaining-requests: 999999999\r\n"
-    b"x-ratelimit-reset-requests: 1ms\r\nx-ratelimit-limit-tokens: 1000000000\r\n"
-    b"x-ratelimit-remaining-tokens: 999999999\r\nx-ratelimit-reset-tokens: 1ms\r\n"
-    b"content-length: %d\r\n\r\n%b"
-) % (len(BODY), BODY)
+    b"HTTP/1.1 200 OK\r\n"
+    + b"".join(b"%b: %b\r\n" % (k.encode(), v.encode()) for k, v in HEADERS.items())
+    + b"\r\n"
+    + BODY
+)
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)

@@ -102,15 +102,15 @@ async def first_token(calls: int) -> Figures:
     }
 
 
-async def cpu_us(words: int, *, each_ms: int = EACH_MS, coalesce_s: float = 0.02) -> float:
-    """Return CPU microseconds a token over Executor, Router and client, at PACED streams."""
+async def cpu_us(words: int, *, each_ms: int = EACH_MS, coalesce_s: float = 0.02, at_once: int = PACED) -> float:
+    """Return CPU microseconds a token over Executor, Router and client, at so many streams."""
     with paced(coalesce_s=coalesce_s) as (stack, _):
         async with client_of(stack) as client:
-            await asyncio.gather(*(listen(client, 50, each_ms) for _ in range(PACED)))
+            await asyncio.gather(*(listen(client, 50, each_ms) for _ in range(at_once)))
             before = stack.cpu_s(*ON_THE_WAY) + time.process_time()
-            await asyncio.gather(*(listen(client, words, each_ms) for _ in range(PACED)))
+            await asyncio.gather(*(listen(client, words, each_ms) for _ in range(at_once)))
             used_s = stack.cpu_s(*ON_THE_WAY) + time.process_time() - before
-    return used_s / (PACED * words) * 1e6
+    return used_s / (at_once * words) * 1e6
 
 
 async def memory(seconds: int) -> Figures:

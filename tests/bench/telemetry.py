@@ -19,9 +19,9 @@ from rich.table import Table
 
 from pointsman.telemetry.metrics import About, Counter, Histogram, Kind, Register
 from pointsman.v1 import router_pb2, router_pb2_grpc
+from tests.bench.asked import Ask, Meter, ask_all
 from tests.bench.findings import Effort, Findings, timed_us
 from tests.bench.processes import SERVICES, Stack, free_ports, running, until_it_answers
-from tests.bench.route import Ask, Meter, ask_all
 from tests.fakes.otlp import collecting
 
 CALLERS: Final = 16

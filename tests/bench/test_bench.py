@@ -1,12 +1,18 @@
 import json
+import math
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.table import Table
 
 from tests.bench import __main__ as bench
-from tests.bench import ledger, telemetry
+from tests.bench import growth, ledger, start, telemetry, waiting
 from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
+from tests.bench.journal_rows import written_us
 
 HELD = {
     "ledger_cpu_us_worst": 29.9,
@@ -99,6 +105,62 @@ def test_verdicts_are_measured_in_this_process_and_over_the_wire() -> None:
 
     assert min(measured.figures.values()) > 0
     assert {"verdict_rpc_p99_ms", "verdict_ko_long_cpu_us"} <= measured.figures.keys()
+
+
+@pytest.mark.parametrize(
+    "figure, value, sentence",
+    [
+        ("start_help_s", 0.31, "pointsman --help takes 0.31 s, promised 0.3"),
+        ("start_one_s", 1.6, "pointsman up answers after 1.60 s, promised 1.5"),
+        ("start_one_loaded_rss_mib", 151.0, "the whole stack holds 151 MiB after load, promised 150"),
+    ],
+)
+def test_a_start_beyond_its_bound_is_named(figure: str, value: float, sentence: str) -> None:
+    held = {"start_help_s": 0.3, "start_one_s": 1.5, "start_one_loaded_rss_mib": 150.0}
+
+    assert start.falls_short(held) == []
+    assert start.falls_short(held | {figure: value}) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "figure, value, sentence",
+    [
+        ("p50_ms_64", 111.0, "up: 64 callers wait 111 ms at p50, promised 110"),
+        ("rate_256", 530.0, "up: 256 callers get 88% of what 64 get a second, promised 90%"),
+        ("errors", 3.0, "up: 3 calls were not answered rightly"),
+    ],
+)
+def test_callers_that_wait_too_long_are_named(figure: str, value: float, sentence: str) -> None:
+    held = {"p50_ms_64": 105.0, "rate_64": 600.0, "rate_256": 600.0, "errors": 0.0}
+
+    assert [*waiting.falls_short({"up": held})] == []
+    assert [*waiting.falls_short({"up": held | {figure: value}})] == [sentence]
+
+
+def test_what_grows_too_much_is_named() -> None:
+    line = growth.Line(name="pools", unit="an Execute", sizes=(5, 50, 500), costs_us=(100, 110, 121), most=1.3)
+
+    assert line.exponent == pytest.approx(math.log10(1.1))
+    assert [*growth.falls_short([line])] == []
+    assert [*growth.falls_short([replace(line, most=1.2)])] == ["pools: 500 cost 1.21 × what 5 do, promised 1.2 ×"]
+
+
+def test_a_journal_with_many_rows_is_measured(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+
+    assert written_us(file, 1_000, rounds=2) > 0
+
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM requests").fetchone() == (1 + 1_000 + 2 * 100,)
+        assert connection.execute("SELECT COUNT(*) FROM attempts").fetchone() == (2 * (1 + 1_000 + 2 * 100),)
+
+
+def test_the_figures_go_into_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "SECTIONS", {"one": lambda effort: found()})
+
+    bench.main(["--only", "one", "--out", str(tmp_path / "new" / "bench.json")])
+
+    assert json.loads((tmp_path / "new" / "bench.json").read_text()) == verdict([found()])
 
 
 def test_the_verdict_is_that_of_all_sections() -> None:

@@ -1,4 +1,4 @@
-"""`make chaos`: the real stack while its parts are killed, stopped, cut off and lied to; what must hold, holds or is named."""
+"""`make chaos`: the real stack while parts are killed, stopped, cut off and lied to; invariants hold or are named."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""Invariants of the ledger: no provider refuses what it could have known, and no window in Redis holds too much. Pure."""
+"""Invariants of the ledger: no call is refused that it could have known of, no window holds too much. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -12,13 +12,16 @@ from tests.chaos.watch import WindowUse
 REFUSED: Final = frozenset({Outcome.RATE_LIMITED, Outcome.CONCURRENCY_LIMITED, Outcome.DAILY_QUOTA})
 
 FELT_S: Final = 75.0
-"""How long after it a loss of memory or a call that came late can be felt: a minute's window, its margin, a long call."""
+"""How long after it lost memory or a late call can be felt: a window, its margin, and a long call."""
 
 MARGIN_S: Final = 1.0
 """`executor.window_margin_s`: a call that arrives later than that after it left may fall into another minute."""
 
 AWAY_S: Final = 6.0
 """How long an Executor may go by its share after its way to Redis is open again."""
+
+TIMEOUT_S: Final = 0.3
+"""A delay of half of `ledger.timeout_s` each way is felt."""
 
 EXECUTORS: Final = ("executor", "second")
 HANGING: Final = frozenset({Fault.DRIP, Fault.HALF_OPEN, Fault.SILENT})
@@ -65,12 +68,23 @@ def _forgotten(near: Iterable[Outage], outages: Sequence[Outage]) -> str:
             return "Redis forgot everything"
         if outage.fault is Fault.CLOCK and outage.target in EXECUTORS:
             return "the clock of an Executor was wrong"
+        if _cuts_off_alone(outage):
+            return "an Executor used its share beside the other, which had all that is left"
         ended = outage.fault in {Fault.KILL, Fault.TERM} and outage.target in EXECUTORS
         if ended and any(
             _cuts_off(other, outage.target) for other in touched(outages, outage.began, outage.ended, after_s=AWAY_S)
         ):
             return "an Executor ended while it kept its share by itself"
     return ""
+
+
+def _cuts_off_alone(outage: Outage) -> bool:
+    """Return whether one Executor was kept from Redis while the other could ask it.
+
+    Shares keep a limit only where all go by them: who has Redis does not leave out what a lost one may use.
+    """
+    is_felt = outage.fault is not Fault.LATE or outage.strength >= TIMEOUT_S
+    return is_felt and outage.target in {f"{name}-redis" for name in EXECUTORS}
 
 
 def _cuts_off(outage: Outage, executor: str) -> bool:

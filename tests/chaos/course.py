@@ -14,7 +14,7 @@ from typing import Final
 
 import grpc
 
-from pointsman.v1 import executor_pb2, executor_pb2_grpc
+from pointsman.v1 import executor_pb2, executor_pb2_grpc, router_pb2, router_pb2_grpc, types_pb2
 from tests.chaos import book, journal, load, schedule, stack, watch
 from tests.chaos.faults import inflict
 from tests.chaos.load import Ask, Callers
@@ -65,6 +65,7 @@ class Evidence:
     dropped: int
     samples: tuple[watch.Sample, ...]
     uses: tuple[watch.WindowUse, ...]
+    stalls: tuple[watch.Stall, ...]
     spans: tuple[Seen, ...]
     lives: tuple[tuple[str, Life], ...]
     cries: tuple[str, ...]
@@ -93,7 +94,7 @@ async def _course(
         raise RuntimeError(f"the stack did not become whole before any fault: {why}")
     callers.records.clear()
     watching = watch.Watch(parts.members, f"redis://127.0.0.1:{parts.redis_port}/0", watch.limits_of(settings()))
-    looking = asyncio.create_task(watching.keep_looking())
+    looking = [asyncio.create_task(watching.keep_looking()), asyncio.create_task(watching.keep_time())]
     drawn = schedule.draw(plan.seed, parts.parts, seconds=plan.seconds - CALM_S, only=plan.only, pause_s=plan.pause_s)
     outages = list[Outage]()
     try:
@@ -107,8 +108,9 @@ async def _course(
         tell(f"whole again {whole_s:.1f} s after the last fault" if whole_s is not None else f"NOT whole again: {why}")
         watching.samples += watching.look()
     finally:
-        looking.cancel()
-        await asyncio.wait([looking])
+        for task in looking:
+            task.cancel()
+        await asyncio.wait(looking)
     dropped = await _dropped(parts)
     for name in SERVICES:  # callers first, so that no call finds its next hop gone
         await parts.members[name].terminate()
@@ -125,6 +127,7 @@ async def _course(
         dropped=dropped,
         samples=tuple(watching.samples),
         uses=tuple(watching.uses),
+        stalls=tuple(watching.stalls),
         spans=tuple(seen(collector)),
         lives=tuple((name, life) for name in SERVICES for life in parts.members[name].lives),
         cries=tuple(_cries(logs)),
@@ -174,10 +177,25 @@ async def _lacks(callers: Callers, number: int) -> str:
         record = await callers.ask(ask)
         if not record.is_answered:
             return f"{kind}: {record.code} {record.reason} {record.message}"
+    if why := await _verdict_lacks(callers.addresses["router"], number):
+        return why
     for name in EXECUTORS:
         if why := await _executor_lacks(callers.addresses[name]):
             return f"{name}: {why}"
     return ""
+
+
+async def _verdict_lacks(address: str, number: int) -> str:
+    """Return what keeps the Classifier from being heard."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = router_pb2_grpc.RouterServiceStub(channel)
+        request = router_pb2.ExplainRequest(text=f"Who are you? ({number})")
+        try:
+            explained = await stub.Explain(request, timeout=3)
+        except grpc.aio.AioRpcError as error:
+            return f"explain: {error.code().name}: {error.details()}"
+    unheard = {types_pb2.DEGRADED_REASON_CLASSIFIER_DOWN, types_pb2.DEGRADED_REASON_CLASSIFIER_LATE}
+    return "the Classifier is not heard" if unheard & {*explained.degraded_reasons} else ""
 
 
 async def _executor_lacks(address: str) -> str:

@@ -1,4 +1,4 @@
-"""What an invariant came to: how much was looked at, how much of it is broken, and the worst figure beside its bound."""
+"""What an invariant came to: how much was looked at, how much is broken, and the worst figure beside its bound."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

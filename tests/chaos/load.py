@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # has .pyi files, but no py.typed
 from grpc_status import rpc_status
 
 from pointsman.simulator.prompts import SAMPLE_PROMPTS
@@ -28,6 +28,13 @@ OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 """As the Python client has them."""
+
+
+Streamed: TypeAlias = (
+    "grpc.aio.UnaryStreamCall[router_pb.StreamRouteRequest, router_pb.StreamRouteResponse]"
+    "| grpc.aio.UnaryStreamCall[executor_pb.StreamExecuteRequest, executor_pb.StreamExecuteResponse]"
+)
+"""A type that only the stubs' type hints have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +63,7 @@ def draw(number: int, random: Random, *, rate: float) -> Ask:
         kind=kind,
         prompt=f"{sample.text} ({number})",
         category=random.choice(CATEGORIES) if is_named else "",
-        deadline_s=random.uniform(0.3, 1.2) if hurried else random.uniform(4.0, 9.0),
+        deadline_s=random.uniform(1.2, 2.2) if hurried else random.uniform(4.0, 9.0),
         gives_up_s=random.uniform(0.01, 0.8) if random.random() < 1 / 12 else None,
         max_output_tokens=random.choice((60, 100, 200)),
     )
@@ -169,7 +176,7 @@ class _Said:
     trace_id: str = ""
     candidate: str = ""
 
-    def take(self, event: "router_pb.StreamRouteResponse | executor_pb.StreamExecuteResponse") -> None:
+    def take(self, event: router_pb.StreamRouteResponse | executor_pb.StreamExecuteResponse) -> None:
         self.after_end += self.ends
         match event.WhichOneof("event"):
             case "start":
@@ -210,7 +217,7 @@ async def _asked_executor(stub: "executor_pb2_grpc.ExecutorServiceAsyncStub", as
     said.candidate, said.is_degraded = answer.candidate, bool(answer.degraded_reasons)
 
 
-async def _read(call: "grpc.aio.UnaryStreamCall[object, router_pb.StreamRouteResponse]", said: _Said) -> None:
+async def _read(call: Streamed, said: _Said) -> None:
     try:
         async for event in call:
             said.take(event)
@@ -224,5 +231,5 @@ def _reason(error: grpc.aio.AioRpcError | None) -> str:
     for detail in status.details if status else ():
         info = ErrorInfo()
         if detail.Unpack(info):
-            return info.reason
+            return str(info.reason)
     return ""

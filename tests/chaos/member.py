@@ -44,6 +44,8 @@ class Member:
     told: Callable[[Any], None] = lambda _: None
     lives: list[Life] = field(default_factory=list)
     began: float = 0.0
+    is_ready: bool = False
+    """True from when a process said that it serves until it is ended."""
     _process: Process | None = None
 
     @property
@@ -68,6 +70,7 @@ class Member:
         if not line:
             raise NotReady(f"{self.name} did not start: …{self.log.read_text(errors='replace')[-2_000:]}")
         self.told(json.loads(line))
+        self.is_ready = True
 
     async def kill(self) -> None:
         """End it as a crash would."""
@@ -97,7 +100,7 @@ class Member:
     async def _end(self, sign: signal.Signals) -> Life:
         process = self._process
         assert process is not None
-        asked_at = time.time()
+        asked_at, self.is_ready = time.time(), False
         by_itself = process.returncode is not None
         self._tell(sign)
         try:

@@ -138,7 +138,7 @@ class Link:
         for at in range(0, len(piece), DRIP_BYTES):
             writer.write(piece[at : at + DRIP_BYTES])
             await writer.drain()
-            await asyncio.sleep(DRIP_S if self.weather is Weather.DRIPPING else 0.0)
+            await asyncio.sleep(DRIP_S)
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ def judge(seen: Evidence) -> list[Finding]:
     return [
         answers.one_ending(seen.records),
         answers.in_time(seen.records),
-        answers.typed(seen.records, seen.outages),
+        answers.typed(seen.records, seen.outages, seen.stalls),
         capacity.refusals(seen.calls, seen.outages),
         capacity.windows(seen.uses, seen.outages),
         accounts.sums(of_candidates, seen.attempts, models, lost=lost),

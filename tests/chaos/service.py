@@ -37,7 +37,7 @@ def follow(path: Path) -> None:
         (offset_s,) = OFFSET.unpack_from(shared)
         return datetime.now(UTC) + timedelta(seconds=offset_s)
 
-    SystemClock.now = now  # type: ignore[method-assign]  # what this entry point is for
+    SystemClock.now = now  # type: ignore[method-assign,assignment]  # what this entry point is for
 
 
 if __name__ == "__main__":

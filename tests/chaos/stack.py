@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
-from typing import Any, Final
+from typing import Final
 
 from tests.chaos.member import Member
 from tests.chaos.proxy import Link, linked
@@ -118,7 +118,7 @@ def _add_upstreams(stack: Stack, seed: int) -> None:
             own_seed = seed * 1_000_003 + number * 10_007 + stack.starts[kind]
             return [sys.executable, "-m", "tests.chaos.upstream", kind, str(own_seed), str(book)]
 
-        def told(said: Any, kind: str = kind) -> None:
+        def told(said: Mapping[str, str], kind: str = kind) -> None:
             names = ("classifier-ollama", "executors-ollama") if kind == OLLAMA else (f"executors-{kind}",)
             for name in names:
                 stack.links[name].target = _target(said["url"].removeprefix("http://").partition("/")[0])
@@ -152,7 +152,7 @@ def _add_services(stack: Stack, collector: str) -> None:
             own["POINTSMAN__LEDGER__URL"] = f"redis://{links[f'{name}-redis'].address}/0"
         words = [sys.executable, "-m", "tests.chaos.service", "serve", room, "--config", str(SETTINGS), "--json"]
 
-        def told(said: Any, name: str = name, room: str = room) -> None:
+        def told(said: Mapping[str, Mapping[str, str]], name: str = name, room: str = room) -> None:
             stack.addresses[name] = said["addresses"][room]
             if link := stack.links.get(f"router-{name}"):
                 link.target = _target(stack.addresses[name])

@@ -1,4 +1,4 @@
-"""Invariants of the processes: memory and descriptors bounded, ends in good order, spans ended, no cries, healed. Pure."""
+"""Invariants of the processes: memory, descriptors, ends in good order, spans, cries in the log, healing. Pure."""
 
 import signal
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from tests.chaos.watch import Sample
 
 MIB: Final = 1 << 20
 GROWTH_BYTES: Final = 96 * MIB
-"""How much larger than a second after its start a service may become, with a hundred calls at once."""
+"""How much larger than when it began to serve a service may become, with a hundred calls at once."""
 
 MOST_DESCRIPTORS: Final = 512
 LEFT_OVER: Final = 48
@@ -136,10 +136,8 @@ def _was_killed(service: str, since: float, until: float, outages: Iterable[Outa
 
 
 def _by_process(samples: Sequence[Sample], services: Iterable[str]) -> Iterable[tuple[int, list[Sample]]]:
-    """Yield what was seen of each process of these, in order, without its first look: it may still be starting."""
+    """Yield what was seen of each process of these, in order."""
     names = frozenset(services)
     chosen = sorted((each for each in samples if each.member in names), key=lambda each: (each.pid, each.at))
     for pid, lot in groupby(chosen, key=lambda each: each.pid):
-        seen = list(lot)[1:]
-        if seen:
-            yield pid, seen
+        yield pid, list(lot)

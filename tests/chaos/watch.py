@@ -20,6 +20,10 @@ from pointsman.executor.pools import candidates
 from tests.chaos.member import Member
 
 EACH_S: Final = 1.0
+TICK_S: Final = 0.02
+STALL_S: Final = 0.1
+"""From here on it is noted that the machine is late: a third of the time that is kept for the way back."""
+
 COUNTED: Final = (Unit.REQUESTS.value, Unit.CONCURRENCY.value)
 """Units of which a call uses exactly one: what is held can be compared with what is allowed to the last call."""
 
@@ -32,6 +36,7 @@ for _, key in ipairs(redis.call("KEYS", ARGV[1] .. "*")) do
     for index = 1, #fields, 2 do
       if string.sub(fields[index], 1, 2) == "w:" then
         local window = cmsgpack.unpack(fields[index + 1])
+        window.is_stated = window.statement ~= nil
         window.manner, window.statement = nil, nil
         windows[string.sub(fields[index], 3)] = window
       end
@@ -65,6 +70,14 @@ class WindowUse:
     limit: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """This machine had no time for us: from an instant on, for so long, something waited for a processor."""
+
+    at: float
+    lasted_s: float
+
+
 @dataclass(slots=True)
 class Watch:
     """What was seen so far."""
@@ -74,6 +87,16 @@ class Watch:
     limits: Mapping[tuple[str, str], float]
     samples: list[Sample] = field(default_factory=list)
     uses: list[WindowUse] = field(default_factory=list)
+    stalls: list[Stall] = field(default_factory=list)
+
+    async def keep_time(self) -> None:
+        """Note when this process, no less in a hurry than the services, was woken late, until cancelled."""
+        while True:
+            due = time.time() + TICK_S
+            await asyncio.sleep(TICK_S)
+            late_s = time.time() - due
+            if late_s >= STALL_S:
+                self.stalls.append(Stall(at=due, lasted_s=late_s))
 
     async def keep_looking(self) -> None:
         """Look once a second until cancelled."""
@@ -87,7 +110,7 @@ class Watch:
         """Yield what each process that runs holds now."""
         now = time.time()
         for name, member in self.members.items():
-            if member.pid is None:
+            if member.pid is None or not member.is_ready:
                 continue
             with suppress(psutil.Error):  # gone between two lines
                 process = psutil.Process(member.pid)
@@ -101,7 +124,7 @@ class Watch:
 
     async def _windows(self) -> list[WindowUse]:
         async with asyncio.timeout(0.5), Redis.from_url(self.redis_url) as client:
-            told = json.loads(await client.eval(_READ, 0, PREFIX))  # type: ignore[misc]  # typed for both clients
+            told = json.loads(await client.eval(_READ, 0, PREFIX))
         return [*uses(told, self.limits)]
 
 
@@ -118,10 +141,15 @@ def limits_of(settings: Settings) -> dict[tuple[str, str], float]:
 
 
 def uses(told: Mapping[str, Any], limits: Mapping[tuple[str, str], float]) -> Iterable[WindowUse]:
-    """Yield how full each limited window is, of what Redis holds."""
+    """Yield how full each limited window is, of what Redis holds.
+
+    Not those of which the provider says on each answer what is left: its word holds there, and our count, which is the
+    stricter by its margins, is only kept beside it. Whether that goes well is for the provider to say, by no refusal.
+    """
     for scope, windows in told["scopes"].items():
         for name, window in windows.items():
-            if limit := limits.get((scope, name)):
+            limit = limits.get((scope, name))
+            if limit and not window["is_stated"]:
                 used = used_in(window, float(name.partition("|")[2]), told["now"])
                 yield WindowUse(at=told["now"], scope=scope, window=name, used=used, limit=limit)
 
@@ -129,7 +157,7 @@ def uses(told: Mapping[str, Any], limits: Mapping[tuple[str, str], float]) -> It
 def used_in(window: Mapping[str, Any], period_s: float, now: float) -> float:
     """Return what a window holds at an instant of Redis's clock, counted as the provider would: without any margin."""
     if drains_per_s := window.get("drains_per_s"):
-        return math.ceil(window["level"] - max(0.0, now - window["seen_at"]) * drains_per_s - 1e-6)
+        return float(math.ceil(window["level"] - max(0.0, now - window["seen_at"]) * drains_per_s - 1e-6))
     past, ends_at = list(window["past"] or ()), window.get("ends_at")
     if ends_at is not None:
         since = ends_at - period_s

@@ -46,6 +46,13 @@ class Running:
     async def json_line(self) -> Any:  # noqa: ANN401 - whatever the command printed
         return json.loads(await self.line())
 
+    async def said(self, words: str) -> None:
+        """Wait until a line of standard error holds these words."""
+        assert self._process.stderr
+        async with asyncio.timeout(LIMIT_S):
+            while words not in (line := (await self._process.stderr.readline()).decode()):
+                assert line, f"it ended and never said {words}"
+
     def tell(self, sign: signal.Signals) -> None:
         self._process.send_signal(sign)
 

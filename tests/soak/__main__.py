@@ -1,4 +1,4 @@
-"""`make soak MINUTES=10`: steady load on the three services; memory and descriptors stay flat, or it is said which do not."""
+"""`make soak MINUTES=10`: steady load on the three services; memory and descriptors stay flat, or are named."""
 
 import argparse
 import asyncio
@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
         tell(f"falls short: {sentence}")
     tell("flat" if not short else f"{len(short)} bounds do not hold")
     if arguments.json:
-        print(json.dumps({"ok": not short, "minutes": arguments.minutes, "falls_short": short, **asdict(verdict)}))
+        print(json.dumps({"ok": not short, "falls_short": short, **asdict(verdict)}))
     return 1 if short else 0
 
 

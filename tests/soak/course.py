@@ -80,9 +80,8 @@ async def _look(stack: Stack, seen: Soak, began: float, tell: Callable[[str], No
             seen.looks.append(_look_at(stack.processes[service], service, time.monotonic() - began))
         if second - told_s >= TELL_S:
             told_s = second
-            tell(
-                f"{second} s: {', '.join(f'{look.service} {look.rss_bytes / 2**20:.1f} MiB' for look in seen.looks[-3:])}"
-            )
+            held = (f"{look.service} {look.rss_bytes / 2**20:.1f} MiB" for look in seen.looks[-len(SERVICES) :])
+            tell(f"{second} s: {', '.join(held)}")
 
 
 def _look_at(process: psutil.Process, service: str, at_s: float) -> Look:

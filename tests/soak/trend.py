@@ -7,6 +7,7 @@ a tenth of the samples, which keep what follows what, and the slope is fitted to
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 from random import Random
 from typing import Final
 
@@ -19,7 +20,7 @@ LEAST: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """By how much a figure changes per unit of time, from `low` to `high` with 95 % confidence; `start` is at time 0."""
+    """How a figure changes per unit of time, `low` to `high` with 95 % confidence; `start` is its value at time 0."""
 
     slope: float
     low: float
@@ -37,13 +38,9 @@ def trend(times: Sequence[float], values: Sequence[float], random: Random) -> Tr
     if len(times) < LEAST:
         return None
     start, slope = line(times, values)
-    fitted = [start + slope * time for time in times]
-    residuals = [value - fit for value, fit in zip(values, fitted, strict=True)]
-    length = max(2, len(times) // BLOCKS)
-    slopes = sorted(
-        line(times, [fit + other for fit, other in zip(fitted, _other(residuals, length, random), strict=True)])[1]
-        for _ in range(DRAWS)
-    )
+    residuals = [value - start - slope * time for time, value in zip(times, values, strict=True)]
+    length, weights = max(2, len(times) // BLOCKS), _weights(times)
+    slopes = sorted(slope + sum(map(mul, weights, _other(residuals, length, random))) for _ in range(DRAWS))
     outside = (1.0 - SHARE) / 2
     low, high = slopes[int(outside * DRAWS)], slopes[int((1.0 - outside) * DRAWS) - 1]
     return Trend(slope=slope, low=low, high=high, start=start)
@@ -51,12 +48,15 @@ def trend(times: Sequence[float], values: Sequence[float], random: Random) -> Tr
 
 def line(times: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
     """Return where the least-squares line is at time 0, and its slope; level where all times are one."""
-    count = len(times)
-    middle, mean = sum(times) / count, sum(values) / count
-    spread = sum((time - middle) ** 2 for time in times)
-    both = sum((time - middle) * (value - mean) for time, value in zip(times, values, strict=True))
-    slope = both / spread if spread else 0.0
-    return mean - slope * middle, slope
+    slope = sum(map(mul, _weights(times), values))
+    return (sum(values) - slope * sum(times)) / len(times), slope
+
+
+def _weights(times: Sequence[float]) -> list[float]:
+    """Return what each value counts in the slope."""
+    middle = sum(times) / len(times)
+    spread = sum((time - middle) ** 2 for time in times) or 1.0
+    return [(time - middle) / spread for time in times]
 
 
 def _other(residuals: Sequence[float], length: int, random: Random) -> list[float]:

@@ -1,4 +1,4 @@
-"""What a soak came to: per service the trend of its memory and its descriptors, per minute how long calls took. Pure."""
+"""What a soak came to: the trend of each service's memory, its descriptors, and how long calls took. Pure."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,8 @@ class Kept:
             yield f"{self.service}: too few looks to say anything of its memory"
         elif not trended.is_flat and trended.high >= MIB_AN_HOUR:
             interval = f"{trended.low:+.1f} to {trended.high:+.1f}"
-            yield f"{self.service}: memory grows by {trended.slope:+.1f} MiB an hour ({interval}), bound {MIB_AN_HOUR:g}"
+            grows = f"memory grows by {trended.slope:+.1f} MiB an hour ({interval})"
+            yield f"{self.service}: {grows}, bound {MIB_AN_HOUR:g}"
         more = self.descriptors_after - self.descriptors_before
         if more > MORE_DESCRIPTORS:
             yield f"{self.service}: {more} descriptors more in the last quarter, bound {MORE_DESCRIPTORS}"

@@ -33,14 +33,20 @@ ONCE: Final = frozenset(
         "test_ledger_redis",
         "test_ledger_redis_contract",
         "test_ledger_redis_exact",
+        "test_ledger_redis_heed",
         "test_metrics_page",
         "test_outages",  # processes that are killed
+        "test_restart",  # processes that are started again
+        "test_signals",  # processes that are told to stop
+        "test_shared_allowances",
         "test_simulator",
         "test_simulator_adapters",
+        "test_start",  # what a process holds
         "test_tls",  # of ports
         "test_tracing_backend",
         "test_watch_activity",  # the Executor alone
         "test_watch_candidates",
+        "test_workers",  # processes at one port
     }
 )
 """Modules whose tests are the same either way."""

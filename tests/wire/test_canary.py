@@ -1,6 +1,9 @@
 """Keys that must never be seen, driven through all that a stack does; all that leaves it is searched for them."""
 
+import asyncio
 import io
+import signal
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,9 +19,10 @@ from pointsman.telemetry.setup import configure
 from pointsman.v1 import executor_pb2, router_pb2
 from pointsman.v1 import types_pb2 as pb
 from tests.adapters.wires import BY_KIND
-from tests.fakes.command import pointsman
+from tests.fakes.command import pointsman, pointsman_running
 from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply, json_reply
 from tests.fakes.otlp import collecting
+from tests.fakes.ports import free_port
 from tests.fakes.streaming import CASES, playing, routed, settings_of
 
 CANARY = "canary7f3a9c51e2"
@@ -97,6 +101,70 @@ async def test_no_key_is_in_anything_that_a_stack_emits(key_file: Path, monkeypa
     assert [text for text in (*told, log, spans) if CANARY in text] == []
     assert log.count("RuntimeError: broke with") == 2
     assert "subject/m" in spans
+
+
+def served(key_file: Path, folder: Path, provider: str) -> dict[str, str]:
+    """Return the environment of a process that serves with the canary as its key, and writes all it can."""
+    return {
+        "OPENAI_API_KEY": CANARY,
+        "POINTSMAN__ROUTER__ADDRESS": "127.0.0.1:0",
+        "POINTSMAN__CLASSIFIER__ADDRESS": "127.0.0.1:0",
+        "POINTSMAN__EXECUTOR__ADDRESS": "127.0.0.1:0",
+        "POINTSMAN__FALLBACK__CANDIDATE": "",
+        "POINTSMAN__CLASSIFIER__MODE": "embedded",
+        "POINTSMAN__PROVIDERS__OPENAI__BASE_URL": provider,
+        "POINTSMAN__PROVIDERS__GEMINI__API_KEY_ENV": '""',
+        "POINTSMAN__PROVIDERS__GEMINI__API_KEY_FILE": str(key_file),
+        "POINTSMAN__PROVIDERS__GEMINI__BASE_URL": provider,
+        "POINTSMAN__JOURNAL__URL": f"sqlite:///{folder}/journal.sqlite",
+        "POINTSMAN__JOURNAL__CONTENT_CHARACTERS": "1000",
+        "POINTSMAN__TELEMETRY__LOG_LEVEL": "debug",
+        "POINTSMAN__TELEMETRY__METRICS__UP": f"127.0.0.1:{free_port()}",
+    }
+
+
+async def page(environment: dict[str, str]) -> str:
+    """Return the page of metrics."""
+    url = f"http://{environment['POINTSMAN__TELEMETRY__METRICS__UP']}/metrics"
+
+    def read() -> str:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    return await asyncio.to_thread(read)
+
+
+@pytest.mark.one_way
+@pytest.mark.timeout(120)
+async def test_no_key_is_in_what_a_process_leaves_behind_that_crashes(key_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "left"
+    folder.mkdir()
+    provider = FakeHttpServer()
+    for reply in (json_reply(SPOKEN, status=401), json_reply(SPOKEN, status=429)):
+        provider.play(reply)
+    async with playing(provider):
+        environment = served(key_file, folder, provider.url)
+        async with pointsman_running("up", "--json", environment=environment) as process:
+            addresses = (await process.json_line())["addresses"]
+            at = ("--address", addresses["executor"])
+            told = [await pointsman("route", "2+2?", "--address", addresses["router"]) for _ in range(2)]
+            told += [await pointsman(*words, *at) for words in (("pools",), ("pools", "--json"), ("report", "--json"))]
+            told.append(await pointsman("report", "--html", str(folder / "report.html"), *at))
+            async with pointsman_running("top", "--json", "--interval", "0.1", *at) as top:
+                said = [await top.line(), await page(environment)]
+            process.tell(signal.SIGSEGV)
+            crashed = await process.end()
+    sent = [str(request.headers) for request in provider.requests]
+    left = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    assert any(CANARY in headers for headers in sent)  # else nothing was at stake
+    assert crashed.code == -signal.SIGSEGV
+    assert {"journal.sqlite", "report.html"} <= left.keys()
+    assert "pointsman_requests" in said[1]
+    texts = [*said, crashed.out, crashed.err, *(each.out + each.err for each in told)]
+    assert [text for text in texts if CANARY in text] == []
+    assert [name for name, content in left.items() if CANARY.encode() in content] == []
 
 
 @pytest.mark.one_way

@@ -76,7 +76,7 @@ async def page(settings: Settings, simulation: Simulation) -> str:
         instruments.SPANS_DROPPED.add(0)
         instruments.UNPRICED.add(0, "openai/gpt-4")
         instruments.LOOP_LAG.record(0.0)
-        async with observed(settings_hash="abc", clock=clock), running(settings, clock=clock) as stack:
+        async with observed(settings_hash=lambda: "abc", clock=clock), running(settings, clock=clock) as stack:
             async with Client(stack.addresses["router"]) as client:
                 for text in ("2+2는?", "Write a bash loop", "2+2는?"):
                     await client.route(text)

@@ -1,87 +1,20 @@
 """The door on the wire: who is refused before a message is read, how much comes in at once, and whose share is full."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Awaitable, Callable
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import KeyMissing, PointsmanError, TooManyBytes, TooManyCalls
-from pointsman.rpc.callers import Context, Metadata
 from pointsman.rpc.channel import open_channel
 from pointsman.rpc.door import SMALL_BYTES
-from pointsman.rpc.server import Server
 from pointsman.rpc.status import from_call
-from tests.fakes.serving import options, plain
-
-METHOD = "/things/Do"
-MIB = 1_048_576
-ROOMY = 4 * MIB
-
-
-class Held(grpc.GenericRpcHandler):
-    """A service whose calls stay inside until `release`; it keeps the sizes that were parsed."""
-
-    def __init__(self) -> None:
-        self.parsed: list[int] = []
-        self.entered = asyncio.Semaphore(0)
-        self.release = asyncio.Event()
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
-        if handler_call_details.method != METHOD:
-            return None
-        return grpc.unary_unary_rpc_method_handler(self.do, request_deserializer=self.parse, response_serializer=plain)
-
-    def parse(self, message: bytes) -> bytes:
-        self.parsed.append(len(message))
-        return message
-
-    async def do(self, _message: bytes, _context: Context) -> bytes:
-        self.entered.release()
-        await self.release.wait()
-        return b"done"
-
-
-def by_name(metadata: Metadata, _context: Context) -> str:
-    """Let everybody in who says a name."""
-    name = next((str(value) for key, value in metadata if key == "name"), "")
-    if not name:
-        raise KeyMissing("say your name")
-    return name
-
-
-@asynccontextmanager
-async def held(**changed: Any) -> AsyncIterator[tuple[Held, str]]:  # noqa: ANN401 - any option of a server
-    """Serve a service that holds its calls; yield it and its address."""
-    service = Held()
-    server = Server(
-        options(**{"message_bytes": ROOMY, "bytes_in_flight": ROOMY, **changed}),
-        services={"things": lambda server: server.add_generic_rpc_handlers((service,))},
-        clock=SystemClock(),
-    )
-    await server.start()
-    try:
-        yield service, server.address
-    finally:
-        service.release.set()
-        await server.stop()
-
-
-@asynccontextmanager
-async def asking(address: str, name: str = "") -> AsyncIterator[Callable[[int], Awaitable[bytes]]]:
-    """Yield what sends a message of so many bytes over a connection of its own."""
-    async with open_channel(address, message_bytes=2 * ROOMY) as channel:
-        call = channel.unary_unary(METHOD, plain, plain)
-        metadata = (("name", name),) if name else ()
-
-        async def ask(size_bytes: int = 1) -> bytes:
-            return await call(b"x" * size_bytes, timeout=30, metadata=metadata)
-
-        yield ask
+from tests.fakes.held_calls import METHOD, MIB, ROOMY, asking, by_name, held
+from tests.fakes.serving import plain
 
 
 async def error_of(asked: Awaitable[bytes]) -> PointsmanError:
@@ -169,7 +102,7 @@ async def test_a_caller_who_takes_all_that_it_can_leaves_room_for_another_and_is
         asking(address, "alice") as alice,
         asking(address, "bob") as bob,
     ):
-        flood = [asyncio.ensure_future(alice(1)) for _ in range(1_000)]
+        flood = [asyncio.ensure_future(alice(1)) for _ in range(60)]
         _, under_way = await asyncio.wait(flood, timeout=0.0)
         for _ in range(6):
             await service.entered.acquire()
@@ -260,3 +193,29 @@ async def code_of(asked: Awaitable[bytes]) -> grpc.StatusCode:
     except grpc.aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its memory is read from /proc")
+async def test_a_flood_of_images_costs_no_more_memory_than_the_limit_and_what_is_being_read() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.fakes.held_calls", str(2 * ROOMY), stdin=PIPE, stdout=PIPE
+    )
+    assert process.stdin
+    assert process.stdout
+    address = (await process.stdout.readline()).decode().strip()
+    async with asking(address) as ask:
+        flood = [asyncio.ensure_future(ask(3 * MIB)) for _ in range(64)]
+        refused = 0
+        for end in asyncio.as_completed(flood):
+            error = await error_of(end)
+            refused += isinstance(error, TooManyBytes)
+            if refused == 62:
+                break
+        process.stdin.write(b"\n")
+        grown_bytes, parsed = map(int, (await process.stdout.readline()).split())
+        await asyncio.wait(flood)
+    await process.communicate()
+
+    assert parsed == 2
+    # 192 MiB were sent. What is inside has 6 of them twice, what is read at once 24 at most.
+    assert grown_bytes < 128 * MIB

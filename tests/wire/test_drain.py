@@ -6,12 +6,12 @@ from contextlib import aclosing
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2
 
 from pointsman.domain.errors import Stopping
 from pointsman.rpc.channel import open_channel, stream
 from pointsman.rpc.server import Server
 from pointsman.v1 import classifier_pb2, executor_pb2, executor_pb2_grpc
+from tests.fakes.health import NOT_SERVING, SERVING, HealthWatch, health
 from tests.fakes.serving import (
     EXECUTOR,
     MESSAGE_BYTES,
@@ -25,8 +25,6 @@ from tests.fakes.serving import (
 GRACE_S = 30.0
 PROMPTLY_S = 5.0
 """Far below the grace: a stop that took longer was held by somebody."""
-
-Told = health_pb2.HealthCheckResponse
 
 
 class Newsreader(FakeExecutor):
@@ -53,25 +51,17 @@ async def stopped(server: Server) -> None:
         await server.stop()
 
 
-def watching_health(channel: grpc.aio.Channel, service: str = "") -> "grpc.aio.UnaryStreamCall[object, Told]":
-    watch = channel.unary_stream(
-        "/grpc.health.v1.Health/Watch", health_pb2.HealthCheckRequest.SerializeToString, Told.FromString
-    )
-    return watch(health_pb2.HealthCheckRequest(service=service))
-
-
 async def test_an_open_watch_of_health_holds_no_stop() -> None:
     async with (
         serving(FakeClassifier(), grace_s=GRACE_S) as server,
-        open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
+        health(server.address) as watch,
     ):
-        watch = watching_health(channel)
-        heard = [(await watch.read()).status]
+        heard = [await watch.hear()]
         await stopped(server)
-        heard.append((await watch.read()).status)
-        code = await watch.code()
+        heard.append(await watch.hear())
+        code = await watch.end()
 
-    assert heard == [Told.SERVING, Told.NOT_SERVING]
+    assert heard == [SERVING, NOT_SERVING]
     assert code is grpc.StatusCode.UNAVAILABLE
 
 
@@ -130,8 +120,7 @@ async def test_a_watch_that_comes_during_the_stop_is_refused_with_the_reason() -
         under_way = asyncio.ensure_future(stub.Classify(classifier_pb2.ClassifyRequest(text="a"), timeout=20))
         await begun.wait()
         server._interceptor.watches.end()  # noqa: SLF001 - the moment between the end of watches and that of the listener
-        watch = watching_health(channel)
-        code = await watch.code()
+        code = await HealthWatch(channel, "").end()
         release.set()
         await under_way
 
@@ -144,13 +133,14 @@ async def test_what_is_sent_before_the_news_is_heard_is_served() -> None:
         open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
         classifier_stub(server) as stub,
     ):
-        watch = watching_health(channel)
-        await watch.read()
+        watch = HealthWatch(channel, "")
+        await watch.hear()
         stopping = asyncio.ensure_future(server.stop())
-        assert (await watch.read()).status == Told.NOT_SERVING
+        heard = await watch.hear()
         answer = await stub.Classify(classifier_pb2.ClassifyRequest(text="a"), timeout=5)
         await stopping
 
+    assert heard == NOT_SERVING
     assert answer.verdict.category == "coding"
 
 
@@ -167,13 +157,12 @@ async def test_a_call_under_way_is_waited_for_while_watches_are_not() -> None:
         open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
         classifier_stub(server) as stub,
     ):
-        watch = watching_health(channel)
-        await watch.read()
+        watch = HealthWatch(channel, "")
+        await watch.hear()
         under_way = asyncio.ensure_future(stub.Classify(classifier_pb2.ClassifyRequest(text="a"), timeout=20))
         await begun.wait()
         stopping = asyncio.ensure_future(server.stop())
-        await watch.read()
-        await watch.code()
+        await watch.end()
         finished, _ = await asyncio.wait({stopping}, timeout=1.0)
         release.set()
         answer = await under_way

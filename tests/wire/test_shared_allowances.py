@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 
 import pytest
 import structlog
 
+from pointsman.cli.stack import running
+from pointsman.config import Settings, keys
+from pointsman.config.settings import CallerSettings
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import CallerOverBudget, CallerOverRate, PointsmanError
 from pointsman.domain.trail import Skip, SkipReason
@@ -19,6 +23,7 @@ from pointsman.executor.allowance import Charge, Grant, Held, Instant, Term
 from pointsman.executor.execute import Execute
 from pointsman.executor.ledger.redis import door
 from pointsman.executor.ledger.shared_allowances import SharedAllowances, SharingTerms
+from pointsman_client import CallerOverLimit, Client
 from tests.fakes.adapter import ANSWERED, FakeAdapter
 from tests.fakes.redis_server import RedisServer, redis_server
 from tests.unit.executor.making import attempt, candidate, engine, request, usage
@@ -262,3 +267,27 @@ async def test_a_caller_who_may_not_is_refused_without_asking(server: RedisServe
         await one.admit("alice", "coding", now())
 
     assert caught.value.reason == "CATEGORY_FORBIDDEN"
+
+
+async def test_two_stacks_over_one_redis_let_a_caller_in_as_often_as_one(
+    settings: Settings, server: RedisServer, tmp_path: Path
+) -> None:
+    key, file = keys.make(), tmp_path / "keys.jsonl"
+    with keys.changing(file) as known:
+        known.append(keys.record(key, caller="alice", created=CLOCK.now()))
+    changed = replace(
+        settings,
+        ledger=replace(settings.ledger, url=server.url, timeout_s=2.0),
+        router=replace(settings.router, keys=str(file)),
+        callers={"alice": CallerSettings(requests_per_minute=3)},
+    )
+    refused = 0
+    async with running(changed, clock=CLOCK) as one, running(changed, clock=CLOCK) as two:
+        for stack in (one, two, one, two, one):
+            async with Client(stack.router.address, api_key=key) as client:
+                try:
+                    await client.route("2+2?", category="quick")
+                except CallerOverLimit as error:
+                    refused += error.reason == "CALLER_OVER_RATE"
+
+    assert refused == 2

@@ -1,14 +1,11 @@
 """Services start in any order, come and go: health says what is true, and requests wait for who is expected."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from itertools import permutations
 
-import grpc
 import pytest
-from grpc_health.v1 import health_pb2
 
 from pointsman.classifier import app as classifier
 from pointsman.config import Settings
@@ -17,12 +14,12 @@ from pointsman.executor import app as executor
 from pointsman.router import app as router
 from pointsman.rpc.server import Server
 from pointsman_client import Client, Unreachable
+from tests.fakes.health import NOT_SERVING, SERVING, health, status
 from tests.fakes.ports import free_port
 from tests.fakes.serving import FakeClassifier, FakeExecutor, routing, serving
 
 pytestmark = pytest.mark.wire_only  # of services that come later, and go
 
-Told = health_pb2.HealthCheckResponse
 ROUTER = "pointsman.v1.RouterService"
 SOON_S = 1.0
 """Within this, a Router says that it serves after its Executor came (the promise)."""
@@ -59,22 +56,6 @@ def service(room: str, settings: Settings) -> AbstractAsyncContextManager[Server
     return router.run(settings.router, settings.limits, categories, clock=clock)
 
 
-@asynccontextmanager
-async def health(address: str, of: str) -> AsyncIterator["grpc.aio.UnaryStreamCall[object, Told]"]:
-    """Watch the health of a service."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        watch = channel.unary_stream(
-            "/grpc.health.v1.Health/Watch", health_pb2.HealthCheckRequest.SerializeToString, Told.FromString
-        )(health_pb2.HealthCheckRequest(service=of))
-        yield watch
-        watch.cancel()
-
-
-async def status(address: str, of: str) -> int:
-    async with health(address, of) as watch:
-        return (await watch.read()).status
-
-
 @pytest.mark.parametrize("order", [*permutations(ROOMS)], ids="-".join)
 async def test_in_whatever_order_they_start_a_request_is_answered_whole(
     order: tuple[str, ...], placed: Settings
@@ -84,7 +65,7 @@ async def test_in_whatever_order_they_start_a_request_is_answered_whole(
             await stack.enter_async_context(service(room, placed))
         async with health(placed.router.address, ROUTER) as watch:
             async with asyncio.timeout(SOON_S + SLACK_S):
-                while (await watch.read()).status != Told.SERVING:
+                while await watch.hear() != SERVING:
                     pass
         async with Client(placed.router.address) as client:
             answer = await client.route("Reverse a list in Python.")
@@ -97,14 +78,14 @@ async def test_a_router_without_its_executor_lives_and_cannot_take_work() -> Non
     async with routing(FakeClassifier()) as alone:
         told = await status(alone.address, ROUTER), await status(alone.address, "")
 
-    assert told == (Told.NOT_SERVING, Told.SERVING)
+    assert told == (NOT_SERVING, SERVING)
 
 
 async def test_a_router_without_its_classifier_can_take_work() -> None:
     async with routing(None, FakeExecutor()) as without:
         told = await status(without.address, ROUTER)
 
-    assert told == Told.SERVING
+    assert told == SERVING
 
 
 async def test_health_follows_the_executor_as_it_goes_and_comes() -> None:
@@ -114,14 +95,14 @@ async def test_health_follows_the_executor_as_it_goes_and_comes() -> None:
             routing(FakeClassifier(), executor_address=address) as running,
             health(running.address, ROUTER) as watch,
         ):
-            heard = [(await watch.read()).status]
+            heard = [await watch.hear()]
             await first.stop()
-            heard.append((await watch.read()).status)
+            heard.append(await watch.hear())
             async with serving(FakeExecutor(), address=address):
                 async with asyncio.timeout(SOON_S + SLACK_S):
-                    heard.append((await watch.read()).status)
+                    heard.append(await watch.hear())
 
-    assert heard == [Told.SERVING, Told.NOT_SERVING, Told.SERVING]
+    assert heard == [SERVING, NOT_SERVING, SERVING]
 
 
 async def test_a_request_waits_for_an_executor_that_is_late() -> None:

@@ -1,6 +1,6 @@
 """Typed async client of Pointsman: a prompt in, an answer out."""
 
-from pointsman_client.client import Answer, Client, Explanation, Stream
+from pointsman_client.client import Answer, Client, Explanation
 from pointsman_client.errors import (
     CallerOverLimit,
     Forbidden,
@@ -13,6 +13,7 @@ from pointsman_client.errors import (
     Unauthenticated,
     Unreachable,
 )
+from pointsman_client.stream import Stream
 from pointsman_client.tls import Tls
 
 __all__ = [

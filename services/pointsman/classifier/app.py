@@ -7,11 +7,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from pointsman.classifier.classify import Classifier
-from pointsman.classifier.embedded import Embedded
 from pointsman.classifier.hop import Hop, HopState
 from pointsman.classifier.instructions import instructions_of
-from pointsman.classifier.service import ClassifierServicer
+from pointsman.classifier.reload import Reload
+from pointsman.config.revision import Register
 from pointsman.config.settings import ClassifierSettings, LimitsSettings, TlsSettings
 from pointsman.domain.clock import Clock
 from pointsman.rpc.server import Server, ServerOptions
@@ -32,26 +31,33 @@ async def run(
     clock: Clock,
     tls: TlsSettings | None = None,
     is_port_shared: bool = False,
+    on_reload: Register | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. Without `tls` all is plaintext; other workers may listen at its port too.
+
+    `on_reload` is told how to take up newer settings.
 
     Raises SettingsError when the settings leave the small model no room to read, and for an address or a certificate
     that cannot be used.
     """
     async with AsyncExitStack() as stack:
-        hop = await stack.enter_async_context(hop_of(settings, clock=clock))
-        classifier = Classifier(settings, embedded=Embedded.load(), hop=hop, clock=clock)
-        servicer = ClassifierServicer(classifier, categories=categories, limits=limits)
+        reload = Reload(settings, categories, limits, clock=clock)
+        stack.push_async_callback(reload.close)
+        reload.begin()
         server = Server(
             _options(settings, limits, tls or TlsSettings(), is_port_shared=is_port_shared),
             services={
-                _SERVICE: lambda server: classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
+                _SERVICE: lambda server: classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(
+                    reload.servicer, server
+                )
             },
             clock=clock,
         )
         await server.start()
         stack.push_async_callback(server.stop)
-        stack.callback(REGISTER.observe(lambda: _readings(classifier, hop), loop=asyncio.get_running_loop()))
+        if on_reload:
+            on_reload(reload.prepare)
+        stack.callback(REGISTER.observe(lambda: _readings(reload), loop=asyncio.get_running_loop()))
         yield server
 
 
@@ -70,10 +76,10 @@ async def hop_of(settings: ClassifierSettings, *, clock: Clock, in_reverse: bool
         yield hop
 
 
-def _readings(classifier: Classifier, hop: Hop | None) -> Iterator[Reading]:
-    yield instruments.CACHE_ENTRIES.at(classifier.remembered)
-    if hop:
-        yield from one_hot(instruments.MODEL_HOP_STATE, HopState, hop.state)
+def _readings(reload: Reload) -> Iterator[Reading]:
+    yield instruments.CACHE_ENTRIES.at(reload.classifier.remembered)
+    if reload.hop:
+        yield from one_hot(instruments.MODEL_HOP_STATE, HopState, reload.hop.state)
 
 
 def _options(

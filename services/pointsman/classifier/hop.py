@@ -86,6 +86,7 @@ class Hop:
         self._failures = 0
         self._asking = 0
         self._look_now = asyncio.Event()
+        self._watcher: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> HopState:
@@ -105,13 +106,22 @@ class Hop:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Hop"]:
         """Watch the server until the block ends; entering does not wait for it."""
-        watcher = asyncio.get_running_loop().create_task(self._watch(), name="model hop")
+        self.start()
         try:
             yield self
         finally:
-            watcher.cancel()
-            await asyncio.wait({watcher})
-            await self._model.close()
+            await self.close()
+
+    def start(self) -> None:
+        """Watch the server from now on."""
+        self._watcher = asyncio.get_running_loop().create_task(self._watch(), name="model hop")
+
+    async def close(self) -> None:
+        """Watch no more; questions under way fail."""
+        if self._watcher:
+            self._watcher.cancel()
+            await asyncio.wait({self._watcher})
+        await self._model.close()
 
     async def ask(self, excerpt: Excerpt, *, timeout_s: float) -> Opinion:
         """Return the model's opinion, or at once why there is none. Takes at most `timeout_s`."""

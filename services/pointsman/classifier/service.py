@@ -19,6 +19,10 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
 
     def __init__(self, classifier: Classifier, *, categories: tuple[str, ...], limits: LimitsSettings) -> None:
         """Take what is needed to check a request and to rule on it."""
+        self.go_by(classifier, categories=categories, limits=limits)
+
+    def go_by(self, classifier: Classifier, *, categories: tuple[str, ...], limits: LimitsSettings) -> None:
+        """Rule on what comes from now on by these; what is under way goes on as it began."""
         self._classifier = classifier
         self._categories = frozenset(categories)
         self._limits = limits

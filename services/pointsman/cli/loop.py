@@ -45,6 +45,20 @@ def stop_signals(told: Callable[[], None]) -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(sign)
 
 
+@contextmanager
+def hang_ups(gone: Callable[[], None], told: Callable[[], None]) -> Iterator[None]:
+    """Call `told` at each SIGHUP until the block ends.
+
+    The signal also says that the terminal is gone which this process was started on; that calls `gone` instead.
+    """
+    loop, had_terminal = asyncio.get_running_loop(), _has_terminal()
+    loop.add_signal_handler(signal.SIGHUP, lambda: gone() if had_terminal and not _has_terminal() else told())
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
 async def until_stopped(told: Callable[[], None]) -> None:
     """Return at the first SIGINT or SIGTERM, after calling `told`; the next one ends the process at once."""
     with stop_signals(told) as stopped:
@@ -80,6 +94,15 @@ def while_it_is_read(output: IO[str]) -> Iterator[None]:
         raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more") from None
     finally:
         loop.remove_reader(out)
+
+
+def _has_terminal() -> bool:
+    """Return whether there is a terminal that controls this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _fastest() -> Callable[[], asyncio.AbstractEventLoop] | None:

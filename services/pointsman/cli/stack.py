@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pointsman.classifier import app as classifier
 from pointsman.cli.ports import holders_named
 from pointsman.config import Settings
+from pointsman.config.revision import Register
 from pointsman.domain.clock import Clock
 from pointsman.executor import app as executor
 from pointsman.router import app as router
@@ -36,7 +37,9 @@ class Stack:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, clock: Clock, over_the_wire: bool = False) -> AsyncIterator[Stack]:
+async def running(
+    settings: Settings, *, clock: Clock, over_the_wire: bool = False, on_reload: Register | None = None
+) -> AsyncIterator[Stack]:
     """Start Executor, Classifier and Router; stop them in reverse, so that no call finds its next hop gone.
 
     The Router is pointed at the two that were started here, whatever the settings say about its peers: what became of a
@@ -45,9 +48,11 @@ async def running(settings: Settings, *, clock: Clock, over_the_wire: bool = Fal
     categories = tuple(settings.pools)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(holders_named(settings))
-        executing = await stack.enter_async_context(executor.run(settings, clock=clock))
+        executing = await stack.enter_async_context(executor.run(settings, clock=clock, on_reload=on_reload))
         classifying = await stack.enter_async_context(
-            classifier.run(settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls)
+            classifier.run(
+                settings.classifier, settings.limits, categories, clock=clock, tls=settings.tls, on_reload=on_reload
+            )
         )
         found = replace(settings.router, classifier_address=classifying.address, executor_address=executing.address)
         within = Peers(classifier=classifying.channel(), executor=executing.channel())
@@ -60,6 +65,7 @@ async def running(settings: Settings, *, clock: Clock, over_the_wire: bool = Fal
                 tls=settings.tls,
                 callers=settings.callers,
                 peers=None if over_the_wire else within,
+                on_reload=on_reload,
             )
         )
         yield Stack(router=routing, classifier=classifying, executor=executing)

@@ -14,6 +14,7 @@ from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.notices import notices
 from pointsman.cli.ports import holders_named
+from pointsman.cli.reload import Reloader
 from pointsman.cli.resources import use_what_there_is
 from pointsman.cli.room import Room
 from pointsman.cli.serving import running
@@ -53,7 +54,7 @@ def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     use_what_there_is()
     settings = load(config)
     with _logging(settings, f"pointsman-{room}", room) as log:
-        run(_serve(room, settings, log, as_json=as_json))
+        run(_serve(room, settings, find(config), log, as_json=as_json))
 
 
 @contextmanager
@@ -85,10 +86,11 @@ async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool, 
     from pointsman.cli.stack import running as stack_running  # noqa: PLC0415 - all three services, which `serve` spares
 
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        clock = SystemClock()
+        clock, reloader = SystemClock(), Reloader(settings, source)
         async with (
-            observed(settings_hash=settings_hash(settings), clock=clock),
-            stack_running(settings, clock=clock, over_the_wire=over_the_wire) as stack,
+            observed(settings_hash=lambda: reloader.hash, clock=clock),
+            stack_running(settings, clock=clock, over_the_wire=over_the_wire, on_reload=reloader.register) as stack,
+            reloader.watching(stopped.set),
         ):
             readiness = await present(settings)
             if as_json:
@@ -99,13 +101,14 @@ async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool, 
             await stopped.wait()
 
 
-async def _serve(room: Room, settings: Settings, log: HeldLog, *, as_json: bool) -> None:
+async def _serve(room: Room, settings: Settings, source: Path, log: HeldLog, *, as_json: bool) -> None:
     with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        clock = SystemClock()
+        clock, reloader = SystemClock(), Reloader(settings, source)
         async with (
-            observed(settings_hash=settings_hash(settings), clock=clock),
+            observed(settings_hash=lambda: reloader.hash, clock=clock),
             holders_named(settings, (room,)),
-            running(room, settings, clock=clock) as server,
+            running(room, settings, clock=clock, on_reload=reloader.register) as server,
+            reloader.watching(stopped.set),
         ):
             if as_json:
                 print_json({"addresses": {room: server.address}})

@@ -7,16 +7,19 @@ for a line to serve, then "serving". When its standard input ends, whoever start
 import asyncio
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from pointsman.cli.core_dumps import forbid_core_dumps
 from pointsman.cli.loop import run, stop_signals
+from pointsman.cli.reload import Reloader
 from pointsman.cli.resources import use_what_there_is
 from pointsman.cli.room import Room
 from pointsman.cli.serving import running
 from pointsman.cli.workers import READY, SERVE, SERVING
-from pointsman.config import Settings, load, settings_hash
+from pointsman.config import Settings, load
+from pointsman.config.load import find
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.telemetry.process import observed
@@ -29,23 +32,30 @@ def main() -> None:
     use_what_there_is()
     room, number, address, config = cast("tuple[Room, str, str, str]", sys.argv[1:])
     try:
-        settings = of_worker(load(Path(config) if config else None), room, int(number), address)
+        source = find(Path(config) if config else None)
+        adapt = partial(of_worker, room=room, number=int(number), address=address)
+        settings = adapt(load(source))
         with configure(settings.telemetry, service=f"pointsman-{room}", metrics_at=room):
-            run(_serve(room, settings))
+            run(_serve(room, Reloader(settings, source, adapt=adapt)))
     except SettingsError as error:
         print(f"pointsman: {error.message}", file=sys.stderr)
         sys.exit(2)
 
 
-async def _serve(room: Room, settings: Settings) -> None:
+async def _serve(room: Room, reloader: Reloader) -> None:
     with stop_signals(lambda: None) as stopped:
         orders = await _standard_input()
         clock = SystemClock()
-        server = running(room, settings, clock=clock, is_port_shared=True)  # imports the service
+        # This imports the service.
+        server = running(room, reloader.settings, clock=clock, on_reload=reloader.register, is_port_shared=True)
         _say(READY)
         if await orders.readline() != SERVE:
             return
-        async with observed(settings_hash=settings_hash(settings), clock=clock), server:
+        async with (
+            observed(settings_hash=lambda: reloader.hash, clock=clock),
+            server,
+            reloader.watching(stopped.set),
+        ):
             _say(SERVING)
             waits = [asyncio.ensure_future(stopped.wait()), asyncio.ensure_future(orders.read())]
             try:

@@ -5,6 +5,7 @@ the port, starts one anew that ends, and stops them all. What a worker does stan
 """
 
 import asyncio
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from typing import Final
 import structlog
 
 from pointsman.cli.failure import Failure, Misuse
-from pointsman.cli.loop import run, stop_signals
+from pointsman.cli.loop import hang_ups, run, stop_signals
 from pointsman.cli.notices import notices
 from pointsman.cli.room import Room
 from pointsman.cli.shared_port import held
@@ -85,6 +86,11 @@ class Worker:
         if self._process.stdin:
             self._process.stdin.close()
 
+    def reload(self) -> None:
+        """Have it read its settings again."""
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End it at once, where it still runs."""
         if self._process.returncode is None:
@@ -98,6 +104,11 @@ class Crew:
     commands: Sequence[Sequence[str]]
     clock: Clock
     at_work: dict[int, Worker] = field(default_factory=dict)
+
+    def reload(self) -> None:
+        """Have all read their settings again."""
+        for worker in self.at_work.values():
+            worker.reload()
 
     async def begin(self) -> None:
         """Start all; they listen when the last one could, so that who finds the service healthy finds all of it.
@@ -198,7 +209,8 @@ async def _serve(room: Room, settings: Settings, config: Path | None, *, number:
                 print_json({"addresses": {room: address}, "workers": number})
             else:
                 notices().say(f"{number} workers of the {room} listen on {address}. Ctrl-C stops them.")
-            await _until(stopped, crew)
+            with hang_ups(stopped.set, crew.reload):
+                await _until(stopped, crew)
         except WorkerEnded as error:
             raise Failure(f"{error}; what it said stands above") from error
         finally:

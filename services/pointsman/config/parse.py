@@ -28,13 +28,13 @@ def parse(kind: type[T], table: object, path: str = "") -> T:
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # kind is a settings dataclass
     for key in table:
         if key not in fields:
-            raise _unknown(_join(path, key), key, list(fields))
+            raise _unknown(join(path, key), key, list(fields))
     values: dict[str, object] = {}
     for name, field in fields.items():
         if name in table:
-            values[name] = _value(hints[name], table[name], _join(path, name))
+            values[name] = _value(hints[name], table[name], join(path, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            here = _join(path, name)
+            here = join(path, name)
             raise SettingsError(f"{here} is missing", path=here)
     return kind(**values)
 
@@ -52,7 +52,7 @@ def _value(hint: Any, raw: object, path: str) -> object:  # noqa: ANN401 - a typ
     if origin is dict:
         if not isinstance(raw, dict):
             raise _wrong(path, raw, "a table")
-        return {key: _value(arguments[1], below, _join(path, key)) for key, below in raw.items()}
+        return {key: _value(arguments[1], below, join(path, key)) for key, below in raw.items()}
     if origin is tuple:
         if not isinstance(raw, list):
             raise _wrong(path, raw, "a list")
@@ -108,7 +108,8 @@ def _unknown(path: str, key: str, known: list[str]) -> SettingsError:
     return SettingsError(f"{path} is not a setting; {advice}", path=path)
 
 
-def _join(path: str, name: str) -> str:
+def join(path: str, name: str) -> str:
+    """Return the dotted path of what is called `name` below a path."""
     return f"{path}.{quoted(name)}" if path else quoted(name)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 
 class Role(StrEnum):
@@ -71,9 +72,12 @@ class Message:
         return "\n".join(part.text for part in self.parts if isinstance(part, Text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """A conversation, oldest turn first; has at least one message, and the last one is the user's or a tool's."""
+    """A conversation, oldest turn first; has at least one message, and the last one is the user's or a tool's.
+
+    Without slots, because each candidate asks anew what is worked out once here.
+    """
 
     messages: tuple[Message, ...]
 
@@ -82,22 +86,22 @@ class Prompt:
         """Every part of every message, in order."""
         return (part for message in self.messages for part in message.parts)
 
-    @property
+    @cached_property
     def has_image(self) -> bool:
         """True when an image is attached or linked."""
         return any(isinstance(part, Image | ImageUrl) for part in self.parts)
 
-    @property
+    @cached_property
     def has_image_url(self) -> bool:
         """True when an image is linked and not attached."""
         return any(isinstance(part, ImageUrl) for part in self.parts)
 
-    @property
+    @cached_property
     def image_count(self) -> int:
         """Number of images, attached or linked."""
         return sum(isinstance(part, Image | ImageUrl) for part in self.parts)
 
-    @property
+    @cached_property
     def text_bytes(self) -> int:
         """Size in UTF-8 bytes of everything that is text, tool calls and results included."""
         return sum(_text_bytes(part) for part in self.parts)
@@ -110,7 +114,7 @@ class Prompt:
 
 def utf8_bytes(text: str) -> int:
     """Return the size of a text in UTF-8; plain ASCII, which Python marks, is not encoded for it."""
-    return len(text) if text.isascii() else len(text.encode())
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def _text_bytes(part: Part) -> int:

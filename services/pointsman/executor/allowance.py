@@ -4,6 +4,7 @@ A rate goes by what calls will probably use and may be passed a little. Money ma
 set aside before it leaves, and replaced by what it did cost.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -137,7 +138,8 @@ class Allowance:
     requests: Window | None
     tokens: Window | None
     purses: tuple[Purse, ...]
-    last_number: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """Of what is set aside; shared with the allowance that this one has inherited from."""
 
     @classmethod
     def of(cls, caller: str, grant: Grant) -> Self:
@@ -150,6 +152,17 @@ class Allowance:
             tokens=_minute(Unit.TOKENS, grant.tokens_per_minute),
             purses=tuple(Purse(term=term, limit=usd) for term, usd in amounts.items() if usd is not None),
         )
+
+    def inherit(self, before: Self) -> None:
+        """Go on with what the same caller has used, by the limits of this grant."""
+        self.numbers = before.numbers
+        self.requests = _inherited(self.requests, before.requests)
+        self.tokens = _inherited(self.tokens, before.tokens)
+        known = {purse.term: purse for purse in before.purses}
+        for purse in self.purses:
+            if purse.term in known:
+                known[purse.term].limit = purse.limit
+        self.purses = tuple(known.get(purse.term, purse) for purse in self.purses)
 
     @property
     def is_counted(self) -> bool:
@@ -164,9 +177,9 @@ class Allowance:
         ready_s = self.requests.ready_at(1, at.monotonic_s)
         if ready_s > at.monotonic_s:
             raise self.over_rate(at)
-        self.last_number += 1
-        self.requests.hold(self.last_number, 1, at.monotonic_s)
-        self.requests.settle(self.last_number, 1, at.monotonic_s)
+        number = next(self.numbers)
+        self.requests.hold(number, 1, at.monotonic_s)
+        self.requests.settle(number, 1, at.monotonic_s)
 
     def over_rate(self, at: Instant) -> CallerOverRate:
         """Return the error of one request too many, with when there is room for one."""
@@ -197,8 +210,7 @@ class Allowance:
 
     def take(self, charge: Charge, at: Instant) -> Held:
         """Set aside what a call needs, whether it fits or not."""
-        self.last_number += 1
-        held = Held(number=self.last_number, tokens=charge.tokens, most_usd=charge.most_usd or NOTHING)
+        held = Held(number=next(self.numbers), tokens=charge.tokens, most_usd=charge.most_usd or NOTHING)
         if self.tokens:
             self.tokens.hold(held.number, held.tokens, at.monotonic_s)
         for purse in self.purses:
@@ -257,6 +269,12 @@ class Allowances:
             raise CallerUnknown(message, caller=caller)
         return self.known[caller]
 
+    def inherit(self, before: Self) -> None:
+        """Go on with what callers have used who were granted something before."""
+        for caller, allowance in self.known.items():
+            if known := before.known.get(caller):
+                allowance.inherit(known)
+
     async def admit(self, caller: str, category: str, at: Instant) -> None:
         """Count one request. Raises CategoryForbidden, CallerUnknown, and CallerOverRate, which counts nothing."""
         self[caller].admit(category, at)
@@ -283,6 +301,13 @@ class Allowances:
 
 def _minute(unit: Unit, limit: int | None) -> Window | None:
     return None if limit is None else Window(unit=unit, period_s=MINUTE_S, ceiling=limit)
+
+
+def _inherited(window: Window | None, before: Window | None) -> Window | None:
+    if window is None or before is None:
+        return window
+    before.ceiling = window.ceiling
+    return before
 
 
 def used(held: Held, attempt: Attempt | None) -> tuple[int, Decimal]:

@@ -1,7 +1,7 @@
 """Settings to a running Executor."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +9,7 @@ from random import Random
 
 from pointsman.config import Settings, settings_hash
 from pointsman.config.load import SQLITE, state_folder
+from pointsman.config.revision import Register
 from pointsman.config.settings import CallerSettings, FallbackSettings, JournalSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
@@ -35,8 +36,8 @@ from pointsman.executor.ledger.port import Ledger
 from pointsman.executor.ledger.shared_allowances import SharedAllowances, SharingTerms
 from pointsman.executor.means import Bounds
 from pointsman.executor.pools import candidates, longest_call_s, pools
-from pointsman.executor.presence import look_after
 from pointsman.executor.prices import load as load_prices
+from pointsman.executor.reload import Reload
 from pointsman.executor.service import ExecutorServicer
 from pointsman.executor.spent import recall
 from pointsman.rpc.callers import told_by_router
@@ -50,33 +51,33 @@ SERVICE = "pointsman.v1.ExecutorService"
 
 
 @asynccontextmanager
-async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
-    """Run the Executor of these settings until the block ends."""
+async def run(settings: Settings, *, clock: Clock, on_reload: Register | None = None) -> AsyncIterator[Server]:
+    """Run the Executor of these settings until the block ends; `on_reload` is told how it takes up newer ones."""
     known = candidates(settings)
     async with AsyncExitStack() as stack:
         keys = Keys(settings.providers, clock=clock)
-        adapters = adapters_of(settings, clock=clock, keys=keys)
-        for adapter in adapters.values():
-            stack.push_async_callback(adapter.close)
         random = Random()
-        ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
         shared = _shared_allowances(settings, known, clock=clock, random=random)
-        engine = build(
-            settings, known, adapters, clock=clock, random=random, ledger=ledger, keys=keys, allowances=shared
+        reload = Reload(
+            settings,
+            keys,
+            adapters=lambda wanted, found, names: adapters_of(wanted, clock=clock, keys=found, names=names),
+            engine=lambda wanted, them, doors, found: build(
+                wanted, them, doors, clock=clock, random=random, keys=found, allowances=shared
+            ),
+            servicer=_servicer,
+            clock=clock,
         )
-        await stack.enter_async_context(_journal(settings, engine, known, random=random))
+        stack.push_async_callback(reload.close)
+        ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
+        engine = build(
+            settings, known, reload.adapters, clock=clock, random=random, ledger=ledger, keys=keys, allowances=shared
+        )
+        recorder = await stack.enter_async_context(_journal(settings, engine, known, random=random))
         await recall(engine.allowances, engine.journal, clock=clock)
         if shared:
             await stack.enter_async_context(shared.kept())
-        servicer = ExecutorServicer(
-            engine=engine,
-            candidates=tuple(known.values()),
-            limits=settings.limits,
-            settings_hash=settings_hash(settings),
-            default_deadline_s=settings.executor.default_deadline_s,
-            reply_reserve_s=settings.executor.reply_reserve_s,
-            window_s=settings.executor.coalesce_s,
-        )
+        servicer = _servicer(settings, engine, known)
         options = ServerOptions(
             address=settings.executor.address,
             setting="executor.address",
@@ -94,22 +95,40 @@ async def run(settings: Settings, *, clock: Clock) -> AsyncIterator[Server]:
         server = Server(options, services=services, clock=clock)
         await server.start()
         stack.push_async_callback(server.stop)
-        presence = asyncio.create_task(
-            look_after(
-                known.values(), adapters=adapters, credentials=engine.credentials, ledger=engine.ledger, clock=clock
-            )
-        )
-        stack.push_async_callback(_end, presence)
+        reload.begin(servicer, recorder)
+        if on_reload:
+            on_reload(reload.prepare)
         engine.counts.begin()
         stack.callback(REGISTER.observe(lambda: _readings(servicer), loop=asyncio.get_running_loop()))
         yield server
 
 
+def _servicer(settings: Settings, engine: Execute, known: Mapping[str, Candidate]) -> ExecutorServicer:
+    return ExecutorServicer(
+        engine=engine,
+        candidates=tuple(known.values()),
+        limits=settings.limits,
+        settings_hash=engine.settings_hash,
+        default_deadline_s=settings.executor.default_deadline_s,
+        reply_reserve_s=settings.executor.reply_reserve_s,
+        window_s=settings.executor.coalesce_s,
+    )
+
+
 def adapters_of(
-    settings: Settings, *, clock: Clock, keys: Keys | None = None, transport: Transport | None = None
+    settings: Settings,
+    *,
+    clock: Clock,
+    keys: Keys | None = None,
+    transport: Transport | None = None,
+    names: Iterable[str] | None = None,
 ) -> dict[str, Adapter]:
-    """Return an adapter for each provider; `transport` stands in for the network where they are in this process."""
-    keys = keys or Keys(settings.providers, clock=clock)
+    """Return an adapter for each provider, or for those of these names.
+
+    `transport` stands in for the network where they are in this process. Raises SettingsError.
+    """
+    keys, providers = keys or Keys(settings.providers, clock=clock), settings.providers
+    wanted = providers if names is None else {name: providers[name] for name in names}
     return {
         name: make_adapter(
             provider,
@@ -119,7 +138,7 @@ def adapters_of(
             connect_timeout_s=settings.executor.connect_timeout_s,
             transport=transport,
         )
-        for name, provider in settings.providers.items()
+        for name, provider in wanted.items()
     }
 
 
@@ -154,6 +173,7 @@ def build(
         journal=Journal(clock=clock, terms=_terms(settings.journal)),
         activity=Activity(started_s=clock.monotonic()),
         content_characters=settings.journal.content_characters,
+        settings_hash=settings_hash(settings),
         allowances=allowances or Allowances.of(_grants(settings)),
         counts=Counts(candidates=known),
         bounds=Bounds(
@@ -212,17 +232,17 @@ def _lease_s(settings: Settings, known: Mapping[str, Candidate]) -> float:
 @asynccontextmanager
 async def _journal(
     settings: Settings, engine: Execute, known: Mapping[str, Candidate], *, random: Random
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Recorder]:
     """Keep the journal of the attempt loop where the settings say. Raises SettingsError."""
     sequential = SequentialFallback(known.values(), engine.caller.prices, credentials=engine.credentials)
-    recorder = Recorder(sequential, settings_hash=settings_hash(settings))
+    recorder = Recorder(sequential)
     store = Database(_dialect(settings.journal.url), recorder)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(engine.journal.kept(store, random=random))
         except SchemaTooNew as error:
             raise SettingsError(str(error), path="journal.url") from error
-        yield
+        yield recorder
 
 
 def _dialect(url: str) -> Dialect:
@@ -280,11 +300,3 @@ def _readings(servicer: ExecutorServicer) -> Iterator[Reading]:
     yield from readings(servicer.states(), ledger=engine.ledger.name, waiting=waiting, now=engine.clock.now())
     yield instruments.JOURNAL_QUEUED.at(len(engine.journal.waiting))
     yield instruments.JOURNAL_DROPPED.at(engine.journal.dropped)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    # Not by awaiting it under `suppress`, which would swallow it too when whoever stops is cancelled here.
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()

@@ -88,7 +88,7 @@ class Cooldown:
 
     def succeed(self, left_in: int) -> None:
         """Take in a success: a probe opens the ramp, and each one more doubles it until it is open."""
-        if self.state in {State.COOLING, State.OUT} or left_in != self.round:
+        if self.state is State.COOLING or self.state is State.OUT or left_in != self.round:
             return
         self.streak = 0
         if self.state is State.OPEN:

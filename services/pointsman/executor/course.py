@@ -9,8 +9,10 @@ from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Skip, Trail
 from pointsman.domain.verdict import DegradedReason
 from pointsman.executor.adapters.base import Reply
+from pointsman.executor.allowance import Instant
 from pointsman.executor.budget import Budget
 from pointsman.executor.failure import failure
+from pointsman.executor.journal.row import Ruling
 from pointsman.executor.outlet import Outlet
 from pointsman.telemetry import names
 from pointsman.telemetry.spans import note
@@ -30,12 +32,14 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """One request on its way. `outlet` is None when the answer is wanted whole."""
+    """One request on its way since `began`. `outlet` is None when the answer is wanted whole."""
 
     request: Request
     pool: Pool
     budget: Budget
     outlet: Outlet | None
+    ruling: Ruling
+    began: Instant
     trail: Trail = field(default_factory=Trail)
 
     @property

@@ -1,7 +1,7 @@
 """One attempt from end to end: the caller's money and the quota set aside, the call, and both settled."""
 
 import asyncio
-from dataclasses import replace
+from typing import Final
 
 from pointsman.domain.pool import Candidate
 from pointsman.domain.trail import Attempt, Outcome, Skip
@@ -12,6 +12,9 @@ from pointsman.executor.ledger.port import Settlement
 from pointsman.executor.means import Means
 from pointsman.executor.plan import Planned
 from pointsman.executor.prospects import charge_of
+
+NO_REPLY: Final = Reply(outcome=Outcome.CANCELLED)
+"""What is known of a call that was cut off: nothing."""
 
 
 async def dispatch(means: Means, planned: Planned, course: Course) -> tuple[Attempt, Reply] | None:
@@ -44,30 +47,34 @@ async def _reserve_and_call(means: Means, planned: Planned, course: Course) -> t
         course.skip(reservation)
         return None
     means.experience.leave(candidate.quota_scope)
-    settlement, started_at = Settlement(outcome=Outcome.CANCELLED), means.clock.now()
+    outcome, usage, reply, started_at = Outcome.CANCELLED, None, NO_REPLY, means.clock.now()
     try:
         within = course.budget.slice(candidate, means.clock.monotonic())
         attempt, reply = await means.caller.call(candidate, request, within=within, outlet=outlet)
+        # Before the ledger is told, which takes time: who leaves meanwhile has been served, and it was paid for.
+        course.budget.spend(attempt)
+        course.trail.add(attempt)
         was_reader_slow = outlet is not None and outlet.was_waited_for
-        is_callers_doing = within.blames_caller(attempt, was_reader_slow=was_reader_slow)
-        settlement = Settlement(
-            # An impatient or a slow caller says nothing of the candidate: others are not to suffer for it.
-            outcome=Outcome.CANCELLED if is_callers_doing else reply.outcome,
-            usage=reply.usage,
-            stated=reply.stated,
-            retry_after_s=reply.retry_after_s,
-            out_until=reply.out_until,
-        )
+        usage = reply.usage
+        # An impatient or a slow caller says nothing of the candidate: others are not to suffer for it.
+        if not within.blames_caller(attempt, was_reader_slow=was_reader_slow):
+            outcome = reply.outcome
     except asyncio.CancelledError:
         attempt = means.caller.given_up(candidate, request, started_at, outlet=outlet)
-        settlement = Settlement(outcome=Outcome.CANCELLED, usage=attempt.usage)
+        usage = attempt.usage
         course.trail.add(attempt)
         raise
     finally:
         was_familiar = means.experience.end(
-            candidate.quota_scope, settlement.outcome, left_at=reservation.left_at, now=means.clock.monotonic()
+            candidate.quota_scope, outcome, left_at=reservation.left_at, now=means.clock.monotonic()
         )
-        await means.ledger.settle(reservation, replace(settlement, was_familiar=was_familiar))
-    course.budget.spend(attempt)
-    course.trail.add(attempt)
+        settlement = Settlement(
+            outcome=outcome,
+            usage=usage,
+            stated=reply.stated,
+            retry_after_s=reply.retry_after_s,
+            out_until=reply.out_until,
+            was_familiar=was_familiar,
+        )
+        await means.ledger.settle(reservation, settlement)
     return attempt, reply

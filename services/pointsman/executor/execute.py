@@ -6,8 +6,7 @@ Nothing else retries. With an outlet the answer is streamed: failing over ends w
 import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 
 from pointsman.domain.errors import PointsmanError
 from pointsman.domain.pool import Pool
@@ -44,6 +43,9 @@ class Execute(Means):
     counts: Counts
     activity: Activity
     content_characters: int = 0
+    settings_hash: str = ""
+    under_way: int = 0
+    """Requests that are being answered."""
 
     async def execute(
         self,
@@ -61,12 +63,19 @@ class Execute(Means):
         trail, and CategoryForbidden, CandidatesForbidden, CallerOverRate, CallerOverBudget and CallerUnknown; never
         once there was content.
         """
-        started_at, started = self.clock.now(), self.clock.monotonic()
-        budget = self._budget(request, deadline, is_streamed=outlet is not None)
-        course = Course(request=request, pool=self.pools[category], budget=budget, outlet=outlet)
+        began = self.instant()
+        course = Course(
+            request=request,
+            pool=self.pools[category],
+            budget=self._budget(request, deadline, began.monotonic_s, is_streamed=outlet is not None),
+            outlet=outlet,
+            ruling=ruling,
+            began=began,
+        )
         execution, ending, reason = None, Ending.FAILED, PointsmanError.reason
+        self.under_way += 1
         try:
-            await self.allowances.admit(request.caller, category, self.instant())
+            await self.allowances.admit(request.caller, category, began)
             execution = await self._run(course)
             ending, reason = Ending.PARTIAL if execution.partial else Ending.ANSWERED, ""
             return execution
@@ -77,11 +86,8 @@ class Execute(Means):
             reason = error.reason
             raise
         finally:
-            row = self._row(course, execution, at=started_at, started=started, ending=ending)
-            row = replace(row, reason=reason, ruling=ruling)
-            self.journal.write(row)
-            self.counts.count(row)
-            self.activity.add(row, self.clock.monotonic())
+            self.under_way -= 1
+            self._write_down(course, execution, ending, reason)
 
     def plan(self, request: Request, category: str) -> Plan:
         """Return what would be tried now. Calls nobody. Raises CategoryForbidden and CallerUnknown."""
@@ -133,8 +139,8 @@ class Execute(Means):
         now = self.clock.monotonic()
         return max(now + LOOK_AGAIN_S, now + (min(instants) - self.clock.now()).total_seconds())
 
-    def _budget(self, request: Request, deadline: float, *, is_streamed: bool) -> Budget:
-        left_s = deadline - self.clock.monotonic()
+    def _budget(self, request: Request, deadline: float, now: float, *, is_streamed: bool) -> Budget:
+        left_s = deadline - now
         reserve_s = min(self.bounds.fallback_reserve_s, left_s / 2) if has_able_fallback(self, request) else 0.0
         return Budget(
             deadline=deadline,
@@ -145,28 +151,36 @@ class Execute(Means):
             is_streamed=is_streamed,
         )
 
-    def _row(self, course: Course, execution: Execution | None, *, at: datetime, started: float, ending: Ending) -> Row:
-        request, outlet, most = course.request, course.outlet, self.content_characters
-        begun_at = outlet.begun_at if outlet else None
-        return Row(
-            at=at,
+    def _write_down(self, course: Course, execution: Execution | None, ending: Ending, reason: str) -> None:
+        """Tell the journal, the metrics and whoever watches of a request that ended now."""
+        ended = self.clock.monotonic()
+        request, began, most = course.request, course.began, self.content_characters
+        begun_at = course.outlet.begun_at if course.outlet else None
+        row = Row(
+            at=began.now,
             category=course.pool.category,
             trail=course.trail,
             answered_by=execution.attempt if execution and ending is Ending.ANSWERED else None,
             ending=ending,
-            duration_s=self.clock.monotonic() - started,
-            first_token_s=None if begun_at is None else begun_at - started,
+            duration_s=ended - began.monotonic_s,
+            reason=reason,
+            first_token_s=None if begun_at is None else begun_at - began.monotonic_s,
             request_id=request.request_id,
             session_id=request.session_id,
             trace_id=current_trace_id(),
             labels=request.labels,
             asked_by=request.caller,
+            ruling=course.ruling,
             policy=course.pool.policy,
+            settings_hash=self.settings_hash,
             degraded=execution.degraded if execution else (),
             needs=needs_of(request),
             prompt=request.prompt.last_user_text[:most] if most else "",
             answer=execution.answer.text[:most] if execution and most else "",
         )
+        self.journal.write(row)
+        self.counts.count(row)
+        self.activity.add(row, ended)
 
 
 def _too_small(planned: Planned, pool: Pool, trail: Trail) -> Skip | None:

@@ -71,11 +71,24 @@ class KeyFile:
 
 
 class Keys:
-    """The keys of all providers. One is `in` it while it has a key or needs none."""
+    """The keys of all providers. One is `in` it while it has a key or needs none.
 
-    def __init__(self, providers: Mapping[str, ProviderSettings], *, clock: Clock) -> None:
+    Of those `before`, the keys whose places are the same stay: a file that is gone leaves what it held.
+    """
+
+    def __init__(
+        self, providers: Mapping[str, ProviderSettings], *, clock: Clock, before: "Keys | None" = None
+    ) -> None:
         self._keyless = frozenset(name for name, provider in providers.items() if not provider.key_place)
-        self._keys = {name: key_of(provider, clock=clock) for name, provider in providers.items()}
+        self._places = {name: (each.api_key_env, each.api_key_file) for name, each in providers.items()}
+        kept = before.at(self._places) if before else {}
+        self._keys = {
+            name: kept[name] if name in kept else key_of(provider, clock=clock) for name, provider in providers.items()
+        }
+
+    def at(self, places: Mapping[str, tuple[str, str]]) -> dict[str, Key]:
+        """Return the keys of the providers whose variable and file these are."""
+        return {name: key for name, key in self._keys.items() if places.get(name) == self._places[name]}
 
     def __getitem__(self, provider: str) -> Key:
         return self._keys[provider]

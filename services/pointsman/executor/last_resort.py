@@ -29,7 +29,7 @@ async def fall_back(means: Means, course: Course, *, until: float) -> Execution 
     candidate = fallback.candidate
     # A cooldown does not count: a try on this machine costs nothing, and there is nobody else to ask. One that was
     # just found not to be there does.
-    prospect = prospect_of(means, candidate, request)
+    prospect = prospect_of(means, candidate, request, means.instant())
     firm = prospect.blocked if prospect.blocked and prospect.blocked.reason in FIRM else None
     if skip := ineligible(candidate, request, prospect) or firm:
         course.skip(skip)

@@ -8,6 +8,7 @@ from typing import Final
 from pointsman.domain.answer import Delta, ToolCallDelta
 from pointsman.domain.clock import Clock
 from pointsman.domain.pool import Candidate
+from pointsman.domain.prompt import utf8_bytes
 
 HELD_BYTES: Final = 65_536
 """From here on the writer waits for the reader. A slow reader so slows the provider, and holds no more than this."""
@@ -67,12 +68,12 @@ class Outlet:
 
     def put(self, delta: Delta) -> None:
         """Take more of the answer. The writer awaits `room` when it `is_full` then."""
-        size = _utf8_bytes(delta.text)
+        size = utf8_bytes(delta.text)
         if delta.text:
             self._texts.append(delta.text)
         for call in delta.tool_calls:
             self._tool_calls.append(call)
-            size += _utf8_bytes(call.arguments_json) + len(call.name)
+            size += utf8_bytes(call.arguments_json) + len(call.name)
         self.taken_bytes += size
         self._held_bytes += size
         if not self._is_in_window or self.is_full:
@@ -143,7 +144,3 @@ class Outlet:
 def _wake(sleeper: asyncio.Future[None] | None) -> None:
     if sleeper is not None and not sleeper.done():
         sleeper.set_result(None)
-
-
-def _utf8_bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -1,11 +1,11 @@
 """What to try now, and what not and why. Pure: eligibility first, then what the ledger says, then the pool's order."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from pointsman.domain.pool import Candidate, Policy, Pool
+from pointsman.domain.pool import Candidate, Model, Policy, Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Skip, SkipReason
 from pointsman.executor.quota import Estimate
@@ -68,56 +68,51 @@ def plan(pool: Pool, request: Request, prospects: Mapping[str, Prospect], now: d
 
 def ineligible(candidate: Candidate, request: Request, prospect: Prospect) -> Skip | None:
     """Return why the candidate can never serve this request, None when it can."""
-    prompt, options, model = request.prompt, request.options, candidate.model
-    tokens, asked = prospect.estimate.input_tokens, options.max_output_tokens or 0
-    budget = options.max_cost_usd
-    rows: tuple[tuple[bool, SkipReason, str], ...] = (
-        (not prospect.is_allowed, SkipReason.NOT_ALLOWED, "the caller may not use it"),
-        (options.local_only and not candidate.local, SkipReason.NOT_LOCAL, "the prompt must stay on this machine"),
-        (prompt.has_image and not model.sees_images, SkipReason.NO_IMAGES, f"{model.id} does not see images"),
-        (
-            prompt.has_image_url and not model.takes_image_urls,
-            SkipReason.NO_IMAGE_URLS,
-            f"{model.id} takes images by value only",
-        ),
-        (bool(options.tools) and not model.takes_tools, SkipReason.NO_TOOLS, f"{model.id} does not take tools"),
-        (
-            bool(options.json_schema) and not model.follows_json_schema,
-            SkipReason.NO_JSON_SCHEMA,
-            f"{model.id} does not promise schemas",
-        ),
-        (
-            tokens > model.max_input_tokens,
-            SkipReason.CONTEXT_TOO_SMALL,
-            f"about {tokens} tokens; at most {model.max_input_tokens}",
-        ),
-        (
-            asked > model.max_output_tokens,
-            SkipReason.OUTPUT_TOO_SMALL,
-            f"{asked} tokens asked; at most {model.max_output_tokens}",
-        ),
-        (
-            tokens + asked > model.context_tokens,
-            SkipReason.CONTEXT_TOO_SMALL,
-            f"about {tokens} tokens and {asked} of output; {model.context_tokens} together",
-        ),
-        (
-            _too_dear(prospect.cost_usd, budget),
-            SkipReason.TOO_EXPENSIVE,
-            f"about ${prospect.cost_usd}; ${budget} allowed",
-        ),
-        # Last, so that a missing key is named only where it would help.
-        (not prospect.has_credentials, SkipReason.NO_CREDENTIALS, candidate.key_advice),
-    )
-    return next(
-        (Skip(candidate=candidate.id, reason=reason, detail=detail) for applies, reason, detail in rows if applies),
-        None,
-    )
+    for reason, detail in _bars(candidate, request, prospect):
+        return Skip(candidate=candidate.id, reason=reason, detail=detail)
+    return None
 
 
-def _too_dear(cost_usd: Decimal | None, budget: Decimal | None) -> bool:
-    """Return whether a bound on cost forbids the call; an unknown price is over every bound."""
-    return budget is not None and (cost_usd is None or cost_usd > budget)
+Bar = tuple[SkipReason, str]
+"""Why not, in one word and in a sentence."""
+
+
+def _bars(candidate: Candidate, request: Request, prospect: Prospect) -> Iterator[Bar]:
+    """Yield what stands against a candidate, the firmest first. Most meet nothing: no sentence is made in advance."""
+    budget = request.options.max_cost_usd
+    if not prospect.is_allowed:
+        yield SkipReason.NOT_ALLOWED, "the caller may not use it"
+    if request.options.local_only and not candidate.local:
+        yield SkipReason.NOT_LOCAL, "the prompt must stay on this machine"
+    yield from _lacking_skills(candidate.model, request)
+    yield from _lacking_room(candidate.model, request, prospect.estimate.input_tokens)
+    if budget is not None and (prospect.cost_usd is None or prospect.cost_usd > budget):  # unknown is over every bound
+        yield SkipReason.TOO_EXPENSIVE, f"about ${prospect.cost_usd}; ${budget} allowed"
+    if not prospect.has_credentials:  # last, so that a missing key is named only where it would help
+        yield SkipReason.NO_CREDENTIALS, candidate.key_advice
+
+
+def _lacking_skills(model: Model, request: Request) -> Iterator[Bar]:
+    prompt, options = request.prompt, request.options
+    if prompt.has_image and not model.sees_images:
+        yield SkipReason.NO_IMAGES, f"{model.id} does not see images"
+    if prompt.has_image_url and not model.takes_image_urls:
+        yield SkipReason.NO_IMAGE_URLS, f"{model.id} takes images by value only"
+    if options.tools and not model.takes_tools:
+        yield SkipReason.NO_TOOLS, f"{model.id} does not take tools"
+    if options.json_schema and not model.follows_json_schema:
+        yield SkipReason.NO_JSON_SCHEMA, f"{model.id} does not promise schemas"
+
+
+def _lacking_room(model: Model, request: Request, tokens: int) -> Iterator[Bar]:
+    asked = request.options.max_output_tokens or 0
+    if tokens > model.max_input_tokens:
+        yield SkipReason.CONTEXT_TOO_SMALL, f"about {tokens} tokens; at most {model.max_input_tokens}"
+    if asked > model.max_output_tokens:
+        yield SkipReason.OUTPUT_TOO_SMALL, f"{asked} tokens asked; at most {model.max_output_tokens}"
+    if tokens + asked > model.context_tokens:
+        together = f"about {tokens} tokens and {asked} of output; {model.context_tokens} together"
+        yield SkipReason.CONTEXT_TOO_SMALL, together
 
 
 def _worth_waiting_s(pool: Pool, skip: Skip | None, now: datetime) -> float | None:

@@ -1,11 +1,12 @@
 """What is known of candidates for one request: what the ledger, the caller's limits, prices and habits say of each."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Skip
-from pointsman.executor.allowance import Allowance, Charge
+from pointsman.executor.allowance import Allowance, Charge, Instant
 from pointsman.executor.means import Means
 from pointsman.executor.plan import Plan, Planned, Prospect, ineligible, plan
 from pointsman.executor.quota import Estimate
@@ -16,8 +17,9 @@ NO_CHARGE = Charge(tokens=0, most_usd=None)
 
 def plan_of(means: Means, pool: Pool, request: Request) -> Plan:
     """Return what would be tried now. Calls nobody. Raises CallerUnknown."""
-    prospects = {candidate.id: prospect_of(means, candidate, request) for candidate in pool.candidates}
-    return plan(pool, request, prospects, means.clock.now())
+    at = means.instant()
+    prospects = {candidate.id: prospect_of(means, candidate, request, at) for candidate in pool.candidates}
+    return plan(pool, request, prospects, at.now)
 
 
 def plan_of_fallback(means: Means, request: Request) -> Planned | Skip | None:
@@ -25,7 +27,7 @@ def plan_of_fallback(means: Means, request: Request) -> Planned | Skip | None:
     if means.fallback is None:
         return None
     candidate = means.fallback.candidate
-    prospect = prospect_of(means, candidate, request)
+    prospect = prospect_of(means, candidate, request, means.instant())
     if skip := ineligible(candidate, request, prospect) or prospect.blocked:
         return skip
     return Planned(candidate=candidate, estimate=prospect.estimate, cost_usd=prospect.cost_usd)
@@ -36,21 +38,21 @@ def has_able_fallback(means: Means, request: Request) -> bool:
     if means.fallback is None:
         return False
     candidate = means.fallback.candidate
-    return ineligible(candidate, request, prospect_of(means, candidate, request)) is None
+    return ineligible(candidate, request, _ability_of(means, candidate, request, means.clock.now())) is None
 
 
-def prospect_of(means: Means, candidate: Candidate, request: Request) -> Prospect:
-    """Return what is known of a candidate for one request. Raises CallerUnknown."""
-    estimate, allowance = means.caller.estimator.estimate(candidate, request), means.allowances[request.caller]
-    over_limit = allowance.skip(candidate.id, charge_of(means, candidate, estimate, allowance), means.instant())
+def prospect_of(means: Means, candidate: Candidate, request: Request, at: Instant) -> Prospect:
+    """Return what is known of a candidate for one request at this moment. Raises CallerUnknown."""
+    able, allowance = _ability_of(means, candidate, request, at.now), means.allowances[request.caller]
+    charge = charge_of(means, candidate, able.estimate, allowance)
     return Prospect(
-        estimate=estimate,
-        blocked=over_limit or means.ledger.skip(candidate, estimate),
-        is_allowed=allowance.may_use(candidate.id),
-        has_credentials=candidate.provider in means.credentials,
-        cost_usd=means.caller.prices.estimate(candidate, estimate, means.clock.now()),
+        estimate=able.estimate,
+        blocked=allowance.skip(candidate.id, charge, at) or means.ledger.skip(candidate, able.estimate),
+        is_allowed=able.is_allowed,
+        has_credentials=able.has_credentials,
+        cost_usd=able.cost_usd,
         latency_s=means.caller.estimator.latency_s(candidate),
-        risk=_risk(means, candidate),
+        risk=_risk(means, candidate, at.monotonic_s),
     )
 
 
@@ -65,8 +67,17 @@ def charge_of(means: Means, candidate: Candidate, estimate: Estimate, allowance:
     )
 
 
-def _risk(means: Means, candidate: Candidate) -> int:
+def _ability_of(means: Means, candidate: Candidate, request: Request, now: datetime) -> Prospect:
+    """Return what lies in the candidate and the request, without what the ledger and the caller's limits say."""
+    estimate = means.caller.estimator.estimate(candidate, request)
+    return Prospect(
+        estimate=estimate,
+        is_allowed=means.allowances[request.caller].may_use(candidate.id),
+        has_credentials=candidate.provider in means.credentials,
+        cost_usd=means.caller.prices.estimate(candidate, estimate, now),
+    )
+
+
+def _risk(means: Means, candidate: Candidate, now_s: float) -> int:
     """Return how much more than was ever let in a call would be, where nobody says what the provider allows."""
-    if means.ledger.is_told(candidate):
-        return 0
-    return means.experience.risk(candidate.quota_scope, means.clock.monotonic())
+    return 0 if means.ledger.is_told(candidate) else means.experience.risk(candidate.quota_scope, now_s)

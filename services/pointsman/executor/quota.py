@@ -126,6 +126,25 @@ class Window:
             return max(1, self.bucket.used(left_at) - self.held_amount + under_way)
         return max(1, self.past_amount - self._gone_already(left_at) + under_way)
 
+    def recount(
+        self, ceiling: int | None, now: float, *, bucket: Bucket | None = None, offset_s: float | None = None
+    ) -> None:
+        """Go by other terms of the settings from now on; `bucket` is a new one. What is used stays used."""
+        under_way = self.held_amount if self.pours_at_once or not self.bucket else 0
+        ended = max(0, self.used(now) - under_way)
+        was_bucket, self.bucket, self.ceiling = self.bucket, bucket, ceiling
+        if offset_s != self.offset_s:
+            self.offset_s, self.ends_at = offset_s, FOREVER
+        if bucket:
+            self.past.clear()
+            self.past_amount = 0
+            bucket.pour(ended, now)
+            for held in self.held.values() if self.pours_at_once else ():
+                bucket.pour(held.amount, now)
+                held.poured = bucket.poured
+        elif was_bucket and ended:
+            self._remember(now, ended)
+
     def is_over(self, now: float) -> bool:
         """Return whether a fixed window has ended for sure, or none has begun yet."""
         return self.ends_at == FOREVER or now >= self.ends_at + self.margin_s
@@ -236,7 +255,8 @@ class Window:
         """Return whether `amount` fits even if nothing has come back since it was last looked; most calls do."""
         statement = self.statement
         if statement is not None:
-            if statement.remaining - self._unseen() < amount or self.forgotten_amount < 0:
+            # What is forgotten counts where the window slides, and there alone.
+            if statement.remaining - self._unseen() < amount or (self.forgotten_amount < 0 and self.manner.slides):
                 return False
             if self.ceiling is None or self.ceiling >= statement.limit:
                 return True

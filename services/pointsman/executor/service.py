@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import grpc
 from structlog.contextvars import bind_contextvars
@@ -49,6 +49,11 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
     default_deadline_s: float
     reply_reserve_s: float
     window_s: float
+
+    def go_by(self, other: "ExecutorServicer") -> None:
+        """Serve what comes from now on as `other` would, which newer settings made; what is under way goes on."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(other, field.name))
 
     async def Execute(self, request: pb.ExecuteRequest, context: Context) -> pb.ExecuteResponse:
         """Run a prompt and answer with one whole message."""
@@ -116,6 +121,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
                     scope.name for candidate in self.candidates if candidate.id in changed for scope in candidate.scopes
                 }
                 changed.clear()
+                chosen = self._chosen(request.category)  # settings may have been read again
                 affected = [candidate for candidate in chosen if touched & {scope.name for scope in candidate.scopes}]
                 if affected:
                     yield pb.WatchCandidatesResponse(candidates=self._states_pb(affected))

@@ -8,11 +8,13 @@ from typing import Final
 
 import grpc
 
+from pointsman.config import Settings
+from pointsman.config.revision import Commit, Register
 from pointsman.config.settings import CallerSettings, LimitsSettings, RouterSettings, TlsSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.router.service import RouterServicer
-from pointsman.rpc.callers import Keyring, Reception, WhoCalls
+from pointsman.rpc.callers import Keyring, Reception
 from pointsman.rpc.channel import open_channel
 from pointsman.rpc.peer import ChannelPeer
 from pointsman.rpc.server import Server, ServerOptions, is_of_this_machine
@@ -36,7 +38,7 @@ class Peers:
 
 
 @asynccontextmanager
-async def run(
+async def run(  # noqa: PLR0913 - what a Router goes by, one thing each
     settings: RouterSettings,
     limits: LimitsSettings,
     categories: tuple[str, ...],
@@ -46,6 +48,7 @@ async def run(
     callers: Mapping[str, CallerSettings] | None = None,
     peers: Peers | None = None,
     is_port_shared: bool = False,
+    on_reload: Register | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. The other services need not run yet: a missing one is found when it comes.
 
@@ -53,8 +56,9 @@ async def run(
 
     Without `peers` they are asked over the wire, at the addresses in the settings. Without `tls` all is plaintext;
     `callers` matter here only where a certificate names them; `is_port_shared` says that other workers listen at its
-    port too. Raises SettingsError for an address, a certificate or keys that cannot be used, and where anybody on the
-    network could spend the owner's money without the settings saying so.
+    port too; `on_reload` is told how to take up newer settings. Raises SettingsError for an address, a certificate or
+    keys that cannot be used, and where anybody on the network could spend the owner's money without the settings
+    saying so.
     """
     tls = tls or TlsSettings()
     _refuse_anybody(settings, tls)
@@ -75,11 +79,27 @@ async def run(
         def register(server: grpc.aio.Server) -> None:
             router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
 
+        reception = _reception(settings, callers or {})
         server = Server(
-            _options(settings, limits, tls, callers or {}, is_port_shared=is_port_shared),
+            _options(settings, limits, tls, reception, is_port_shared=is_port_shared),
             services={SERVICE: register},
             clock=clock,
         )
+
+        async def prepare(newer: Settings) -> Commit:
+            certificates = _certificates(newer.callers)
+            if certificates and not reception:
+                raise SettingsError("callers show certificates now, and this Router asks for none; start it again")
+
+            def commit() -> None:
+                servicer.go_by(newer.router, newer.limits, tuple(newer.pools))
+                if reception:
+                    reception.certificates = certificates
+
+            return commit
+
+        if on_reload:
+            on_reload(prepare)
 
         async def tell(is_there: bool) -> None:  # noqa: FBT001 - the claim is all there is to say
             await server.set_health(SERVICE, serving=is_there)
@@ -122,7 +142,7 @@ def _options(
     settings: RouterSettings,
     limits: LimitsSettings,
     tls: TlsSettings,
-    callers: Mapping[str, CallerSettings],
+    reception: Reception | None,
     *,
     is_port_shared: bool,
 ) -> ServerOptions:
@@ -138,14 +158,16 @@ def _options(
         certificate=certificate_of(Files.of_callers(tls)),
         is_plaintext_allowed=tls.plaintext_on_open_network,
         is_port_shared=is_port_shared,
-        who_calls=_who_calls(settings, callers),
+        who_calls=reception.who_calls if reception else None,
     )
 
 
-def _who_calls(settings: RouterSettings, callers: Mapping[str, CallerSettings]) -> WhoCalls | None:
+def _reception(settings: RouterSettings, callers: Mapping[str, CallerSettings]) -> Reception | None:
     """Return what asks callers who they are; None where nobody is asked. Raises SettingsError."""
     keyring = Keyring(Path(settings.keys)) if settings.keys else None
-    certificates = {caller.certificate: name for name, caller in callers.items() if caller.certificate}
-    if not keyring and not certificates:
-        return None
-    return Reception(keyring=keyring, certificates=certificates).who_calls
+    certificates = _certificates(callers)
+    return Reception(keyring=keyring, certificates=certificates) if keyring or certificates else None
+
+
+def _certificates(callers: Mapping[str, CallerSettings]) -> dict[str, str]:
+    return {caller.certificate: name for name, caller in callers.items() if caller.certificate}

@@ -40,17 +40,18 @@ Context = grpc.aio.ServicerContext[object, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ruled:
-    """What is known of a request that was read and ruled on, and what is left of its deadline in seconds.
+    """What is known of a request that was read and ruled on, by which settings, and what is left of its deadline.
 
     The request itself is not kept while the Executor works on it: it may hold megabytes of images.
     """
 
+    settings: RouterSettings
     request_id: str
     verdict: Verdict
     remaining_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     """Serves `pointsman.v1.RouterService`. `categories` are all that settings name, the five included.
 
@@ -64,6 +65,15 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     executor: "executor_pb2_grpc.ExecutorServiceAsyncStub"
     executor_peer: Peer
     clock: Clock
+
+    def go_by(self, settings: RouterSettings, limits: LimitsSettings, categories: tuple[str, ...]) -> None:
+        """Serve what comes from now on by these, and from the same peers; what is under way goes on as it began."""
+        self.settings = replace(
+            settings,
+            classifier_address=self.settings.classifier_address,
+            executor_address=self.settings.executor_address,
+        )
+        self.limits, self.categories = limits, categories
 
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
         asked = executor_pb2.ExecuteRequest()
@@ -153,10 +163,11 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
         request_id = request_pb.request_id or uuid4().hex
         bind_contextvars(request_id=request_id[:128])
-        request = request_from_pb(request_pb, self.limits, self.categories)
+        settings, categories = self.settings, self.categories
+        request = request_from_pb(request_pb, self.limits, categories)
         request = replace(request, request_id=request_id, caller=current_caller())
         stated_s: float | None = context.time_remaining()
-        remaining_s = self.settings.default_deadline_s if stated_s is None else stated_s
+        remaining_s = settings.default_deadline_s if stated_s is None else stated_s
         started_s, was_asked = self.clock.monotonic(), False
 
         async def classify(question: Question, timeout_s: float) -> Verdict:
@@ -164,7 +175,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             was_asked = True
             return await self._classify(question, request_id, timeout_s)
 
-        verdict = await rule(request, remaining_s, self.settings, self.categories, classify)
+        verdict = await rule(request, remaining_s, settings, categories, classify)
         bind_contextvars(
             category=verdict.category, decided_by=verdict.decided_by.value, confidence=round(verdict.confidence, 3)
         )
@@ -176,11 +187,11 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
         write_execute_request(asked_pb, request, verdict.category, verdict, classify_s=classify_s)
-        return _Ruled(request_id=request_id, verdict=verdict, remaining_s=remaining_s - took_s)
+        return _Ruled(settings=settings, request_id=request_id, verdict=verdict, remaining_s=remaining_s - took_s)
 
     async def _executor_time_s(self, ruled: _Ruled) -> float:
         """Return how long the Executor may take, once it is there. Raises OutOfTime and ExecutorDown."""
-        budget_s = executor_budget_s(ruled.remaining_s, self.settings)
+        budget_s = executor_budget_s(ruled.remaining_s, ruled.settings)
         if self.executor_peer.is_there:
             return budget_s
         started_s = self.clock.monotonic()

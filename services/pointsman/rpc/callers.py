@@ -89,7 +89,7 @@ class Keyring:
         self._log.info(names.EVENT_KEYS_CHANGED, file=str(self._path), count=len(self._keys))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Reception:
     """Asks callers who they are: a key goes before a certificate. `certificates` has callers by a name of theirs."""
 

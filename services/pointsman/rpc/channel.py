@@ -29,6 +29,12 @@ _RETRIED: Final = (
 """Methods that cost nothing when they run twice. Execute spends quota and money: when its connection breaks, nobody
 knows whether a provider was called. Only gRPC's transparent retry may repeat it, when the server never saw the call."""
 
+KEEPALIVE_MS: Final = 10_000
+"""After so long without a byte from the other side it is asked whether it lives."""
+
+KEEPALIVE_TIMEOUT_MS: Final = 5_000
+"""How long it may take to say so. A busy process answers at once: gRPC does it in threads of its own."""
+
 _SERVICE_CONFIG: Final[Mapping[str, object]] = {
     "methodConfig": [
         {
@@ -66,6 +72,14 @@ def open_channel(
         ("grpc.max_reconnect_backoff_ms", 500),
         ("grpc.max_receive_message_length", message_bytes),
         ("grpc.max_send_message_length", message_bytes),
+        # A peer that vanished without a word, host or network, is found out; without it calls would run into their
+        # deadlines for as long as TCP goes on trying, a quarter of an hour.
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        # While a ping that gRPC sent for its own ends waits, no other is sent (grpcio 1.85.1); default 60 s.
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
         ("grpc.enable_retries", 1),
         ("grpc.service_config", json.dumps(config)),
     )

@@ -25,7 +25,6 @@ MAX_ATTEMPTS: Final = 20
 
 _SHOWN_CHARACTERS: Final = 40
 _TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_PRINTABLE_ASCII: Final = re.compile(r"[\x20-\x7e]*")
 
 
 def shown(value: str) -> str:
@@ -93,7 +92,7 @@ def _tools_violations(options: pb.Options) -> Iterator[Violation]:
 
 def id_violations(value: str, field: str) -> Iterator[Violation]:
     """Yield what is wrong with `request_id` or `session_id`; empty is right."""
-    if len(value) <= MAX_ID_CHARACTERS and _PRINTABLE_ASCII.fullmatch(value):
+    if len(value) <= MAX_ID_CHARACTERS and value.isascii() and value.isprintable():
         return
     wanted = f"send at most {MAX_ID_CHARACTERS} printable ASCII characters"
     message = f"{field} {shown(value)} ({len(value)} characters) is not possible; {wanted}"

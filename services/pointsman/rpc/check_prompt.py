@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pointsman.config.settings import LimitsSettings
 from pointsman.domain import image
 from pointsman.domain.errors import Violation
-from pointsman.domain.prompt import Role
+from pointsman.domain.prompt import Role, utf8_bytes
 from pointsman.rpc.check_options import is_json_object, shown
 from pointsman.rpc.convert import ROLES
 from pointsman.v1 import types_pb2 as pb
@@ -29,7 +29,7 @@ def text_violations(text: str, limits: LimitsSettings) -> Iterator[Violation]:
     """Yield what is wrong with a prompt that is one text."""
     if not text or text.isspace():
         yield _empty("text")
-    elif (size_bytes := len(text.encode())) > limits.text_bytes:
+    elif (size_bytes := utf8_bytes(text)) > limits.text_bytes:
         yield _too_large("text", size_bytes, limits)
 
 
@@ -90,11 +90,11 @@ def _sum_violations(messages: Sequence[pb.Message], limits: LimitsSettings) -> I
 def _text_bytes(part: pb.Part) -> int:
     match part.WhichOneof("kind"):
         case "text":
-            return len(part.text.encode())
+            return utf8_bytes(part.text)
         case "tool_call":
-            return len(part.tool_call.name.encode()) + len(part.tool_call.arguments_json.encode())
+            return utf8_bytes(part.tool_call.name) + utf8_bytes(part.tool_call.arguments_json)
         case "tool_result":
-            return len(part.tool_result.text.encode())
+            return utf8_bytes(part.tool_result.text)
         case _:
             return 0
 

@@ -3,13 +3,14 @@
 All of it is decided before a message is parsed, most of it before one is read.
 """
 
+import asyncio
 from contextvars import ContextVar
 from datetime import timedelta
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from pointsman.domain.clock import Clock
-from pointsman.domain.errors import TooManyBytes, TooManyCalls
+from pointsman.domain.errors import PointsmanError, TooManyBytes, TooManyCalls
 from pointsman.domain.places import Denied, Places
 from pointsman.rpc.callers import Context, Metadata, WhoCalls, greet
 
@@ -19,6 +20,13 @@ bounds them: 1,024 of them are 64 MiB."""
 
 _COME_BACK_IN: Final = timedelta(seconds=1)
 """What is told to whom there is no room for: most calls are over by then."""
+
+READERS: Final = 8
+"""Calls of one caller whose messages are read at once: what waits stays with its sender, but for 64 KiB. A message that
+is small is there when its call is, and takes no time."""
+
+_PATIENCE_S: Final = 1.0
+"""How long a call waits to be read: senders who are slow must not hold up others for longer."""
 
 _visit: ContextVar["Visit | None"] = ContextVar("visit", default=None)
 
@@ -32,6 +40,7 @@ class Door:
         self.bytes = Places(most_bytes)
         self._clock = clock
         self._who_calls = who_calls
+        self._readers: dict[str, asyncio.Semaphore] = {}
 
     def opened(self, metadata: Metadata, context: Context) -> "Visit":
         """Return the visit of a call that asks for the service's work.
@@ -48,6 +57,22 @@ class Door:
     def passed(self) -> "Visit":
         """Return the visit of a call that asks about the server: anybody's, at any time. Only its bytes are counted."""
         return Visit(self, "", places=0)
+
+    async def read(self, caller: str, context: Context) -> object:
+        """Return the message of a call, or EOF, once few enough of the caller's are being read."""
+        readers = self._readers.setdefault(caller, asyncio.Semaphore(READERS))
+        if not readers.locked():
+            async with readers:
+                return await context.read()
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await readers.acquire()
+        except TimeoutError:
+            return await context.read()
+        try:
+            return await context.read()
+        finally:
+            readers.release()
 
     def weigh(self, caller: str, size_bytes: int) -> None:
         """Raise TooManyBytes where a message does not fit beside those that are inside."""
@@ -88,9 +113,10 @@ class Visit:
     def __init__(self, door: Door, caller: str, *, places: int) -> None:
         self._door, self._caller, self._places, self._bytes = door, caller, places, 0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._door.calls.take(self._caller, self._places)
         _visit.set(self)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -98,6 +124,14 @@ class Visit:
         self._door.calls.give_back(self._caller, self._places)
         if self._bytes:
             self._door.bytes.give_back(self._caller, self._bytes)
+
+    async def read(self, context: Context) -> object:
+        """Return the message of the call, EOF where none came. Raises TooManyBytes, and InvalidRequest."""
+        try:
+            return await self._door.read(self._caller, context)
+        except PointsmanError as refused:
+            # The frames in which it was refused hold the message, and an error lives until its status is sent.
+            raise refused.with_traceback(None) from None
 
     def bring(self, size_bytes: int) -> None:
         """Count a message until the call ends. Raises TooManyBytes."""

@@ -28,7 +28,7 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse = Callable[[bytes], object]
 Serve = Callable[[object, Context], Any]
 """What a servicer registered for a method: a coroutine function or an async generator function."""
-Read = Callable[[object, Context], Awaitable[object]]
+Read = Callable[[object, Context, Visit], Awaitable[object]]
 """Returns what a handler is given: the one message of a call, or its messages as they come."""
 
 _QUIET: Final = (HEALTH, "grpc.reflection.")
@@ -111,13 +111,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         async def answer_once(requests: object, context: Context) -> object:
             async with _Call(method, context, self._clock, self._log) as metadata:
-                with visit(metadata, context):
-                    return await serve(await read(requests, context), context)
+                with visit(metadata, context) as inside:
+                    return await serve(await read(requests, context, inside), context)
 
         async def answer_often(requests: object, context: Context) -> AsyncGenerator[object, None]:
             async with _Call(method, context, self._clock, self._log) as metadata:
-                with visit(metadata, context):
-                    async with aclosing(serve(await read(requests, context), context)) as answers:
+                with visit(metadata, context) as inside:
+                    async with aclosing(serve(await read(requests, context, inside), context)) as answers:
                         async for answer in answers:
                             yield answer
 
@@ -243,15 +243,15 @@ def _bringing_in(parse: Parse | None, method: str) -> Parse:
             return message
         try:
             return parse(message)
-        except DecodeError as error:
-            raise _malformed(method) from error
+        except DecodeError:
+            raise _malformed(method) from None
 
     return weigh_and_parse
 
 
 def _reading_one(method: str) -> Read:
-    async def read(_requests: object, context: Context) -> object:
-        request: object = await context.read()
+    async def read(_requests: object, context: Context, visit: Visit) -> object:
+        request = await visit.read(context)
         if request is grpc.aio.EOF:  # the caller has left, or sent none, or one over the limit of gRPC
             raise _malformed(method)
         return request
@@ -259,7 +259,7 @@ def _reading_one(method: str) -> Read:
     return read
 
 
-async def _all(requests: object, _context: Context) -> object:
+async def _all(requests: object, _context: Context, _visit: Visit) -> object:
     return requests
 
 

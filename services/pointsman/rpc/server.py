@@ -24,14 +24,20 @@ from pointsman.telemetry.metrics import REGISTER, Reading
 
 Register = Callable[[grpc.aio.Server], None]
 
+LEAST_PING_MS: Final = 5_000
+"""Between two questions whether we live; half of what lies between those of our channels."""
+
 WATCHERS: Final = 16
 """Calls beyond `concurrent_calls`, because each health watch holds one for as long as it lasts."""
 
 HEED_S: Final = 0.3
 """How long a stopping server takes calls where its health is watched: the news travels, and what was sent arrives."""
 
-QUIET_S, LOOK_S = 0.3, 0.05
-"""Without any call at work for so long, a stop waits no longer; and how often it looks."""
+QUIET_S: Final = 0.3
+"""Without any call at work for so long, a stop waits no longer."""
+
+LOOK_S: Final = 0.02
+"""How often a stop looks whether it still has to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +96,14 @@ class Server:
                 ("grpc.so_reuseport", int(options.is_port_shared)),
                 ("grpc.max_receive_message_length", options.message_bytes),
                 ("grpc.max_send_message_length", options.message_bytes),
+                # Else gRPC takes in megabytes of each message that nobody reads yet (grpcio 1.85.1).
+                ("grpc.http2.bdp_probe", 0),
                 # Both alike: between the soft limit and the hard one gRPC refuses calls by chance (grpcio 1.85.1).
                 ("grpc.max_metadata_size", options.metadata_bytes),
                 ("grpc.absolute_max_metadata_size", options.metadata_bytes),
+                # Ours ask whether we live; a server that does not expect it hangs up on who asks (too many pings).
+                ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
                 # Above the limit of calls: one too many is then refused at once, not queued in the peer's channel.
                 ("grpc.max_concurrent_streams", 4 * (options.concurrent_calls + WATCHERS)),
             ),
@@ -166,8 +177,10 @@ class Server:
         they heard is then served and not refused.
         """
         await self._health.enter_graceful_shutdown()
-        if self._interceptor.watches.of_health:
-            await self._clock.sleep(HEED_S)
+        waited_s = 0.0
+        while self._interceptor.watches.of_health and waited_s < HEED_S:
+            await self._clock.sleep(LOOK_S)
+            waited_s += LOOK_S
         self._interceptor.watches.end()
         closing = asyncio.ensure_future(self._close(self._options.grace_s))
         emptied = asyncio.ensure_future(self._emptied())

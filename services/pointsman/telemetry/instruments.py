@@ -244,6 +244,12 @@ BUILD: Final = _gauge(
     names.LABEL_PYTHON,
     names.LABEL_SETTINGS_HASH,
 )
+SETTINGS_RELOADS: Final = _counter(
+    names.METRIC_SETTINGS_RELOADS,
+    "{reload}",
+    "Times that newer settings were looked at, by outcome: taken up, refused or unchanged.",
+    names.LABEL_OUTCOME,
+)
 CPU_TIME: Final = _growing(names.METRIC_PROCESS_CPU_TIME, SECONDS, "CPU time that the process used, user and system.")
 MEMORY_USAGE: Final = _gauge(names.METRIC_PROCESS_MEMORY_USAGE, BYTES, "Memory of the process that is in RAM.")
 OPEN_FILES: Final = _gauge(names.METRIC_PROCESS_OPEN_FILES, "{file_descriptor}", "Files and sockets that are open.")

@@ -163,6 +163,7 @@ METRIC_LOG_LINES_LOST: Final = "pointsman.log.lost"
 METRIC_SPANS_DROPPED: Final = "pointsman.spans.dropped"
 METRIC_LOOP_LAG: Final = "pointsman.loop.lag"
 METRIC_BUILD: Final = "pointsman.build.info"
+METRIC_SETTINGS_RELOADS: Final = "pointsman.settings.reloads"
 
 # Labels of our own metrics.
 LABEL_CANDIDATE: Final = "candidate"

@@ -2,7 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Never
@@ -19,7 +19,7 @@ PAUSE_S: Final = 0.25
 
 
 @asynccontextmanager
-async def observed(*, settings_hash: str, clock: Clock) -> AsyncIterator[None]:
+async def observed(*, settings_hash: Callable[[], str], clock: Clock) -> AsyncIterator[None]:
     """Tell of this process and of the running loop until the block ends; nothing where nobody counts."""
     if not REGISTER.is_on:
         yield
@@ -27,7 +27,7 @@ async def observed(*, settings_hash: str, clock: Clock) -> AsyncIterator[None]:
     import psutil  # noqa: PLC0415 - 50 ms of CPU, which a process that counts nothing is spared
 
     process = psutil.Process()
-    unobserve = REGISTER.observe(lambda: _readings(process, settings_hash))
+    unobserve = REGISTER.observe(lambda: _readings(process, settings_hash()))
     watching = asyncio.create_task(_watch_loop(clock))
     try:
         yield

@@ -64,7 +64,10 @@ class RouterServiceServicer:
         UNAVAILABLE (NO_ANSWER, EXECUTOR_DOWN), FAILED_PRECONDITION (NO_CREDENTIALS), DEADLINE_EXCEEDED (OUT_OF_TIME).
         Where the Router asks for keys (metadata `authorization: Bearer KEY` or `x-api-key: KEY`), also with UNAUTHENTICATED
         (KEY_MISSING, KEY_UNKNOWN), PERMISSION_DENIED (CALLER_UNKNOWN, CATEGORY_FORBIDDEN, CANDIDATES_FORBIDDEN) and
-        RESOURCE_EXHAUSTED (CALLER_OVER_RATE, CALLER_OVER_BUDGET) with RetryInfo when waiting helps.
+        RESOURCE_EXHAUSTED (CALLER_OVER_RATE, CALLER_OVER_BUDGET) with RetryInfo when waiting helps; where it asks for
+        certificates that name callers, with UNAUTHENTICATED (CERTIFICATE_UNKNOWN).
+        Under load with RESOURCE_EXHAUSTED (TOO_MANY_CALLS, TOO_MANY_BYTES) and RetryInfo, before the request is parsed; a
+        `caller` in the metadata of ErrorInfo says that it is the share of that one.
         The Trail and the Verdict, where there are any, travel in the details.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -9,69 +9,20 @@ import json
 import os
 import platform
 import statistics
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 
-from tests.bench.findings import spin_s
 from tests.bench.peers import tables
-from tests.bench.peers.arms import Arm, started
-from tests.bench.peers.figures import ALONE, MANY, Meter, Results, compared, falls_short, row, speed
-from tests.bench.peers.gateways import GATEWAYS, LOOP, ROOT, Gateway, versions
-from tests.bench.peers.load import Slice
+from tests.bench.peers.course import Course, Pace, measure
+from tests.bench.peers.figures import MANY, falls_short, speed
+from tests.bench.peers.gateways import GATEWAYS, LOOP, ROOT, versions
 
 RESULTS = Path(__file__).parents[1] / "results" / "peers.json"
 README = ROOT / "README.md"
 WIDTH = 200
-WARM_UP_S = 3.0
-"""Some thousand calls: as many as a compiler that learns while it runs needs to see."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Course:
-    """A run: its figures by row, what each row does, how the machine was."""
-
-    results: Results = field(default_factory=dict)
-    does: dict[str, str] = field(default_factory=dict)
-    spins_s: list[float] = field(default_factory=list)
-    busy_share: float = 0.0
-    """How much of the machine others used meanwhile is in here too."""
-
-
-async def measure(gateways: Sequence[Gateway], *, rounds: int, seconds: float, warm_up_s: float = WARM_UP_S) -> Course:
-    """Start all, warm each up, and load one after another, in another order each round."""
-    course = Course()
-    with tempfile.TemporaryDirectory() as folder:
-        async with started(gateways, Path(folder)) as arms:
-            meters = {arm.title: {ALONE: Meter(), MANY: Meter()} for arm in arms}
-            for arm in arms:
-                print(f"{arm.title}: answered {arm.startup_s:.1f} s after its start", file=sys.stderr, flush=True)
-                await arm.load.run(Slice(callers=MANY, seconds=warm_up_s, series=f"{arm.title}, warm-up"))
-            psutil.cpu_percent()  # what the next one counts from
-            for number in range(rounds):
-                course.spins_s.append(spin_s())
-                shift = number % len(arms)
-                await _round(number, [*arms[shift:], *arms[:shift]], meters, seconds)
-                print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-            course.busy_share = psutil.cpu_percent() / 100
-            for arm in arms:
-                course.results[arm.title] = row(meters[arm.title], startup_s=arm.startup_s, rss_mib=arm.rss_mib())
-                course.does[arm.title] = arm.does
-    compared(course.results)
-    return course
-
-
-async def _round(number: int, arms: Sequence[Arm], meters: Mapping[str, Mapping[int, Meter]], seconds: float) -> None:
-    for arm in arms:
-        for callers, meter in meters[arm.title].items():
-            wanted = Slice(callers=callers, seconds=seconds, series=f"{arm.title}, {callers}, {number}")
-            meter.add(*await arm.ask(wanted))
 
 
 def caption(course: Course, arguments: argparse.Namespace) -> str:
@@ -99,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for gateway in GATEWAYS
         if not gateway.is_installed
     ]
-    course = asyncio.run(measure(gateways, rounds=arguments.rounds, seconds=arguments.seconds))
+    course = asyncio.run(measure(gateways, Pace(rounds=arguments.rounds, seconds=arguments.seconds)))
     short, about = [*falls_short(course.results)], caption(course, arguments)
     Console(width=WIDTH).print(tables.table_of(course.results, course.does, about))
     for sentence in [*missing, *(f"falls short: {sentence}" for sentence in short)]:

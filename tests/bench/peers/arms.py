@@ -87,10 +87,12 @@ class Arm:
 
 
 @asynccontextmanager
-async def started(gateways: Sequence[Gateway], folder: Path) -> AsyncIterator[list[Arm]]:
+async def started(gateways: Sequence[Gateway], folder: Path, *, delay_ms: float = 0.0) -> AsyncIterator[list[Arm]]:
     """Start each gateway before the same provider, wait for its first answer, and end all of them with the block."""
     async with AsyncExitStack() as stack:
-        provider = await _spawn(stack, (sys.executable, str(HERE / "instant.py")), {}, speaks=True)
+        provider = await _spawn(
+            stack, (sys.executable, str(HERE / "instant.py"), f"--delay-ms={delay_ms}"), {}, speaks=True
+        )
         if provider.stdout is None:
             raise RuntimeError("the provider was started without standard output")
         url = (await provider.stdout.readline()).decode().strip()

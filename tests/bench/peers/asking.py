@@ -67,7 +67,7 @@ async def _is_right(reader: asyncio.StreamReader) -> bool:
 class Route:
     """Pointsman's Route, all callers on one channel, as a client does it; a category skips the classifier."""
 
-    def __init__(self, address: str, category: str) -> None:
+    def __init__(self, address: str, category: str = "") -> None:
         self._address, self._category = address, category
         self._ask: Ask | None = None
 
@@ -101,9 +101,6 @@ class Route:
 
 class Echo(Route):
     """The bare echo: the same call, and an answer with nothing in it."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(address, "")
 
     def is_right(self, text: str) -> bool:
         return not text

@@ -31,11 +31,13 @@ class Meter:
     durations_s: list[float] = field(default_factory=list)
     p50s_ms: list[float] = field(default_factory=list)
     cpus_us: list[float] = field(default_factory=list)
+    wall_s: float = 0.0
     errors: int = 0
 
     def add(self, took: Took, cpu_s: float) -> None:
         """Add a round."""
         self.errors += took.errors
+        self.wall_s += took.wall_s
         if took.durations_s:
             self.durations_s += took.durations_s
             self.p50s_ms.append(statistics.median(took.durations_s) * 1e3)
@@ -48,6 +50,7 @@ class Meter:
             f"cpu_us_{callers}": statistics.median(self.cpus_us) if self.cpus_us else nothing,
             f"p50_ms_{callers}": statistics.median(self.p50s_ms) if self.p50s_ms else nothing,
             f"p99_ms_{callers}": percentile(self.durations_s, share=0.99) * 1e3 if self.durations_s else nothing,
+            f"rate_{callers}": len(self.durations_s) / self.wall_s if self.wall_s else nothing,
             f"calls_{callers}": float(len(self.durations_s)),
             f"errors_{callers}": float(self.errors),
         }
@@ -58,7 +61,8 @@ def row(meters: Mapping[int, Meter], *, startup_s: float, rss_mib: float) -> Fig
     figures: Figures = {"startup_s": startup_s, "rss_mib": rss_mib}
     for callers, meter in meters.items():
         figures |= meter.figures(callers)
-    figures["per_core_s"] = 1e6 / figures[f"cpu_us_{MANY}"]
+    if MANY in meters:
+        figures["per_core_s"] = 1e6 / figures[f"cpu_us_{MANY}"]
     figures["errors"] = sum(figures[f"errors_{callers}"] for callers in meters)
     return figures
 

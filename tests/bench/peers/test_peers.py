@@ -8,8 +8,8 @@ import pytest
 from pointsman.config import load as load_settings
 from tests.bench.instant import ANSWER, Instant
 from tests.bench.peers import tables
-from tests.bench.peers.__main__ import measure
 from tests.bench.peers.asking import Http
+from tests.bench.peers.course import Pace, measure
 from tests.bench.peers.figures import MANY, Meter, Results, compared, falls_short, row
 from tests.bench.peers.gateways import (
     CATEGORIES,
@@ -133,8 +133,9 @@ async def test_another_answer_than_the_providers_is_an_error(capfd: pytest.Captu
     assert "another answer" in capfd.readouterr().err
 
 
+@pytest.mark.timeout(240)  # five processes start
 async def test_a_run_without_peers_fills_every_row() -> None:
-    course = await measure((PROVIDER, ECHO, LOOP, ONE), rounds=1, seconds=0.2, warm_up_s=0.1)
+    course = await measure((PROVIDER, ECHO, LOOP, ONE), Pace(rounds=1, seconds=0.2, warm_up_s=0.1))
 
     assert [*course.results] == [PROVIDER.title, ECHO.title, LOOP.title, ONE.title, ONE.title + RULED]
     assert [figures["errors"] for figures in course.results.values()] == [0.0] * 5

@@ -196,3 +196,42 @@ def test_however_calls_overlap_what_is_spent_and_held_is_never_over_the_limit(
 
         (purse,) = allowance.purses
         assert purse.spent + purse.held <= 100
+
+
+def test_other_limits_hold_for_what_was_used_before() -> None:
+    before = Allowances.of({"alice": Grant(requests_per_minute=2, tokens_per_minute=1_000, usd_per_day=Decimal(2))})
+    before["alice"].admit("quick", NOW)
+    under_way = held(before["alice"])
+
+    after = Allowances.of({"alice": Grant(requests_per_minute=1, tokens_per_minute=150, usd_per_day=Decimal("1.5"))})
+    after.inherit(before)
+
+    with pytest.raises(CallerOverRate):
+        after["alice"].admit("quick", later(1))
+    assert refused(after["alice"]).reason is SkipReason.CALLER_OVER_RATE
+    before["alice"].settle(under_way, costing("1"), later(2))
+    assert refused(after["alice"], Charge(tokens=1, most_usd=Decimal(1)), later(2)).reason is (
+        SkipReason.CALLER_OVER_BUDGET
+    )
+
+
+def test_what_is_set_aside_before_and_after_is_told_apart() -> None:
+    before = Allowances.of({"alice": Grant(tokens_per_minute=1_000)})
+    first = held(before["alice"])
+    after = Allowances.of({"alice": Grant(tokens_per_minute=1_000)})
+    after.inherit(before)
+
+    second, third = held(after["alice"]), held(before["alice"])
+
+    assert len({first.number, second.number, third.number}) == 3
+
+
+def test_a_bound_that_is_new_counts_from_now() -> None:
+    before = Allowances.of({"alice": Grant()})
+    before["alice"].admit("quick", NOW)
+    after = Allowances.of({"alice": Grant(requests_per_minute=1), "bob": Grant()})
+
+    after.inherit(before)
+
+    after["alice"].admit("quick", later(1))
+    after["bob"].admit("quick", later(1))

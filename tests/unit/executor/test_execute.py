@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from random import Random
 
 import pytest
 
@@ -16,6 +17,8 @@ from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.course import Execution
 from pointsman.executor.execute import Execute
 from pointsman.executor.experience import FEW
+from pointsman.executor.ledger.memory import MemoryLedger
+from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.means import Bounds
 from pointsman.executor.plan import Planned
 from pointsman.executor.quota import BINS, MINUTE_S
@@ -474,6 +477,13 @@ async def hang(_: Call) -> Reply:
     raise AssertionError
 
 
+class DeafLedger(MemoryLedger):
+    """Never ends hearing what became of a call, as one in a Redis that hangs."""
+
+    async def settle(self, reservation: Reservation, settlement: Settlement) -> None:
+        await asyncio.Event().wait()
+
+
 async def cancelled(made: Execute) -> None:
     task = asyncio.ensure_future(run(made))
     await yields()
@@ -495,6 +505,18 @@ async def test_a_cancelled_request_gives_its_quota_back_and_is_written_down(cloc
     assert [(attempt.candidate, attempt.outcome) for attempt in row.attempts] == [("a/m", Outcome.CANCELLED)]
     assert row.answered_by is None
     assert met["b"].calls == []
+
+
+async def test_a_call_that_was_answered_is_written_down_though_its_caller_leaves_while_the_ledger_is_told(
+    clock: FakeClock,
+) -> None:
+    deaf = DeafLedger([A], clock=clock, random=Random(7), margin_s=0.0)
+    made = replace(engine(A, clock=clock, adapters=adapters()), ledger=deaf)
+
+    await cancelled(made)
+
+    (row,) = made.journal.waiting
+    assert [(attempt.candidate, attempt.outcome) for attempt in row.attempts] == [("a/m", Outcome.ANSWERED)]
 
 
 async def test_a_request_that_is_cancelled_in_the_fallback_frees_its_slot(clock: FakeClock) -> None:

@@ -1,6 +1,7 @@
 """A body that is read piece by piece, and how long each piece may take."""
 
 import asyncio
+import math
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
@@ -29,13 +30,16 @@ class Patience:
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Return what bounds the next wait by the limit that is nearest. Raises OutOfTime, at once if it has passed."""
         call, now = self._call, self._loop.time()
-        limits = [(self._began + call.timeout_s, f"The answer was not whole within {call.timeout_s:.2f} s.")]
-        if not self.has_spoken:
-            first_at = self._began + call.first_token_s
-            limits.append((first_at, f"The answer did not begin within {call.first_token_s:.2f} s."))
-        if self.has_arrived:
-            limits.append((now + call.idle_s, f"The stream stood still for {call.idle_s:.2f} s."))
-        at, detail = min(limits, key=lambda limit: limit[0])
+        whole_at = self._began + call.timeout_s
+        first_at = math.inf if self.has_spoken else self._began + call.first_token_s
+        idle_at = now + call.idle_s if self.has_arrived else math.inf
+        at = min(whole_at, first_at, idle_at)
+        if at == whole_at:
+            detail = f"The answer was not whole within {call.timeout_s:.2f} s."
+        elif at == first_at:
+            detail = f"The answer did not begin within {call.first_token_s:.2f} s."
+        else:
+            detail = f"The stream stood still for {call.idle_s:.2f} s."
         if at <= now:  # what has been received already would be read in no time, past any limit
             raise OutOfTime(detail)
         return until(at, detail)

@@ -41,6 +41,8 @@ class Lines:
         return self._joined(b"")
 
     def _joined(self, piece: bytes) -> bytes:
+        if not self._rest and len(piece) <= LINE_BYTES:  # most lines come whole
+            return piece
         self._hold(piece)
         line = bytes(self._rest)
         self._rest.clear()

@@ -38,18 +38,25 @@ class CompletionFold:
         """The last call that began at each place."""
 
     def take(self, document: Json) -> Delta:
-        self.model = shape.text(document, "model") or self.model
-        self.id = shape.text(document, "id") or self.id
-        self.usage = usage(document) or self.usage
+        # Called for every token, so what most chunks do not hold is not looked for along a path.
+        self.model = self.model or shape.text(document, "model")
+        self.id = self.id or shape.text(document, "id")
         choice = shape.at(document, "choices", 0)
         if not isinstance(choice, dict):
+            self.usage = usage(document) or self.usage
             return Delta()
+        if document.get("usage") or choice.get("usage"):
+            self.usage = usage(document) or self.usage
         self._has_choice = True
-        self._finish = shape.text(choice, "finish_reason") or self._finish
-        text, refusal = shape.text(choice, "delta", "content"), shape.text(choice, "delta", "refusal")
+        finish, delta = shape.text(choice, "finish_reason"), choice.get("delta")
+        self._finish = finish or self._finish
+        if not isinstance(delta, dict):
+            return Delta(tool_calls=tuple(self._tool_calls(choice))) if finish else Delta()
+        text, refusal = shape.text(delta, "content"), shape.text(delta, "refusal")
         self._has_text = self._has_text or bool(text)
         self._is_refused = self._is_refused or bool(refusal)
-        return Delta(text=text + refusal, tool_calls=tuple(self._tool_calls(choice)))
+        calls = tuple(self._tool_calls(choice)) if finish or "tool_calls" in delta else ()
+        return Delta(text=text + refusal, tool_calls=calls)
 
     def reply(self, call: Call) -> Reply | None:
         if not (self.is_over and self._has_choice):

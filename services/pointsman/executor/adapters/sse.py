@@ -28,25 +28,29 @@ class Events:
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Yield the events that have become whole. Raises LineTooLong, for a long event of short lines too."""
         for line in self._lines.feed(chunk):
-            yield from self._line(line)
+            if event := self._line(line):
+                yield event
 
     def flush(self) -> Iterator[Event]:
         """Yield what the end of the body makes whole. Raises LineTooLong."""
-        yield from self._line(self._lines.flush())
-        yield from self._dispatch()
+        for event in (self._line(self._lines.flush()), self._dispatch()):
+            if event:
+                yield event
         if self._bare:
             yield Event(data=b"\n".join(self._bare))
 
-    def _line(self, line: bytes) -> Iterator[Event]:
+    def _line(self, line: bytes) -> Event | None:
+        """Take a line; return the event that it ends, if it ends one."""
         if self._is_first_line:
             line = line.removeprefix(_MARK)
             self._is_first_line = False
+        if not line and not self._bare:
+            return self._dispatch()
         if self._bare or line.startswith(_JSON_OPENS):
             self._keep(self._bare, line)
-        elif not line:
-            yield from self._dispatch()
         else:
             self._field(line)
+        return None
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
@@ -56,11 +60,10 @@ class Events:
         elif name == b"event":
             self._name = value
 
-    def _dispatch(self) -> Iterator[Event]:
+    def _dispatch(self) -> Event | None:
         data, name = self._data, self._name
         self._data, self._name, self._size = [], b"", 0
-        if data:
-            yield Event(data=b"\n".join(data), name=name.decode(errors="replace"))
+        return Event(data=b"\n".join(data), name=name.decode(errors="replace")) if data else None
 
     def _keep(self, kept: list[bytes], line: bytes) -> None:
         self._size += len(line) + 1

@@ -117,7 +117,7 @@ class DocumentReader:
             self._fold.is_over = True
             return Delta()
         document = shape.unwrap(shape.parse(data))
-        if shape.at(document, "error"):
+        if isinstance(document, dict) and document.get("error"):
             self._error = data
             return Delta()
         if event.name == "error" or not isinstance(document, dict):

@@ -65,12 +65,11 @@ class Records:
 
 
 class Recorder:
-    """Makes records of rows. `settings_hash` is that of the settings in force."""
+    """Makes records of rows. What sequential fallback would have done is said by the settings in force."""
 
-    def __init__(self, sequential: SequentialFallback, *, settings_hash: str) -> None:
+    def __init__(self, sequential: SequentialFallback) -> None:
         """Keep what every row needs beside itself."""
-        self._sequential = sequential
-        self._settings_hash = settings_hash
+        self.sequential = sequential
 
     def records(self, rows: Iterable[Numbered]) -> Records:
         """Return the records of a batch."""
@@ -88,7 +87,7 @@ class Recorder:
 
     def _request(self, id_: str, row: Row) -> Record:
         verdict, answered_by, attempts = row.ruling.verdict, row.answered_by, row.attempts
-        sequential = self._sequential.of(row)
+        sequential = self.sequential.of(row)
         first = attempts[0].started_at if attempts else None
         lost_usd = sum((each.cost_usd or Decimal(0) for each in row.lost), Decimal(0))
         return (
@@ -103,7 +102,7 @@ class Recorder:
             _duration(row.ruling.waited_s),
             _duration(verdict.model_duration_s) if verdict else None,
             row.policy,
-            self._settings_hash,
+            row.settings_hash,
             row.ending.value,
             row.reason,
             ",".join(reason.value for reason in row.degraded),

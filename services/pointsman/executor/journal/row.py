@@ -76,6 +76,7 @@ class Row:
     asked_by: str = ""
     ruling: Ruling = NO_RULING
     policy: str = ""
+    settings_hash: str = ""
     degraded: tuple[DegradedReason, ...] = ()
     needs: Needs = field(default_factory=Needs)
     prompt: str = ""

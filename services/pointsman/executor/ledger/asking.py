@@ -15,10 +15,10 @@ from pointsman.executor.attempt import RULES, Effect
 from pointsman.executor.cooldown import wait_s
 from pointsman.executor.ledger.lessons import scope_of, stated_period_s, used_by
 from pointsman.executor.ledger.link import pack, pack_part
-from pointsman.executor.ledger.memory import LONGEST_COOLDOWN_S, PER_MINUTE, WindowKey
+from pointsman.executor.ledger.memory import LONGEST_COOLDOWN_S, PER_MINUTE
 from pointsman.executor.ledger.port import Settlement
+from pointsman.executor.ledger.terms import WindowKey, strictest
 from pointsman.executor.quota import MINUTE_S, Estimate
-from pointsman.executor.statement import FOREVER
 
 PREFIX = "pointsman:{ledger}:"
 """Of every key. The braces keep all keys in one slot of a Redis Cluster, as a script must have them."""
@@ -58,13 +58,9 @@ def script() -> bytes:
 
 def ceilings(candidates: Iterable[Candidate]) -> Limits:
     """Return the limits of the settings; of two for one window, the stricter."""
-    found: dict[str, dict[WindowKey, Limit | None]] = {}
-    for candidate in candidates:
-        for scope in candidate.scopes:
-            known = found.setdefault(scope.name, {})
-            for limit in scope.limits:
-                key = limit.unit, limit.period.total_seconds() if limit.period else FOREVER
-                known[key] = min(known.get(key) or limit, limit, key=lambda each: each.amount)
+    known = tuple(candidates)
+    found: dict[str, dict[WindowKey, Limit | None]] = {scope: {**limits} for scope, limits in strictest(known).items()}
+    for candidate in known:
         found[candidate.quota_scope].setdefault(PER_MINUTE, None)
     return found
 

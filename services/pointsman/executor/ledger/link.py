@@ -127,11 +127,17 @@ class Link:
             try:
                 answer = await wire.receive()
             except Refused as refused:
-                self._retry_or_drop(self._waiting.popleft(), str(refused))
+                self._retry_or_drop(self._next(), str(refused))
                 continue
-            waiting = self._waiting.popleft()
+            waiting = self._next()
             if not waiting.future.done():
                 waiting.future.set_result(answer)
+
+    def _next(self) -> _Waiting:
+        """Take who is answered next. Raises LinkDown when the link was given up a moment before the answer came."""
+        if not self._waiting:
+            raise LinkDown("an answer came when nobody waited for it any more")
+        return self._waiting.popleft()
 
     def _retry_or_drop(self, refused: _Waiting, why: str) -> None:
         """Send a call again whose script Redis has forgotten; give up on every other error."""

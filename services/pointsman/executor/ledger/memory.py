@@ -11,14 +11,14 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from pointsman.domain.clock import Clock
-from pointsman.domain.pool import Algorithm, Candidate, Limit, Unit
+from pointsman.domain.pool import Candidate, Unit
 from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.attempt import RULES, Effect
-from pointsman.executor.bucket import Bucket
 from pointsman.executor.cooldown import Cooldown, State, wait_s
 from pointsman.executor.ledger.lessons import how_to_run, longer, scope_of, stated_period_s, used_by
 from pointsman.executor.ledger.port import Reservation, Settlement, WindowState
+from pointsman.executor.ledger.terms import WindowKey, go_by, strictest
 from pointsman.executor.quota import DAY_S, MINUTE_S, Estimate, Window, next_midnight
 from pointsman.executor.statement import FOREVER, Statement
 
@@ -33,9 +33,6 @@ CALM_CALLS = 100
 
 GUESSABLE = 3
 """Calls of ours in a minute from which on a refusal that says nothing is taken for our own doing."""
-
-WindowKey = tuple[Unit, float]
-"""What is counted, and over how many seconds."""
 
 Named = list[tuple[str, Window]]
 """Windows with the names of their scopes."""
@@ -64,6 +61,8 @@ class MemoryLedger:
         self._margin_s = margin_s
         self._ids = itertools.count(1)
         self._windows: defaultdict[str, dict[WindowKey, Window]] = defaultdict(dict)
+        self._named: dict[str, Named] = {}
+        """What `_windows_of` found by candidate; cleared where a window comes or goes."""
         self._cooldowns: defaultdict[str, Cooldown] = defaultdict(Cooldown)
         self._too_large: dict[str, int] = {}
         self._calm: dict[str, int] = {}
@@ -72,12 +71,24 @@ class MemoryLedger:
         self._open: dict[int, tuple[Reservation, tuple[int, ...]]] = {}
         self._last_left_at = -math.inf
         self._watchers: list[Callable[[str], None]] = []
-        for candidate in candidates:
+        self.heed(candidates)
+
+    def heed(self, candidates: Iterable[Candidate]) -> None:
+        """Count by the limits of these candidates from now on. What is known and used stays so."""
+        known, now = tuple(candidates), self._clock.monotonic()
+        limits = strictest(known)
+        for candidate in known:
             if not candidate.local:  # counted before a limit is known, so that a refusal can be understood
                 self._window(candidate.quota_scope, *PER_MINUTE)
-            for scope in candidate.scopes:
-                for limit in scope.limits:
-                    self._heed(scope.name, limit)
+        for scope, keys in limits.items():
+            for unit, period_s in keys:
+                self._window(scope, unit, period_s)
+        for scope, windows in self._windows.items():
+            for key, window in windows.items():
+                if go_by(window, limits.get(scope, {}).get(key), now):
+                    self._too_large.pop(scope, None)
+        for candidate in known:
+            self._tell(candidate.id)
 
     def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         """Return why the candidate could not be called now, None when it could."""
@@ -344,22 +355,12 @@ class MemoryLedger:
         least_s = wait_s(outcome, streak - 1, self._random.random()) if streak > 1 else 0.0
         return now + min(max(least_s, asked_s), LONGEST_COOLDOWN_S)
 
-    def _heed(self, scope: str, limit: Limit) -> None:
-        """Count as the settings say. Two candidates of one model may each name a limit for it; the stricter holds."""
-        window = self._window(scope, limit.unit, _period_s(limit))
-        if window.ceiling is not None and window.ceiling <= limit.amount:
-            return
-        window.ceiling, window.bucket, window.offset_s = limit.amount, None, None
-        if limit.algorithm is Algorithm.TOKEN_BUCKET:
-            window.bucket = Bucket(limit.amount / window.period_s, self._margin_s)
-        elif limit.algorithm is Algorithm.FIXED_WINDOW:
-            window.offset_s = limit.offset.total_seconds()
-
     def _window(self, scope: str, unit: Unit, period_s: float) -> Window:
         windows = self._windows[scope]
         window = windows.get((unit, period_s))
         if window is None:
             window = windows[unit, period_s] = Window(unit=unit, period_s=period_s, margin_s=self._margin_s)
+            self._named.clear()
             for reservation, _ in self._open.values():  # calls under way count from the start
                 if any(known.name == scope for known in reservation.candidate.scopes):
                     window.hold(reservation.id, reservation.estimate.amount(unit), reservation.left_at)
@@ -367,7 +368,11 @@ class MemoryLedger:
 
     def _windows_of(self, candidate: Candidate, now: float) -> Named:
         """Return the windows that hold for the candidate, as they are now, with the names of their scopes."""
-        found = [(scope.name, window) for scope in candidate.scopes for window in self._windows[scope.name].values()]
+        found = self._named.get(candidate.id)
+        if found is None:
+            found = self._named[candidate.id] = [
+                (scope.name, window) for scope in candidate.scopes for window in self._windows[scope.name].values()
+            ]
         for _, window in found:
             if window.offset_s is not None or window.period_s == DAY_S:
                 self._renew(window, now)
@@ -394,7 +399,3 @@ class MemoryLedger:
             return None
         # Rounded up: at an instant that is named, it must be so.
         return self._clock.now() + timedelta(microseconds=math.ceil((at - self._clock.monotonic()) * 1e6))
-
-
-def _period_s(limit: Limit) -> float:
-    return limit.period.total_seconds() if limit.period else FOREVER

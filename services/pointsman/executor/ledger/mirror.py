@@ -21,14 +21,19 @@ class Mirror(MemoryLedger):
 
     def __init__(self, candidates: Sequence[Candidate], *, clock: Clock, random: Random, margin_s: float) -> None:
         """Know nothing but the limits of the settings."""
-        super().__init__(candidates, clock=clock, random=random, margin_s=margin_s)
         self._versions: dict[str, int] = {}
         self._of_scope: dict[str, list[str]] = {}
         self._narrowest: dict[str, list[str]] = {}
-        for candidate in candidates:
+        super().__init__(candidates, clock=clock, random=random, margin_s=margin_s)
+
+    def heed(self, candidates: Iterable[Candidate]) -> None:
+        """Know whose scopes are whose; those of calls under way are kept."""
+        known = tuple(candidates)
+        for candidate in known:
             for scope in candidate.scopes:
-                self._of_scope.setdefault(scope.name, []).append(candidate.id)
-            self._narrowest.setdefault(candidate.scopes[-1].name, []).append(candidate.id)
+                _note(self._of_scope, scope.name, candidate.id)
+            _note(self._narrowest, candidate.scopes[-1].name, candidate.id)
+        super().heed(known)
 
     def start_over(self) -> None:
         """Take in everything that comes next: another Redis, or one that has lost its memory, counts from the start."""
@@ -67,9 +72,11 @@ class Mirror(MemoryLedger):
             window = windows.get(key)
             if window is None:
                 window = windows[key] = Window(unit=key[0], period_s=key[1], margin_s=self._margin_s)
+                self._named.clear()
             _take_in_window(window, view, at)
         for key in windows.keys() - seen:
             del windows[key]
+            self._named.clear()
 
 
 def _take_in_window(window: Window, view: View, at: float) -> None:
@@ -110,6 +117,12 @@ def _cooldown(told: Sequence[Any], at: float) -> Cooldown:
         cause=Outcome(cause) if cause else None,
         round=int(round_),
     )
+
+
+def _note(names: dict[str, list[str]], scope: str, candidate_id: str) -> None:
+    known = names.setdefault(scope, [])
+    if candidate_id not in known:
+        known.append(candidate_id)
 
 
 def _pairs(flat: Sequence[Any]) -> dict[str, str]:

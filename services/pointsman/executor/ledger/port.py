@@ -1,6 +1,6 @@
 """The port to what is known about capacity. `reserve` and `settle` are atomic; nothing else changes the ledger."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -54,6 +54,12 @@ class Ledger(Protocol):
 
     name: str
     """Where it is kept: "memory", "redis" or "redis-away"."""
+
+    def heed(self, candidates: Iterable[Candidate]) -> None:
+        """Count by the limits of these candidates from now on.
+
+        What is known of scopes and used in windows stays so, and so do the calls under way, whoever made them.
+        """
 
     def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         """Return why the candidate could not be called now and until when, None when it could. Sets nothing aside."""

@@ -28,6 +28,7 @@ from pointsman.executor.ledger.mirror import Mirror
 from pointsman.executor.ledger.port import Reservation, Settlement, WindowState
 from pointsman.executor.ledger.share import Share
 from pointsman.executor.ledger.talk import Late, Talk
+from pointsman.executor.pools import longest_call_s
 from pointsman.executor.quota import Estimate
 from pointsman.telemetry import names
 
@@ -95,6 +96,7 @@ class RedisLedger:
         known = tuple(candidates)
         self.name = "redis-away"
         self._candidates = tuple(candidate for candidate in known if not candidate.local)
+        self._longest_s = longest_call_s(known)
         self._terms, self._clock, self._random = terms, clock, random
         self._replicas = terms.replicas
         self._watchers: list[Callable[[str], None]] = []
@@ -123,6 +125,19 @@ class RedisLedger:
         self._tried = asyncio.Event()
 
     # --- What the port asks for
+
+    def heed(self, candidates: Iterable[Candidate]) -> None:
+        """Count by the limits of these candidates from now on; leases never become shorter."""
+        known = tuple(candidates)
+        longest_s = longest_call_s(known)
+        lease_s = max(self._terms.lease_s, self._terms.lease_s - self._longest_s + longest_s)
+        self._terms, self._longest_s = replace(self._terms, lease_s=lease_s), max(self._longest_s, longest_s)
+        self._candidates = tuple(candidate for candidate in known if not candidate.local)
+        self._local.heed(candidate for candidate in known if candidate.local)
+        self._mirror.heed(self._candidates)
+        self.talk.heed(self._candidates, lease_s=lease_s)
+        if self._share:
+            self._share.heed(self._candidates)
 
     def skip(self, candidate: Candidate, estimate: Estimate) -> Skip | None:
         """Return why the candidate could not be called, as far as is known here; None when it could."""

@@ -38,14 +38,17 @@ class Share(MemoryLedger):
         margin_s: float,
     ) -> None:
         """Divide the limits of the settings. No call takes longer than `lease_s`."""
-        parts = [_part_of(candidate, replicas) for candidate in candidates]
-        super().__init__(parts, clock=clock, random=random, margin_s=margin_s)
         self._replicas = replicas
+        super().__init__(candidates, clock=clock, random=random, margin_s=margin_s)
         self._elsewhere: list[Window] = []
         self._over_at = clock.monotonic() + lease_s
         self._guessed = {candidate.quota_scope for candidate in candidates if not candidate.limits}
         for name in self._guessed:
             self._window(name, Unit.CONCURRENCY, FOREVER).learned = max(1, RAMP_CLOSES_AT // replicas)
+
+    def heed(self, candidates: Iterable[Candidate]) -> None:
+        """Count by this replica's part of their limits."""
+        super().heed(_part_of(candidate, self._replicas) for candidate in candidates)
 
     def inherit(self, known: Mirror, under_way: Iterable[Reservation]) -> list[Reservation]:
         """Take over a part of what was known when Redis went away, and the calls of this replica that are under way.

@@ -66,14 +66,8 @@ class Talk:
         self._clock, self._mirror = clock, mirror
         self._margin_s, self._lease_s, self._timeout_s = margin_s, lease_s, timeout_s
         self._link = Link(connect, asking.script(), timeout_s=timeout_s)
-        limits = asking.ceilings(candidates)
-        self.targets = {
-            candidate.id: asking.target(
-                (scope.name for scope in candidate.scopes), limits, self._link.sha, candidate=candidate
-            )
-            for candidate in candidates
-        }
-        self.everything = asking.target(limits, limits, self._link.sha)
+        self.targets: dict[str, Target] = {}
+        self.everything = self._heed(candidates)
         self.late: deque[Late] = deque(maxlen=LATE_KEPT)
         self.on_loss: Callable[[LinkDown], object] = self._link.drop
         """Called when news got lost; it is in `late` then."""
@@ -81,6 +75,17 @@ class Talk:
         """Stands in for Redis's own clock where a test moves time."""
         self._ahead_s = -math.inf
         self._day_ends_at: datetime | None = None
+
+    def heed(self, candidates: Sequence[Candidate], *, lease_s: float) -> None:
+        """Ask by the limits of these candidates from now on; those that calls under way know are kept."""
+        self.everything, self._lease_s = self._heed(candidates), lease_s
+
+    def _heed(self, candidates: Sequence[Candidate]) -> Target:
+        limits = asking.ceilings(candidates)
+        for candidate in candidates:
+            scopes = (scope.name for scope in candidate.scopes)
+            self.targets[candidate.id] = asking.target(scopes, limits, self._link.sha, candidate=candidate)
+        return asking.target(limits, limits, self._link.sha)
 
     async def run(self, while_up: Callable[[], Awaitable[None]]) -> Never:
         """Connect, and run `while_up` until the connection is lost. Raises LinkDown, always."""

@@ -15,7 +15,7 @@ _CLEARING_S: Final = 5.0
 """How long cancelled servicers may clear away before nobody waits for them any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would double what making one costs
 class CallDetails(grpc.HandlerCallDetails):
     """What an interceptor is told of a call."""
 

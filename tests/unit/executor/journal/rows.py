@@ -55,13 +55,14 @@ def row(
         labels=labels,
         ruling=Ruling(verdict=verdict, waited_s=None if verdict is None else 0.002),
         policy="ordered",
+        settings_hash="0123456789ab",
     )
 
 
 def recorder(*candidates: Candidate) -> Recorder:
     known = candidates or (A, B)
     credentials = frozenset(each.provider for each in known)
-    return Recorder(SequentialFallback(known, prices(*known), credentials=credentials), settings_hash="0123456789ab")
+    return Recorder(SequentialFallback(known, prices(*known), credentials=credentials))
 
 
 def database(dialect: Dialect | None = None) -> Database:

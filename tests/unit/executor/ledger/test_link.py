@@ -120,6 +120,21 @@ async def test_whatever_goes_wrong_fails_every_call_at_once(answer: Exception, s
             await link.call(b"three")
 
 
+@pytest.mark.parametrize("answer", [b"1", Refused("OOM")], ids=["an answer", "an error"])
+async def test_an_answer_that_comes_a_moment_after_the_link_was_given_up_is_no_bug(answer: bytes | Exception) -> None:
+    wire = FakeWire()
+    async with up(wire) as (link, running):
+        future = link.call(b"one")
+        await asyncio.sleep(0)  # noqa: TID251 - yields, and waits for nothing
+        wire.answers.put_nowait(answer)
+        link.drop(LinkDown("too late"))
+
+        with pytest.raises(LinkDown):
+            await running
+        with pytest.raises(LinkDown, match="too late"):
+            await future
+
+
 async def test_a_call_that_is_not_answered_in_time_ends_the_link() -> None:
     wire = FakeWire()
     async with up(wire, timeout_s=0.02) as (link, _):
