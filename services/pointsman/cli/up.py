@@ -12,10 +12,10 @@ from pointsman.cli.core_dumps import forbid_core_dumps
 from pointsman.cli.held_log import HeldLog
 from pointsman.cli.invocation import program
 from pointsman.cli.loop import run, stop_signals
-from pointsman.cli.memory import keep_one_heap
 from pointsman.cli.notices import notices
 from pointsman.cli.ports import holders_named
 from pointsman.cli.reload import Reloader
+from pointsman.cli.resources import use_what_there_is
 from pointsman.cli.room import Room
 from pointsman.cli.serving import running
 from pointsman.cli.terminal import print_json
@@ -38,12 +38,12 @@ def up(config: Path | None, *, as_json: bool, over_the_wire: bool = False) -> No
     With `over_the_wire` they ask each other over channels, as three processes do.
     """
     forbid_core_dumps()
-    keep_one_heap()
     settings = load(config)
     for room, workers in (("router", settings.router.workers), ("classifier", settings.classifier.workers)):
         if workers > 1:
             advice = f"`up` is one process; start the services one by one, each with `{program()} serve`"
             raise SettingsError(f"{room}.workers = {workers}: {advice}", path=f"{room}.workers", value=str(workers))
+    use_what_there_is()
     with _logging(settings, "pointsman", "up") as log:
         run(_up(settings, find(config), log, as_json=as_json, over_the_wire=over_the_wire))
 
@@ -51,7 +51,7 @@ def up(config: Path | None, *, as_json: bool, over_the_wire: bool = False) -> No
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
     forbid_core_dumps()
-    keep_one_heap()
+    use_what_there_is()
     settings = load(config)
     with _logging(settings, f"pointsman-{room}", room) as log:
         run(_serve(room, settings, find(config), log, as_json=as_json))
