@@ -12,7 +12,7 @@ from tests.chaos.course import Evidence, Plan, run
 from tests.chaos.outage import Fault
 from tests.chaos.report import judge, reproduction
 
-SHORT = Plan(seed=4, seconds=16.0, rate=6.0, only=(Fault.KILL, Fault.REPLIES, Fault.RESET), pause_s=(1.0, 2.5))
+SHORT = Plan(seed=4, seconds=14.0, rate=6.0, only=(Fault.KILL, Fault.REPLIES, Fault.RESET), pause_s=(1.0, 2.5))
 
 
 @pytest.mark.needs_redis

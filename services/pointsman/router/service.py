@@ -12,7 +12,6 @@ from structlog.contextvars import bind_contextvars
 from pointsman.config.settings import LimitsSettings, RouterSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
-from pointsman.domain.prompt import Request
 from pointsman.domain.verdict import Verdict
 from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
@@ -41,17 +40,15 @@ Context = grpc.aio.ServicerContext[object, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ruled:
-    """A request that was read and ruled on, by which settings, and what is left of its deadline in seconds."""
+    """What is known of a request that was read and ruled on, by which settings, and what is left of its deadline.
+
+    The request itself is not kept while the Executor works on it: it may hold megabytes of images.
+    """
 
     settings: RouterSettings
-    request: Request
+    request_id: str
     verdict: Verdict
     remaining_s: float
-    classify_s: float | None
-
-    def write_into(self, request_pb: executor_pb2.ExecuteRequest) -> None:
-        """Write what the Executor is asked into an empty message."""
-        write_execute_request(request_pb, self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,9 +76,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self.limits, self.categories = limits, categories
 
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
-        ruled = await self._rule(request, context)
         asked = executor_pb2.ExecuteRequest()
-        ruled.write_into(asked)
+        ruled = await self._rule(request, context, asked)
         with self._hop(ruled.verdict):
             executed = await call(
                 self.executor.Execute,
@@ -109,15 +105,14 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             degraded=bool(degraded),
             degraded_reasons=degraded,
             trace_id=current_trace_id(),
-            request_id=ruled.request.request_id,
+            request_id=ruled.request_id,
         )
 
     async def StreamRoute(
         self, request: pb.StreamRouteRequest, context: Context
     ) -> AsyncIterator[pb.StreamRouteResponse]:
-        ruled = await self._rule(request, context)
         asked = executor_pb2.StreamExecuteRequest()
-        ruled.write_into(asked.request)
+        ruled = await self._rule(request, context, asked.request)
         with self._hop(ruled.verdict):
             events = stream(
                 self.executor.StreamExecute,
@@ -140,9 +135,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 yield _broken_off(error, ruled)
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
-        ruled = await self._rule(request, context)
         asked = executor_pb2.PlanRequest()
-        ruled.write_into(asked.request)
+        ruled = await self._rule(request, context, asked.request)
         with self._hop(ruled.verdict):
             planned = await call(
                 self.executor.Plan,
@@ -158,11 +152,14 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             plan=planned.plan,
             degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
             trace_id=current_trace_id(),
-            request_id=ruled.request.request_id,
+            request_id=ruled.request_id,
         )
 
-    async def _rule(self, request_pb: RouterRequest, context: Context) -> _Ruled:
-        """Read, check and rule. A caller without a deadline gets the configured one."""
+    async def _rule(self, request_pb: RouterRequest, context: Context, asked_pb: executor_pb2.ExecuteRequest) -> _Ruled:
+        """Read, check and rule, and write into an empty message what the Executor is asked.
+
+        A caller without a deadline gets the configured one.
+        """
         # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
         request_id = request_pb.request_id or uuid4().hex
         bind_contextvars(request_id=request_id[:128])
@@ -189,13 +186,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         mark(names.CATEGORY, verdict.category)
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
-        return _Ruled(
-            settings=settings,
-            request=request,
-            verdict=verdict,
-            remaining_s=remaining_s - took_s,
-            classify_s=classify_s,
-        )
+        write_execute_request(asked_pb, request, verdict.category, verdict, classify_s=classify_s)
+        return _Ruled(settings=settings, request_id=request_id, verdict=verdict, remaining_s=remaining_s - took_s)
 
     async def _executor_time_s(self, ruled: _Ruled) -> float:
         """Return how long the Executor may take, once it is there. Raises OutOfTime and ExecutorDown."""
@@ -243,7 +235,7 @@ def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.Str
                 verdict=verdict_to_pb(ruled.verdict),
                 chosen=event.start,
                 trace_id=current_trace_id(),
-                request_id=ruled.request.request_id,
+                request_id=ruled.request_id,
                 degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
             )
             return pb.StreamRouteResponse(start=start)
