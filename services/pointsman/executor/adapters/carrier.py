@@ -19,6 +19,9 @@ from pointsman.executor.adapters.base import HttpRequest
 _KEEPALIVE_S: Final = 30.0
 """How long an idle connection is kept; shorter than any provider keeps it, so that no call meets a closed one."""
 
+_ENCODING: Final = "latin-1"
+"""Of headers: every byte is a character of it."""
+
 _HEADERS: Final = (("user-agent", "pointsman"), ("accept", "application/json"), ("accept-encoding", "identity"))
 
 
@@ -47,7 +50,11 @@ class Carrier:
             content=request.body,
             extensions={"timeout": {"connect": limit_s, "read": None, "write": None, "pool": None}},
         )
-        return await self._transport.handle_async_request(built)
+        # Said, because httpx finds it out anew for each message by decoding every header in up to three ways.
+        built.headers.encoding = _ENCODING
+        response = await self._transport.handle_async_request(built)
+        response.headers.encoding = _ENCODING
+        return response
 
     async def close(self) -> None:
         """Close the connections."""

@@ -33,7 +33,8 @@ class Lines:
         for end in _END.finditer(chunk, start):
             yield self._joined(chunk[start : end.start()])
             start = end.end()
-        self._hold(chunk[start:])
+        if start < len(chunk):
+            self._hold(chunk[start:])
         self._was_return = chunk.endswith(b"\r")
 
     def flush(self) -> bytes:

@@ -41,18 +41,19 @@ class CompletionFold:
         # Called for every token, so what most chunks do not hold is not looked for along a path.
         self.model = self.model or shape.text(document, "model")
         self.id = self.id or shape.text(document, "id")
-        choice = shape.at(document, "choices", 0)
+        choices = document.get("choices")
+        choice = choices[0] if choices and isinstance(choices, list) else None
         if not isinstance(choice, dict):
             self.usage = usage(document) or self.usage
             return Delta()
         if document.get("usage") or choice.get("usage"):
             self.usage = usage(document) or self.usage
         self._has_choice = True
-        finish, delta = shape.text(choice, "finish_reason"), choice.get("delta")
+        finish, delta = shape.string(choice.get("finish_reason")), choice.get("delta")
         self._finish = finish or self._finish
         if not isinstance(delta, dict):
             return Delta(tool_calls=tuple(self._tool_calls(choice))) if finish else Delta()
-        text, refusal = shape.text(delta, "content"), shape.text(delta, "refusal")
+        text, refusal = shape.string(delta.get("content")), shape.string(delta.get("refusal"))
         self._has_text = self._has_text or bool(text)
         self._is_refused = self._is_refused or bool(refusal)
         calls = tuple(self._tool_calls(choice)) if finish or "tool_calls" in delta else ()

@@ -56,7 +56,11 @@ def at(value: object, *path: str | int) -> object:
 
 def text(value: object, *path: str | int) -> str:
     """Return the string at `path`; empty when there is none."""
-    found = at(value, *path)
+    return string(at(value, *path))
+
+
+def string(found: object) -> str:
+    """Return what was found if it is a string; else an empty one."""
     return found if isinstance(found, str) else ""
 
 

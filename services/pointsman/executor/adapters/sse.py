@@ -63,7 +63,7 @@ class Events:
     def _dispatch(self) -> Event | None:
         data, name = self._data, self._name
         self._data, self._name, self._size = [], b"", 0
-        return Event(data=b"\n".join(data), name=name.decode(errors="replace")) if data else None
+        return Event(data=b"\n".join(data), name=name.decode(errors="replace") if name else "") if data else None
 
     def _keep(self, kept: list[bytes], line: bytes) -> None:
         self._size += len(line) + 1

@@ -61,8 +61,11 @@ class MemoryLedger:
         self._margin_s = margin_s
         self._ids = itertools.count(1)
         self._windows: defaultdict[str, dict[WindowKey, Window]] = defaultdict(dict)
-        self._named: dict[str, Named] = {}
-        """What `_windows_of` found by candidate; cleared where a window comes or goes."""
+        self._named: dict[str, tuple[Candidate, Named]] = {}
+        """What `_windows_of` found, and for whom: settings may change what is known by an id while calls are under way.
+
+        Cleared where a window comes or goes.
+        """
         self._cooldowns: defaultdict[str, Cooldown] = defaultdict(Cooldown)
         self._too_large: dict[str, int] = {}
         self._calm: dict[str, int] = {}
@@ -368,11 +371,12 @@ class MemoryLedger:
 
     def _windows_of(self, candidate: Candidate, now: float) -> Named:
         """Return the windows that hold for the candidate, as they are now, with the names of their scopes."""
-        found = self._named.get(candidate.id)
-        if found is None:
-            found = self._named[candidate.id] = [
+        known, found = self._named.get(candidate.id, (None, []))
+        if known is not candidate:
+            found = [
                 (scope.name, window) for scope in candidate.scopes for window in self._windows[scope.name].values()
             ]
+            self._named[candidate.id] = candidate, found
         for _, window in found:
             if window.offset_s is not None or window.period_s == DAY_S:
                 self._renew(window, now)

@@ -137,3 +137,17 @@ def test_a_share_counts_by_its_part_of_other_limits_too(clock: FakeClock) -> Non
     book.heed([allowing(16)])
 
     assert (before, remaining(book, allowing(16))) == (2, 4)
+
+
+async def test_a_call_under_way_gives_back_what_it_held_where_it_held_it(clock: FakeClock) -> None:
+    grouped = candidate("a/m", limits=[limit(1, Unit.CONCURRENCY, None)], group="g")
+    alone = candidate("a/m")
+    book = ledger(grouped, clock=clock)
+    under_way = await reserved(book, grouped)
+
+    book.heed([alone])
+    book.skip(alone, SMALL)
+    await end(book, under_way)
+    book.heed([grouped])
+
+    assert book.skip(grouped, SMALL) is None
