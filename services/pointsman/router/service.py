@@ -43,7 +43,7 @@ Context = grpc.aio.ServicerContext[object, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ruled:
-    """What is known of a request that was read and ruled on, by which settings, and how many seconds are left.
+    """What is known of a request that was read and ruled on, by which settings, and what is left of its deadline.
 
     `verdict_pb` is the message of the verdict: the Classifier's as it came, where that was heard. The request itself is
     not kept while the Executor works on it: it may hold megabytes of images.
