@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 from pointsman.config.settings import LimitsSettings, RouterSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
+from pointsman.domain.frozen import frozen
 from pointsman.domain.verdict import Verdict
 from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
@@ -41,7 +42,7 @@ _ID_BYTES: Final = 16
 Context = grpc.aio.ServicerContext[object, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Ruled:
     """What is known of a request that was read and ruled on, by which settings, and what is left of its deadline.
 
