@@ -17,7 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pointsman.config.settings import TelemetrySettings
-from pointsman.telemetry import instruments, names, spans
+from pointsman.telemetry import facts, instruments, names, spans
 from pointsman.telemetry.console import for_people
 from pointsman.telemetry.lines import LineWriter
 from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
@@ -109,7 +109,7 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            facts.merge,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             add_trace_ids,
