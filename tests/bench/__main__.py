@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import growth, guard, ledger, payload, route, start, streams, telemetry, waiting
+from tests.bench import crowd, growth, guard, ledger, payload, route, start, streams, telemetry, waiting
 from tests.bench import verdict as verdicts
 from tests.bench.findings import Effort, Findings, verdict
 
@@ -17,6 +17,7 @@ SECTIONS: Final[Mapping[str, Callable[[Effort], Findings]]] = {
     "waiting": waiting.measure,
     "start": start.measure,
     "streams": streams.measure,
+    "crowd": crowd.measure,
     "payload": payload.measure,
     "growth": growth.measure,
     "guard": guard.measure,
@@ -39,6 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
         tokens=arguments.tokens,
         seconds=arguments.seconds,
         slice_s=arguments.slice_s,
+        streams=arguments.streams,
     )
     console, found = Console(stderr=arguments.json), list[Findings]()
     for name in arguments.only or SECTIONS:
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tokens", type=int, default=1_000, help="tokens of each paced stream")
     parser.add_argument("--seconds", type=int, default=60, help=f"how long {streams.MANY} streams run at once")
     parser.add_argument("--slice-s", type=float, default=0.5, help="seconds of load a variant and round, by a process")
+    parser.add_argument("--streams", type=int, default=1_000, help="streams at once in the section `crowd`")
     parser.add_argument("--only", action="append", choices=SECTIONS, help="a section; may be given again; else all")
     parser.add_argument("--out", type=Path, help="write the figures to a file, as JSON")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")

@@ -11,7 +11,8 @@ from rich.table import Table
 class Effort:
     """How much to measure: interleaved rounds, and calls a variant in each; for streams, their tokens and how long.
 
-    `slice_s` is how long a variant is asked in a round where the load is a process of its own.
+    `slice_s` is how long a variant is asked in a round where the load is a process of its own. `streams` is how many
+    run at once where there are many.
     """
 
     rounds: int
@@ -19,6 +20,7 @@ class Effort:
     tokens: int
     seconds: int
     slice_s: float = 0.5
+    streams: int = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ TEXT_BYTES: Final = 2_000_000
 MOST_CALLS: Final = 20
 WARM_CALLS: Final = 20
 
-ROUTER_TIMES: Final = 5.0
-EXECUTOR_TIMES: Final = 8.0
+ROUTER_TIMES: Final = 8.0
+EXECUTOR_TIMES: Final = 10.0
 """Bounds of the peak, as multiples of the image."""
 
 Figures = dict[str, float]

@@ -29,7 +29,7 @@ SHORT: Final = {
 
 def measure(effort: Effort) -> Findings:
     """Return what one run came to. "Classifier rules" is Route as it is called by default, and what is promised of."""
-    pace = Pace(rounds=effort.rounds, seconds=effort.slice_s, callers=CALLERS, warm_up_s=2 * effort.slice_s)
+    pace = Pace(rounds=effort.rounds, seconds=effort.slice_s, callers=CALLERS, warm_up_calls=effort.calls)
     course = asyncio.run(run((PROVIDER, ECHO, THREE, ONE), pace))
     return Findings(
         tables=(table_of(course.results, "Route before a provider that answers at once", CALLERS),),

@@ -27,7 +27,7 @@ def measure(effort: Effort) -> Findings:
         rounds=max(1, effort.rounds // 2),
         seconds=effort.slice_s * SECONDS_A_SLICE,
         callers=(MANY, CROWD),
-        warm_up_s=2 * effort.slice_s,
+        warm_up_calls=effort.calls,
         delay_ms=PROVIDER_MS,
     )
     results = asyncio.run(run((THREE, ONE), pace)).results

@@ -28,7 +28,7 @@ def judge(seen: Evidence) -> list[Finding]:
     lost = accounts.endangered(seen.records, seen.outages, dropped=seen.dropped)
     return [
         answers.one_ending(seen.records),
-        answers.in_time(seen.records),
+        answers.in_time(seen.records, seen.stalls),
         answers.typed(seen.records, seen.outages, seen.stalls),
         capacity.refusals(seen.calls, seen.outages),
         capacity.windows(seen.uses, seen.outages),

@@ -77,6 +77,13 @@ def test_a_second_after_the_deadline_is_in_time_and_more_is_not() -> None:
     assert answers.in_time([WELL, late]).broken == 1
 
 
+def test_what_a_caller_slept_behind_its_deadline_is_its_own_affair() -> None:
+    late = replace(WELL, ended=T + 7)
+
+    assert answers.in_time([late], [Stall(at=T + 4, lasted_s=2.5)]).excused == 1
+    assert answers.in_time([late], [Stall(at=T + 1, lasted_s=3.0)]).broken == 1
+
+
 def test_an_error_with_a_reason_is_typed() -> None:
     assert answers.typed([WELL, FAILED], []).holds
 
@@ -290,7 +297,7 @@ def test_too_many_descriptors_or_too_many_left_over_are_broken() -> None:
 
 @pytest.mark.parametrize(
     "life",
-    [replace(LIFE, asked=None), replace(LIFE, code=1), replace(LIFE, took_s=7.1)],
+    [replace(LIFE, asked=None), replace(LIFE, code=1), replace(LIFE, took_s=12.1)],
     ids=["by itself", "with another code", "too late"],
 )
 def test_an_end_out_of_order_is_broken(life: Life) -> None:

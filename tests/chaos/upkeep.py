@@ -26,8 +26,8 @@ EXPORTED_S: Final = 8.0
 LONGEST_S: Final = 12.0
 """How long a call may take with everything: the longest deadline and its grace."""
 
-STOP_S: Final = 3.0
-"""What a stop may take beyond the grace: journal, telemetry, interpreter."""
+STOP_S: Final = 8.0
+"""What a stop may take beyond the grace: spans and metrics are flushed for up to 2 s and 5 s, then the interpreter."""
 
 HEALED_S: Final = 60.0
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +16,14 @@ from tests.soak.course import soak
 from tests.soak.picture import picture
 from tests.soak.verdict import MIB_AN_HOUR, Verdict, judge
 
+WIDTH = 120
+"""Columns where no terminal says how many it has."""
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run, print the tables, with --json all figures on the last line; return 1 when something is not flat."""
     arguments = _parser().parse_args(words)
-    console = Console(stderr=arguments.json)
+    console = Console(stderr=arguments.json, width=WIDTH if not sys.stdout.isatty() else None)
 
     def tell(line: str) -> None:
         console.print(line, highlight=False)
@@ -75,7 +79,7 @@ def _minutes(verdict: Verdict) -> Table:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long")
-    parser.add_argument("--rate", type=float, default=20.0, help="calls a second")
+    parser.add_argument("--rate", type=float, default=10.0, help="calls a second; fewer than this machine can do")
     parser.add_argument("--seed", type=int, default=1, help="of the bootstrap")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw memory over time")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")

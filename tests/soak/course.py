@@ -15,6 +15,7 @@ from pointsman_client import Client, RouteError
 from tests.bench.processes import SERVICES, Stack, running, until_it_answers
 
 DEADLINE_S: Final = 20.0
+"""What is not answered by then has failed; many of them say that more was asked than this machine can do."""
 STREAMED_EACH: Final = 3
 """Every third call is streamed."""
 

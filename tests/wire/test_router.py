@@ -250,7 +250,7 @@ async def test_a_message_at_the_routers_limit_still_fits_on_its_way_on() -> None
     async with routing(FakeClassifier(), executor := FakeExecutor(), limits=limits) as router:
         await route(router.address, router_pb2.RouteRequest(text=text))
 
-    assert executor.asked[0].messages[0].parts[0].text == text
+    assert executor.asked[0].text == text
 
 
 async def test_explain_shows_the_plan_and_runs_nothing() -> None:

@@ -3,24 +3,27 @@
 import asyncio
 import json
 import os
+import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import grpc
+import httpx
 import psutil
 import pytest
-from grpc_health.v1 import health_pb2
 
 from pointsman.v1 import executor_pb2 as executor_pb
 from pointsman.v1 import types_pb2 as pb
 from pointsman_client import Client
 from tests.fakes.command import Running, pointsman, pointsman_running
-from tests.fakes.serving import Context, FakeExecutor, serving
+from tests.fakes.ports import free_port
+from tests.fakes.serving import Context, FakeExecutor, plain, serving
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux spreads the connections")
 
@@ -36,6 +39,7 @@ class Serving:
 
     running: Running
     address: str
+    metrics: tuple[str, str]
 
     def workers(self) -> set[int]:
         return {child.pid for child in psutil.Process(self.running.pid).children()}
@@ -44,40 +48,45 @@ class Serving:
 @asynccontextmanager
 async def two_workers(environment: dict[str, str] | None = None) -> AsyncIterator[Serving]:
     arguments = ("serve", "router", "--workers", "2", "--json")
-    async with pointsman_running(*arguments, environment=ENVIRONMENT | (environment or {})) as running:
+    port = _two_free_ports()
+    metrics = (f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}")
+    shown = {"POINTSMAN__TELEMETRY__METRICS__ROUTER": metrics[0]}
+    async with pointsman_running(*arguments, environment=ENVIRONMENT | shown | (environment or {})) as running:
         told = await running.json_line()
         assert told["workers"] == 2
-        yield Serving(running=running, address=told["addresses"]["router"])
+        yield Serving(running=running, address=told["addresses"]["router"], metrics=metrics)
 
 
-async def test_both_workers_get_calls() -> None:
+async def test_both_workers_get_calls_and_each_counts_its_own() -> None:
     async with two_workers() as router, AsyncExitStack() as connections:
-        reached: set[int] = set()
+        reached = [False, False]
         for _ in range(MOST_CONNECTIONS):
             await _ask(await connections.enter_async_context(_connection(router.address)))
-            reached = {pid for pid in router.workers() if _connections(pid)}
-            if len(reached) == 2:
+            reached = [await _has_calls(page) for page in router.metrics]
+            if all(reached):
                 break
 
-        assert reached == router.workers()
+        assert reached == [True, True]
 
 
 async def test_a_worker_that_is_killed_is_started_anew_and_the_log_says_so() -> None:
     async with two_workers() as router:
-        before = router.workers()
-        gone, stays = sorted(before)
+        gone, stays = sorted(router.workers())
         os.kill(gone, signal.SIGKILL)
         async with asyncio.timeout(40):
-            while len(router.workers() - {gone}) < 2 or not _listens(*router.workers() - {gone, stays}):
-                await asyncio.wait([asyncio.ensure_future(_ask_anew(router.address))])
+            while len(router.workers() - {gone}) < 2:
+                await _ask_anew(router.address)  # the other one serves on
+            while not all([await _has_calls(page) for page in router.metrics]):
+                await _ask_anew(router.address)
         router.running.tell(signal.SIGTERM)
         finished = await router.running.end()
 
     lines = [json.loads(line) for line in finished.err.splitlines() if line.startswith("{")]
     ended = next(line for line in lines if line["event"] == "worker.ended")
-    assert ended["exit_code"] == -signal.SIGKILL
-    assert ended["worker"] in {1, 2}
-    assert ended["restart_in_s"] == 0.5
+    started = next(line for line in lines if line["event"] == "worker.started")
+    assert (ended["exit_code"], ended["restart_in_s"]) == (-signal.SIGKILL, 0.5)
+    assert started["worker"] == ended["worker"]
+    assert started["pid"] not in {gone, stays}
     assert finished.code == 0
 
 
@@ -140,13 +149,13 @@ async def _connection(address: str) -> AsyncIterator[grpc.aio.Channel]:
 
 
 async def _ask(channel: grpc.aio.Channel) -> None:
-    """Make a call that any worker answers by itself, whether or not an Executor is there."""
-    check = channel.unary_unary(
-        "/grpc.health.v1.Health/Check",
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    """Make a call that any worker answers by itself, and counts: one that says nothing, and is refused."""
+    explain: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+        "/pointsman.v1.RouterService/Explain", request_serializer=plain, response_deserializer=plain
     )
-    await check(health_pb2.HealthCheckRequest(), timeout=20, wait_for_ready=True)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await explain(b"", timeout=20, wait_for_ready=True)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def _ask_anew(address: str) -> None:
@@ -154,9 +163,20 @@ async def _ask_anew(address: str) -> None:
         await _ask(channel)
 
 
-def _connections(pid: int) -> int:
-    return sum(each.status == psutil.CONN_ESTABLISHED for each in psutil.Process(pid).net_connections("tcp"))
+async def _has_calls(page: str) -> bool:
+    """Tell whether who shows its metrics there has answered a call."""
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            shown = (await http.get(f"http://{page}/metrics")).text
+    except httpx.ConnectError:  # it is being started
+        return False
+    return re.search(r"^rpc_server_call_duration_seconds_count\{.*\} [1-9]", shown, re.MULTILINE) is not None
 
 
-def _listens(pid: int) -> bool:
-    return any(each.status == psutil.CONN_LISTEN for each in psutil.Process(pid).net_connections("tcp"))
+def _two_free_ports() -> int:
+    """Return a free port whose next one is free too."""
+    while True:
+        port = free_port()
+        with suppress(OSError), socket.socket() as following:
+            following.bind(("127.0.0.1", port + 1))
+            return port

@@ -127,9 +127,9 @@ class Classifier:
         """Return what the two distributions come to. The embedded one stands when there is no other."""
         cascade = self._settings.mode == "cascade"
         if opinion.distribution is None or opinion.voice is None:
+            verdict = self._verdict(own, DecidedBy.EMBEDDED, opinion)
             wanted = self._settings.mode == "ollama"
-            degraded = (DegradedReason.MODEL_HOP_DOWN,) if wanted else ()
-            return replace(self._verdict(own, DecidedBy.EMBEDDED, opinion), degraded=degraded)
+            return replace(verdict, degraded=(DegradedReason.MODEL_HOP_DOWN,)) if wanted else verdict
         calibration = opinion.voice.calibration
         heard = opinion.voice.heard(opinion.distribution)
         if cascade:

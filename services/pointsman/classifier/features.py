@@ -5,6 +5,8 @@ Pure, and bounded in time.
 
 import re
 from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -31,6 +33,7 @@ _WORD = re.compile(rf"{_LATIN}(?:['’.#+/_-]+{_LATIN})*[#+*]*|[{_WIDE}]+")
 _NUMBER = re.compile(r"\d+")
 _HANGUL = re.compile("[\uac00-\ud7a3\u3131-\u318e]+")
 _HAN_OR_KANA = re.compile("[\u3040-\u9fff]+")
+_INNER_CAPITAL = re.compile("[A-Za-z][A-Z]")
 _LATIN_LETTERS = re.compile("[A-Za-z]+")
 _WIDE_LETTERS = re.compile("[\u1100-\U0010ffff]+")
 _RUN_STARTS = re.compile(f"[{re.escape(''.join(RUN_LENGTHS))}]")
@@ -66,11 +69,11 @@ _MANY = len(GROUPS) * len(_ZONES)
 _SHAPE = {name: _MANY + len(GROUPS) + number for number, name in enumerate(_SHAPES)}
 
 
-def _steps(name: str) -> tuple[tuple[int, int], ...]:
+def _steps(name: str) -> tuple[tuple[int, ...], int]:
+    """Return the limits of a measure, ascending, and the number of its first feature; the others follow it."""
     prefix = f"{name}<"
-    return tuple(
-        (int(shape.removeprefix(prefix)), number) for shape, number in _SHAPE.items() if shape.startswith(prefix)
-    )
+    limits = tuple(int(shape.removeprefix(prefix)) for shape in _SHAPES if shape.startswith(prefix))
+    return limits, _SHAPE[f"{prefix}{limits[0]}"]
 
 
 _STEPS = {
@@ -92,12 +95,22 @@ class Features:
 def extract(text: str) -> Features:
     """Return the features of `text`. Time grows with its length only up to some 1,200 characters."""
     head, body, tail = _zones(text)
-    folded_head, folded_tail = head.casefold(), tail.casefold()
-    named = _cues(folded_head, body.casefold(), folded_tail)
+    pieces = [_Piece(zone.casefold()) for zone in (head, body, tail)]
+    named = _cues(pieces)
     if not named:
         named.add(_SHAPE["no_cue"])
     named |= _shape(text, head, tail)
-    return Features(ngrams=_ngrams((folded_head, folded_tail)), named=frozenset(named))
+    return Features(ngrams=_ngrams((pieces[0].words, pieces[2].words)), named=frozenset(named))
+
+
+class _Piece:
+    """A zone of the text, casefolded, and its words in order."""
+
+    __slots__ = ("text", "words")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.words: list[str] = _WORD.findall(text) if text else []
 
 
 def _zones(text: str) -> tuple[str, str, str]:
@@ -107,11 +120,11 @@ def _zones(text: str) -> tuple[str, str, str]:
     return text[:_HEAD], rest[:-_TAIL][:_BODY], rest[-_TAIL:]
 
 
-def _cues(head: str, body: str, tail: str) -> set[int]:
+def _cues(pieces: Sequence[_Piece]) -> set[int]:
     """Return the numbers of the cue features: each group by zone, and groups that were met in several words."""
     met: dict[int, set[str]] = {}
     named: set[int] = set()
-    for zone, piece in ((1, head), (2, body), (3, tail)):
+    for zone, piece in enumerate(pieces, 1):
         for group, cue, position in _found(piece):
             met.setdefault(group, set()).add(cue)
             named.add(group * len(_ZONES) + zone)
@@ -121,25 +134,30 @@ def _cues(head: str, body: str, tail: str) -> set[int]:
     return named
 
 
-def _found(piece: str) -> list[tuple[int, str, int]]:
-    """Return group, cue and position of every cue in a casefolded piece of text."""
+def _found(piece: _Piece) -> list[tuple[int, str, int]]:
+    """Return group, cue and position of every cue in a piece of text."""
     found: list[tuple[int, str, int]] = []
-    for match in _WORD.finditer(piece):
-        word, position = match.group(), match.start()
+    end = 0
+    for word in piece.words:
+        position = piece.text.find(word, end)  # exact: no word begins in what lies between two
+        end = position + len(word)
         cues = _cues_of(word)
         if cues:
             found += [(group, cue, position) for group, cue in cues]
         if word in PHRASES:
-            end = match.end()
-            found += [
-                (group, word + rest, position)
-                for rest, goes_on, group in PHRASES[word]
-                if piece.startswith(rest, end)
-                and (goes_on or not piece[end + len(rest) : end + len(rest) + 1].isalnum())
-            ]
-    if not piece.isascii():
-        _add_runs(piece, found)
+            found += [(group, phrase, position) for group, phrase in _phrases_at(word, piece.text, end)]
+    if not piece.text.isascii():
+        _add_runs(piece.text, found)
     return found
+
+
+def _phrases_at(word: str, text: str, end: int) -> list[tuple[int, str]]:
+    """Return group and phrase for each that begins with the word, which ends at `end`."""
+    return [
+        (group, word + rest)
+        for rest, goes_on, group in PHRASES[word]
+        if text.startswith(rest, end) and (goes_on or not text[end + len(rest) : end + len(rest) + 1].isalnum())
+    ]
 
 
 @lru_cache(maxsize=_WORDS_REMEMBERED)
@@ -175,7 +193,7 @@ def _shape(text: str, head: str, tail: str) -> set[int]:
         "math_signs": sum(map(seen.count, _MATH_SIGNS)),
         "quotes": sum(map(seen.count, _QUOTES)),
     }
-    shape = {next(number for limit, number in _STEPS[name] if count < limit) for name, count in counts.items()}
+    shape = {first + bisect_right(limits, counts[name]) for name, (limits, first) in _STEPS.items()}
     shape.update(_SHAPE[name] for name, holds in _claims(seen, stripped, head).items() if holds)
     return shape
 
@@ -196,7 +214,7 @@ def _claims(seen: str, lines: list[str], head: str) -> dict[str, bool]:
         "order_after_text": len(lines) > 1 and len(last) * 3 < len(first),
         "code_fence": "```" in seen,
         "backticks": "`" in seen and "```" not in seen,
-        "joined_name": any("_" in word[1:-1] or _is_camel(word) for word in seen.split(maxsplit=120)[:120]),
+        "joined_name": _has_joined_name(seen),
         "call": "()" in seen or "(self" in seen or "->" in seen or "=>" in seen or "==" in seen,
         "url": "http://" in seen or "https://" in seen or "www." in seen,
         "choices": "(A)" in seen or "A)" in seen or "A." in seen or "1)" in seen or "①" in seen,
@@ -213,6 +231,12 @@ def _claims(seen: str, lines: list[str], head: str) -> dict[str, bool]:
 
 def _looks_like_code(line: str) -> bool:
     return line.endswith(_CODE_LINE_ENDS) or line.casefold().startswith(_CODE_LINE_STARTS)
+
+
+def _has_joined_name(seen: str) -> bool:
+    if "_" not in seen and not _INNER_CAPITAL.search(seen):
+        return False
+    return any("_" in word[1:-1] or _is_camel(word) for word in seen.split(maxsplit=120)[:120])
 
 
 def _is_camel(word: str) -> bool:
@@ -238,12 +262,11 @@ def _count(letters: re.Pattern[str], text: str) -> int:
     return sum(map(len, letters.findall(text)))
 
 
-def _ngrams(pieces: tuple[str, ...]) -> frozenset[int]:
+def _ngrams(pieces: Iterable[list[str]]) -> frozenset[int]:
     """Return the numbers of words, pairs of words, and character n-grams inside words."""
     numbers: set[int] = set()
     seen: set[str] = set()
-    for piece in pieces:
-        words = _WORD.findall(piece)
+    for words in pieces:
         numbers.update(_numbers([f"{first} {second}".encode() for first, second in pairwise(["^", *words])]))
         seen.update(words)
     return frozenset(numbers.union(*map(_ngrams_of, seen)))

@@ -77,7 +77,8 @@ async def follow(executor: ExecutorCalls, overview: Overview, display: Display, 
         except (ExecutorDown, Stopping, TooManyCalls) as error:
             if overview.activity is None:
                 raise not_running(overview.address) from error
-            if overview.leave(error.message):
+            stops = isinstance(error, Stopping)
+            if overview.leave(f"the Executor at {overview.address} is stopping" if stops else error.message):
                 display.lose()
         await overview.clock.sleep(REJOIN_S)
 

@@ -15,6 +15,7 @@ from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.notices import notices
 from pointsman.cli.ports import holders_named
 from pointsman.cli.reload import Reloader
+from pointsman.cli.resources import use_what_there_is
 from pointsman.cli.room import Room
 from pointsman.cli.serving import running
 from pointsman.cli.terminal import print_json
@@ -42,6 +43,7 @@ def up(config: Path | None, *, as_json: bool, over_the_wire: bool = False) -> No
         if workers > 1:
             advice = f"`up` is one process; start the services one by one, each with `{program()} serve`"
             raise SettingsError(f"{room}.workers = {workers}: {advice}", path=f"{room}.workers", value=str(workers))
+    use_what_there_is()
     with _logging(settings, "pointsman", "up") as log:
         run(_up(settings, find(config), log, as_json=as_json, over_the_wire=over_the_wire))
 
@@ -49,6 +51,7 @@ def up(config: Path | None, *, as_json: bool, over_the_wire: bool = False) -> No
 def serve(room: Room, config: Path | None, *, as_json: bool) -> None:
     """Serve one of the services in this process until a signal. Raises SettingsError."""
     forbid_core_dumps()
+    use_what_there_is()
     settings = load(config)
     with _logging(settings, f"pointsman-{room}", room) as log:
         run(_serve(room, settings, find(config), log, as_json=as_json))

@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from pointsman.cli.core_dumps import forbid_core_dumps
 from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.reload import Reloader
+from pointsman.cli.resources import use_what_there_is
 from pointsman.cli.room import Room
 from pointsman.cli.serving import running
 from pointsman.cli.workers import READY, SERVE, SERVING
@@ -26,6 +28,8 @@ from pointsman.telemetry.setup import configure
 
 def main() -> None:
     """Serve until a signal, or until the standard input ends."""
+    forbid_core_dumps()
+    use_what_there_is()
     room, number, address, config = cast("tuple[Room, str, str, str]", sys.argv[1:])
     try:
         source = find(Path(config) if config else None)

@@ -29,7 +29,7 @@ class LimitsSettings:
     images: Count = 20
     message_bytes: Positive = 33_554_432
     metadata_bytes: Annotated[int, Range(1_024, 1_048_576)] = 16_384
-    concurrent_calls: Positive = 256
+    concurrent_calls: Positive = 1_024
     bytes_in_flight: Positive = 134_217_728
 
 
@@ -140,7 +140,7 @@ class ExecutorSettings:
     reply_reserve_s: Seconds = 0.05
     coalesce_s: Annotated[float, Range(0.0, 0.02)] = 0.02
     window_margin_s: Seconds = 1.0
-    connections_per_provider: Positive = 100
+    connections_per_provider: Positive = 1_024
     connect_timeout_s: PositiveSeconds = 5.0
     reflection: bool = True
     grace_s: Seconds = 30.0

@@ -9,7 +9,7 @@ import structlog
 from pointsman.config.settings import RouterSettings
 from pointsman.domain.category import VISION
 from pointsman.domain.errors import ClassifierDown, OutOfTime, PointsmanError
-from pointsman.domain.prompt import Message, Prompt, Request, Role
+from pointsman.domain.prompt import Message, Prompt, Role
 from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
 from pointsman.telemetry import names
 
@@ -80,31 +80,39 @@ def stand_in(prompt: Prompt, settings: RouterSettings, categories: Collection[st
 
 
 async def rule(
-    request: Request, remaining_s: float, settings: RouterSettings, categories: Collection[str], classify: Classify
+    prompt: Prompt,
+    named: str,
+    remaining_s: float,
+    settings: RouterSettings,
+    categories: Collection[str],
+    classify: Classify,
 ) -> Verdict:
-    """Return a verdict for every request: the caller's own category, else the Classifier's, else one that stands in."""
-    if request.options.category:
+    """Return a verdict for every request: the category that the caller `named`, else the Classifier's, else a stand-in.
+
+    `named` is empty where the caller named none.
+    """
+    if named:
         return Verdict(
-            category=request.options.category,
+            category=named,
             confidence=1.0,
             decided_by=DecidedBy.CALLER,
             model_hop=ModelHop.NOT_NEEDED,
         )
-    question = question_of(request.prompt)
+    question = question_of(prompt)
     if not question.has_image and not question.text.strip():  # tools alone speak; there is nothing to rule on
-        return stand_in(request.prompt, settings, categories)
+        return stand_in(prompt, settings, categories)
     try:
         verdict = await classify(question, classifier_budget_s(remaining_s, settings))
     except OutOfTime:
-        return stand_in(request.prompt, settings, categories, DegradedReason.CLASSIFIER_LATE)
+        return stand_in(prompt, settings, categories, DegradedReason.CLASSIFIER_LATE)
     except ClassifierDown:
-        return stand_in(request.prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
+        return stand_in(prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
     except PointsmanError as error:  # a fault of the Classifier's; the caller's request is none the worse for it
         _log_absorbed(reason=error.reason)
-        return stand_in(request.prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
+        return stand_in(prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
     if verdict.category not in categories:
         _log_absorbed(reason="CATEGORY_UNKNOWN", category=verdict.category)
-        return stand_in(request.prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
+        return stand_in(prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
     return verdict
 
 

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
+from os import urandom
 from typing import Final
-from uuid import uuid4
 
 import grpc
 from structlog.contextvars import bind_contextvars
@@ -12,14 +12,13 @@ from structlog.contextvars import bind_contextvars
 from pointsman.config.settings import LimitsSettings, RouterSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
-from pointsman.domain.prompt import Request
 from pointsman.domain.verdict import Verdict
 from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.rpc.peer import Peer
-from pointsman.rpc.requests import RouterRequest, request_from_pb, write_execute_request
+from pointsman.rpc.requests import RouterRequest, prompt_from_pb, write_execute_request
 from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
 from pointsman.telemetry.story import story
@@ -36,22 +35,25 @@ from pointsman.v1 import router_pb2 as pb
 _CLASSIFIER: Final = "pointsman.v1.ClassifierService"
 _EXECUTOR: Final = "pointsman.v1.ExecutorService"
 
+_ID_BYTES: Final = 16
+"""Random bytes of the id of a request whose caller gave it none."""
+
 Context = grpc.aio.ServicerContext[object, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ruled:
-    """A request that was read and ruled on, by which settings, and what is left of its deadline in seconds."""
+    """What is known of a request that was read and ruled on, by which settings, and what is left of its deadline.
+
+    `verdict_pb` is the message of the verdict: the Classifier's as it came, where that was heard. The request itself is
+    not kept while the Executor works on it: it may hold megabytes of images.
+    """
 
     settings: RouterSettings
-    request: Request
+    request_id: str
     verdict: Verdict
+    verdict_pb: types_pb2.Verdict
     remaining_s: float
-    classify_s: float | None
-
-    def write_into(self, request_pb: executor_pb2.ExecuteRequest) -> None:
-        """Write what the Executor is asked into an empty message."""
-        write_execute_request(request_pb, self.request, self.verdict.category, self.verdict, classify_s=self.classify_s)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,9 +81,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self.limits, self.categories = limits, categories
 
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
-        ruled = await self._rule(request, context)
         asked = executor_pb2.ExecuteRequest()
-        ruled.write_into(asked)
+        ruled = await self._rule(request, context, asked)
         with self._hop(ruled.verdict):
             executed = await call(
                 self.executor.Execute,
@@ -93,12 +94,11 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 down=ExecutorDown,
             )
         degraded = _union(ruled.verdict, executed.degraded_reasons)
-        bind_contextvars(candidate=executed.candidate)
-        _log_end(executed, degraded)
+        _log_end(executed, degraded, candidate=executed.candidate)
         # The submessages are copied as they came: the Router has nothing to say about them.
         return pb.RouteResponse(
             answer=executed.answer,
-            verdict=verdict_to_pb(ruled.verdict),
+            verdict=ruled.verdict_pb,
             trail=executed.trail,
             candidate=executed.candidate,
             model=executed.model,
@@ -109,15 +109,14 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             degraded=bool(degraded),
             degraded_reasons=degraded,
             trace_id=current_trace_id(),
-            request_id=ruled.request.request_id,
+            request_id=ruled.request_id,
         )
 
     async def StreamRoute(
         self, request: pb.StreamRouteRequest, context: Context
     ) -> AsyncIterator[pb.StreamRouteResponse]:
-        ruled = await self._rule(request, context)
         asked = executor_pb2.StreamExecuteRequest()
-        ruled.write_into(asked.request)
+        ruled = await self._rule(request, context, asked.request)
         with self._hop(ruled.verdict):
             events = stream(
                 self.executor.StreamExecute,
@@ -140,9 +139,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 yield _broken_off(error, ruled)
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
-        ruled = await self._rule(request, context)
         asked = executor_pb2.PlanRequest()
-        ruled.write_into(asked.request)
+        ruled = await self._rule(request, context, asked.request)
         with self._hop(ruled.verdict):
             planned = await call(
                 self.executor.Plan,
@@ -154,47 +152,56 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 down=ExecutorDown,
             )
         return pb.ExplainResponse(
-            verdict=verdict_to_pb(ruled.verdict),
+            verdict=ruled.verdict_pb,
             plan=planned.plan,
             degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
             trace_id=current_trace_id(),
-            request_id=ruled.request.request_id,
+            request_id=ruled.request_id,
         )
 
-    async def _rule(self, request_pb: RouterRequest, context: Context) -> _Ruled:
-        """Read, check and rule. A caller without a deadline gets the configured one."""
+    async def _rule(self, request_pb: RouterRequest, context: Context, asked_pb: executor_pb2.ExecuteRequest) -> _Ruled:
+        """Read, check and rule, and write into an empty message what the Executor is asked.
+
+        A caller without a deadline gets the configured one.
+        """
         # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
-        request_id = request_pb.request_id or uuid4().hex
+        request_id = request_pb.request_id or urandom(_ID_BYTES).hex()
         bind_contextvars(request_id=request_id[:128])
         settings, categories = self.settings, self.categories
-        request = request_from_pb(request_pb, self.limits, categories)
-        request = replace(request, request_id=request_id, caller=current_caller())
+        prompt = prompt_from_pb(request_pb, self.limits, categories)
         stated_s: float | None = context.time_remaining()
         remaining_s = settings.default_deadline_s if stated_s is None else stated_s
-        started_s, was_asked = self.clock.monotonic(), False
-
-        async def classify(question: Question, timeout_s: float) -> Verdict:
-            nonlocal was_asked
-            was_asked = True
-            return await self._classify(question, request_id, timeout_s)
-
-        verdict = await rule(request, remaining_s, settings, categories, classify)
-        bind_contextvars(
-            category=verdict.category, decided_by=verdict.decided_by.value, confidence=round(verdict.confidence, 3)
-        )
+        asking, started_s = _Asking(self, request_id), self.clock.monotonic()
+        verdict = await rule(prompt, request_pb.options.category, remaining_s, settings, categories, asking.classify)
         took_s = self.clock.monotonic() - started_s
-        classify_s = took_s if was_asked else None
-        bind_contextvars(classify_s=None if classify_s is None else round(classify_s, 6))
+        classify_s = took_s if asking.has_asked else None
+        bind_contextvars(
+            category=verdict.category,
+            decided_by=verdict.decided_by.value,
+            confidence=round(verdict.confidence, 3),
+            classify_s=None if classify_s is None else round(classify_s, 6),
+        )
         mark(names.REQUEST_ID, request_id)
         mark(names.CATEGORY, verdict.category)
         mark(names.CONFIDENCE, verdict.confidence)
         mark(names.DECIDED_BY, verdict.decided_by.value)
+        verdict_pb = asking.heard_pb if verdict is asking.heard else verdict_to_pb(verdict)
+        write_execute_request(
+            asked_pb,
+            request_pb,
+            prompt,
+            request_id=request_id,
+            caller=current_caller(),
+            verdict_pb=verdict_pb,
+            degraded=verdict.degraded,
+            classify_s=classify_s,
+        )
         return _Ruled(
             settings=settings,
-            request=request,
+            request_id=request_id,
             verdict=verdict,
+            verdict_pb=verdict_pb,
             remaining_s=remaining_s - took_s,
-            classify_s=classify_s,
         )
 
     async def _executor_time_s(self, ruled: _Ruled) -> float:
@@ -220,18 +227,33 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         finally:
             bind_contextvars(execute_s=round(self.clock.monotonic() - started_s, 6))
 
-    async def _classify(self, question: Question, request_id: str, timeout_s: float) -> Verdict:
+
+class _Asking:
+    """The question of one request to the Classifier, and what was heard: as a value, and as the message that came."""
+
+    def __init__(self, router: RouterServicer, request_id: str) -> None:
+        self._router = router
+        self._request_id = request_id
+        self.has_asked = False
+        self.heard: Verdict | None = None
+        self.heard_pb = types_pb2.Verdict()
+
+    async def classify(self, question: Question, timeout_s: float) -> Verdict:
+        """Return the Classifier's verdict within `timeout_s`. Raises ClassifierDown, OutOfTime, PointsmanError."""
+        self.has_asked = True
         ruling = await call(
-            self.classifier.Classify,
+            self._router.classifier.Classify,
             classifier_pb2.ClassifyRequest(
-                text=question.text, context=question.context, has_image=question.has_image, request_id=request_id
+                text=question.text, context=question.context, has_image=question.has_image, request_id=self._request_id
             ),
             method=f"{_CLASSIFIER}/Classify",
-            target=self.settings.classifier_address,
+            target=self._router.settings.classifier_address,
             timeout_s=timeout_s,
             down=ClassifierDown,
         )
-        return verdict_from_pb(ruling.verdict, ruling.degraded_reasons)
+        self.heard_pb = ruling.verdict
+        self.heard = verdict_from_pb(ruling.verdict, ruling.degraded_reasons)
+        return self.heard
 
 
 def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.StreamRouteResponse:
@@ -240,10 +262,10 @@ def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.Str
         case "start":
             bind_contextvars(candidate=event.start.candidate)
             start = pb.RouteStreamStart(
-                verdict=verdict_to_pb(ruled.verdict),
+                verdict=ruled.verdict_pb,
                 chosen=event.start,
                 trace_id=current_trace_id(),
-                request_id=ruled.request.request_id,
+                request_id=ruled.request_id,
                 degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
             )
             return pb.StreamRouteResponse(start=start)
@@ -283,7 +305,7 @@ def _union(verdict: Verdict, executor_reasons: Iterable[int]) -> list[types_pb2.
     return degraded_to_pb(dict.fromkeys((*verdict.degraded, *degraded_from_pb(executor_reasons))))
 
 
-def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Iterable[int]) -> None:
+def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Iterable[int], **known: str) -> None:
     """Put what became of the request into the one log line of the call; read where it lies, for it is not ours."""
     attempts = [step.attempt for step in end.trail.steps if step.HasField("attempt")]
     reasons = [reason.value for reason in degraded_from_pb(degraded)]
@@ -298,7 +320,7 @@ def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degrade
         output_tokens=end.usage.output_tokens,
         cost_usd=end.cost_usd if end.HasField("cost_usd") else None,
     )
-    bind_contextvars(**told, degraded=reasons)
+    bind_contextvars(**told, **known, degraded=reasons)
     if isinstance(end, executor_pb2.StreamEnd) and end.partial:
         bind_contextvars(partial=True)
     mark(names.ATTEMPTS, len(attempts))

@@ -7,6 +7,7 @@ keeps a cancelled task from cancelling its RPC (grpcio 1.85.1, 2026-11).
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import grpc
@@ -167,7 +168,9 @@ def _end(span: spans.Span, method: str, code: grpc.StatusCode, started_s: float)
     instruments.RPC_CLIENT_DURATION.record(REGISTER.clock.monotonic() - started_s, "grpc", method, code.name)
 
 
-def _attributes(method: str, target: str) -> dict[str, str | int]:
+@lru_cache
+def _attributes(method: str, target: str) -> Mapping[str, str | int]:
+    """Return what is known of a call before it leaves: the same for all to one method of one place."""
     host, _, port = target.rpartition(":")
     named: dict[str, str | int] = {
         names.RPC_SYSTEM_NAME: "grpc",

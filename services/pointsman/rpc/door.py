@@ -16,7 +16,7 @@ from pointsman.rpc.callers import Context, Metadata, WhoCalls, greet
 
 SMALL_BYTES: Final = 65_536
 """Messages up to this size are not counted, so that small calls go on whatever large ones hold. `concurrent_calls`
-bounds them: 256 of them are 16 MiB."""
+bounds them: 1,024 of them are 64 MiB."""
 
 _COME_BACK_IN: Final = timedelta(seconds=1)
 """What is told to whom there is no room for: most calls are over by then."""

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from opentelemetry import trace
-
 from pointsman.domain.clock import Clock, SystemClock
+from pointsman.telemetry import spans
 
 MOST_SERIES: Final = 2_000
 """Series of one instrument, as OpenTelemetry bounds them. What comes beyond is counted together, labelled OTHER."""
@@ -229,13 +228,13 @@ class Histogram:
         bucket = bisect_left(self._bounds, value)
         series.counts[bucket] += 1
         series.sum += value
-        context = trace.get_current_span().get_span_context()
-        if context.trace_flags.sampled:
+        within = spans.current()
+        if within.is_sampled:
             series.exemplars[bucket] = Exemplar(
                 value=value,
                 at_s=self._register.clock.now().timestamp(),
-                trace_id=trace.format_trace_id(context.trace_id),
-                span_id=trace.format_span_id(context.span_id),
+                trace_id=within.trace_id,
+                span_id=within.span_id,
             )
 
     def clear(self) -> None:

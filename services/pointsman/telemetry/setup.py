@@ -14,11 +14,10 @@ from typing import IO, Any, Final, Self, cast
 
 import orjson
 import structlog
-from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pointsman.config.settings import TelemetrySettings
-from pointsman.telemetry import instruments, names
+from pointsman.telemetry import instruments, names, spans
 from pointsman.telemetry.console import for_people
 from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
 from pointsman.telemetry.metrics import REGISTER, Reading
@@ -146,10 +145,10 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
 
 def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Add the ids of the current span, where there is one and the event does not name them."""
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event.setdefault("trace_id", trace.format_trace_id(context.trace_id))
-        event.setdefault("span_id", trace.format_span_id(context.span_id))
+    within = spans.current()
+    if within.trace_id:
+        event.setdefault("trace_id", within.trace_id)
+        event.setdefault("span_id", within.span_id)
     return event
 
 

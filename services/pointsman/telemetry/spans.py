@@ -1,18 +1,21 @@
 """Spans that end exactly once and tell no secrets: no exception text, no prompt, no answer.
 
 Not the contrib instrumentation: its aio interceptors break cancellation (open-telemetry/opentelemetry-python-
-contrib#3271, 2026-11).
+contrib#3271, 2026-11). And not OpenTelemetry's own context, which takes ten times as long to say what is current: a
+call asks that a dozen times. Spans that nobody records are two strings that are handed on.
 """
 
 import asyncio
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from uuid import uuid4
+from contextvars import ContextVar
+from typing import Final
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from pointsman.domain.errors import PointsmanError
 from pointsman.telemetry import names
@@ -20,6 +23,7 @@ from pointsman.telemetry import names
 __all__ = [
     "Span",
     "SpanKind",
+    "current",
     "current_trace_id",
     "mark",
     "note",
@@ -32,68 +36,86 @@ __all__ = [
 
 Attribute = str | bool | int | float | Sequence[str]
 
-_W3C = TraceContextTextMapPropagator()
-"""W3C Trace Context alone: the caller's baggage is not passed on."""
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+"""The headers of W3C Trace Context, level 1. The caller's baggage is not passed on."""
+
+_TRACEPARENT: Final = re.compile(
+    r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace_id>(?!0{32})[0-9a-f]{32})-(?P<span_id>(?!0{16})[0-9a-f]{16})"
+    r"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
+)
+_OUTGOING: Final = "00-{}-{}-{:02x}"
+
+_TRACE_ID_BYTES: Final = 16
+_SPAN_ID_BYTES: Final = 8
 
 
 class _Recorder:
-    """Who makes the spans: the process's tracer until `record_with` names another."""
+    """Who makes the spans; nobody until `record_with` names a tracer."""
 
     def __init__(self) -> None:
-        self.tracer = trace.get_tracer(names.TRACER)
+        self.tracer: trace.Tracer | None = None
 
 
 _recorder = _Recorder()
 
 
 def record_with(tracer: trace.Tracer | None) -> None:
-    """Make all spans with this tracer from now on; None goes back to the process's own (by default it records none).
+    """Make all spans with this tracer from now on; with None nobody records any.
 
-    Ours is kept apart from OpenTelemetry's process-wide provider, which can be set only once: tests, rehearsals and
-    `up` start and stop telemetry more often than that.
+    Not OpenTelemetry's process-wide provider, which can be set only once: tests, rehearsals and `up` start and stop
+    telemetry more often than that.
     """
-    _recorder.tracer = tracer or trace.get_tracer(names.TRACER)
+    _recorder.tracer = tracer
 
 
 class Span:
-    """One span under way. Ends once; what is set later is lost."""
+    """One span under way, or its place in a trace that nobody records. Ends once; what is set later is lost."""
 
-    __slots__ = ("_ended", "_failed", "_span")
+    __slots__ = ("_ended", "_failed", "_recorded", "is_sampled", "span_id", "trace_id", "tracestate")
 
-    def __init__(self, span: trace.Span) -> None:
-        self._span = span
+    def __init__(
+        self,
+        trace_id: str,
+        span_id: str,
+        *,
+        is_sampled: bool = False,
+        tracestate: str = "",
+        recorded: trace.Span | None = None,
+    ) -> None:
+        """Take the ids as they are written, 32 and 16 hexadecimal digits; both are empty outside of any trace."""
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.is_sampled = is_sampled
+        self.tracestate = tracestate
+        self._recorded = recorded
         self._ended = False
         self._failed = False
 
     @property
-    def trace_id(self) -> str:
-        """32 hexadecimal digits; empty when there is no trace."""
-        return _hex_trace_id(self._span)
-
-    @property
-    def context(self) -> otel_context.Context:
-        """The current context with this span as its innermost."""
-        return trace.set_span_in_context(self._span)
+    def is_recording(self) -> bool:
+        """False when nobody will see the span: then what is costly to say need not be worked out."""
+        return self._recorded is not None
 
     def set(self, name: str, value: Attribute | None) -> None:
         """Set an attribute; None sets nothing."""
-        if value is not None and self._span.is_recording():
-            self._span.set_attribute(name, value)
+        if value is not None and self._recorded is not None:
+            self._recorded.set_attribute(name, value)
 
-    @property
-    def is_recording(self) -> bool:
-        """False when nobody will see the span: then what is costly to say need not be worked out."""
-        return self._span.is_recording()
+    def note(self, event: str, attributes: Mapping[str, Attribute | None]) -> None:
+        """Put an event on the span, stamped now; attributes that are None are left out."""
+        if self._recorded is not None:
+            self._recorded.add_event(event, {name: each for name, each in attributes.items() if each is not None})
 
     def fail(self, error_type: str) -> None:
         """Mark the span as failed.
 
         `error_type` is one of few words, such as an outcome or a status code, never a text.
         """
-        self._failed = True
-        if self._span.is_recording():
-            self._span.set_attribute(names.ERROR_TYPE, error_type)
-            self._span.set_status(Status(StatusCode.ERROR))
+        if self._recorded is not None:
+            self._failed = True
+            self._recorded.set_attribute(names.ERROR_TYPE, error_type)
+            self._recorded.set_status(Status(StatusCode.ERROR))
 
     def fail_with(self, error: BaseException) -> None:
         """Mark the span after what was raised, by reason or type and without its text; being cancelled is no error."""
@@ -104,9 +126,33 @@ class Span:
 
     def end(self) -> None:
         """End the span; a second call does nothing."""
-        if not self._ended:
+        if self._recorded is not None and not self._ended:
             self._ended = True
-            self._span.end()
+            self._recorded.end()
+
+    def context(self) -> Context:
+        """Return OpenTelemetry's context of what begins below this span."""
+        return trace.set_span_in_context(self._recorded or NonRecordingSpan(self._place()), Context())
+
+    def _place(self) -> SpanContext:
+        return SpanContext(
+            trace_id=int(self.trace_id, 16),
+            span_id=int(self.span_id, 16),
+            is_remote=True,
+            trace_flags=TraceFlags(TraceFlags.SAMPLED if self.is_sampled else TraceFlags.DEFAULT),
+            trace_state=TraceState.from_header([self.tracestate]) if self.tracestate else None,
+        )
+
+
+_NOWHERE: Final = Span("", "")
+"""What is current outside of any trace."""
+
+_current: ContextVar[Span] = ContextVar("span", default=_NOWHERE)
+
+
+def current() -> Span:
+    """Return the innermost span around the caller; one without ids where there is no trace."""
+    return _current.get()
 
 
 @contextmanager
@@ -115,17 +161,19 @@ def span(
 ) -> Iterator[Span]:
     """Wrap a piece of work in a child span of the current one. An exception marks it as failed and goes on."""
     opened = open_span(name, kind=kind, attributes=attributes)
-    inner = opened.context
-    token = otel_context.attach(inner)
+    if not opened.is_recording:
+        yield opened
+        return
+    token = _current.set(opened)
     try:
         yield opened
     except BaseException as error:
         opened.fail_with(error)
         raise
     finally:
-        # A generator that is closed from elsewhere runs this in another context, where there is nothing to detach.
-        if otel_context.get_current() is inner:
-            otel_context.detach(token)
+        # A generator that is closed from elsewhere runs this in another context, where there is nothing to put back.
+        if _current.get() is opened:
+            _current.reset(token)
         opened.end()
 
 
@@ -134,29 +182,27 @@ def open_span(name: str, *, kind: SpanKind, attributes: Mapping[str, Attribute] 
 
     For streams, which outlive a block.
     """
-    above = trace.get_current_span().get_span_context()
-    if _is_left_out(above):
-        return Span(NonRecordingSpan(above))
-    return Span(_recorder.tracer.start_span(name, kind=kind, attributes=attributes))
+    above = _current.get()
+    if _recorder.tracer is None or _is_left_out(above):
+        return above
+    within = above.context() if above.trace_id else Context()
+    return _recording(_recorder.tracer.start_span(name, context=within, kind=kind, attributes=attributes))
 
 
 def serve_span(name: str, metadata: Mapping[str, str], *, attributes: Mapping[str, Attribute]) -> Span:
     """Start the SERVER span of a call under the caller's span, and make it current for the rest of the call's task.
 
-    It is never detached: each call has a task and so a context of its own. Where nothing is recorded, the call still
+    It is never taken back: each call has a task and so a context of its own. Where nothing is recorded, the call still
     gets a trace id that is not sampled, so that the log lines of all hops and the response can be brought together.
     """
-    parent = _W3C.extract(metadata) if metadata else None
-    above = trace.get_current_span(parent).get_span_context() if parent is not None else trace.INVALID_SPAN_CONTEXT
-    made: trace.Span = (
-        NonRecordingSpan(above)
-        if _is_left_out(above)
-        else _recorder.tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
-    )
-    if not made.get_span_context().is_valid:
-        made = NonRecordingSpan(_unrecorded())
-    opened = Span(made)
-    otel_context.attach(opened.context)
+    opened = above = _callers(metadata) or _current.get()
+    if _recorder.tracer is not None and not _is_left_out(above):
+        within = above.context() if above.trace_id else Context()
+        started = _recorder.tracer.start_span(name, context=within, kind=SpanKind.SERVER, attributes=attributes)
+        opened = _recording(started)
+    if not opened.trace_id:
+        opened = Span(os.urandom(_TRACE_ID_BYTES).hex(), os.urandom(_SPAN_ID_BYTES).hex())
+    _current.set(opened)
     return opened
 
 
@@ -165,39 +211,54 @@ def outgoing_metadata(under: Span | None = None) -> tuple[tuple[str, str], ...]:
 
     The caller's `tracestate` goes along. Outside of any trace there are none.
     """
-    carrier: dict[str, str] = {}
-    _W3C.inject(carrier, under.context if under else None)
-    return tuple(carrier.items())
+    innermost = under or _current.get()
+    if not innermost.trace_id:
+        return ()
+    parent = (TRACEPARENT, _OUTGOING.format(innermost.trace_id, innermost.span_id, innermost.is_sampled))
+    return (parent, (TRACESTATE, innermost.tracestate)) if innermost.tracestate else (parent,)
 
 
 def mark(name: str, value: Attribute) -> None:
     """Set an attribute of the current span."""
-    trace.get_current_span().set_attribute(name, value)
+    _current.get().set(name, value)
 
 
 def note(event: str, attributes: Mapping[str, Attribute | None]) -> None:
     """Put an event on the current span, stamped now; attributes that are None are left out."""
-    current = trace.get_current_span()
-    if current.is_recording():
-        current.add_event(event, {name: value for name, value in attributes.items() if value is not None})
+    _current.get().note(event, attributes)
 
 
 def current_trace_id() -> str:
     """Return the 32 hexadecimal digits of the current trace; empty when there is none."""
-    return _hex_trace_id(trace.get_current_span())
+    return _current.get().trace_id
 
 
-def _hex_trace_id(span: trace.Span) -> str:
-    context = span.get_span_context()
-    return trace.format_trace_id(context.trace_id) if context.is_valid else ""
-
-
-def _is_left_out(above: SpanContext) -> bool:
-    """Return whether the root of the trace was not sampled: then nobody below it is, and no span need be built."""
-    return above.is_valid and not above.trace_flags.sampled
-
-
-def _unrecorded() -> SpanContext:
-    return SpanContext(
-        trace_id=uuid4().int, span_id=uuid4().int >> 64, is_remote=False, trace_flags=TraceFlags(TraceFlags.DEFAULT)
+def _callers(metadata: Mapping[str, str]) -> Span | None:
+    """Return the caller's span as the metadata names it; None when it names none, or not as it should."""
+    told = _TRACEPARENT.fullmatch(metadata.get(TRACEPARENT, ""))
+    if told is None or (told["version"] == "00" and told["more"]):
+        return None
+    tracestate = metadata.get(TRACESTATE, "")
+    return Span(
+        told["trace_id"],
+        told["span_id"],
+        is_sampled=bool(int(told["flags"], 16) & TraceFlags.SAMPLED),
+        tracestate=TraceState.from_header([tracestate]).to_header() if tracestate else "",
     )
+
+
+def _recording(started: trace.Span) -> Span:
+    """Return our span around one that a tracer has started, or the place of one that its sampler has left out."""
+    place = started.get_span_context()
+    return Span(
+        trace.format_trace_id(place.trace_id),
+        trace.format_span_id(place.span_id),
+        is_sampled=place.trace_flags.sampled,
+        tracestate=place.trace_state.to_header() if place.trace_state else "",
+        recorded=started if started.is_recording() else None,
+    )
+
+
+def _is_left_out(above: Span) -> bool:
+    """Return whether the root of the trace was not sampled: then nobody below it is, and no span need be built."""
+    return bool(above.trace_id) and not above.is_sampled

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import psutil
 
@@ -14,18 +15,21 @@ from tests.bench.peers.figures import ALONE, MANY, Meter, Results, compared, row
 from tests.bench.peers.gateways import PROVIDER, Gateway
 from tests.bench.peers.load import Slice
 
+MOST_WARM_UPS: Final = 15
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How much is measured: rounds of `seconds` at each number of callers, after a warm-up of some thousand calls.
+    """How much is measured: rounds of `seconds` at each number of callers. `delay_ms` is what the provider takes.
 
-    As many as a compiler that learns while it runs needs to see. `delay_ms` is what the provider takes for an answer.
+    Before, each is asked `warm_up_calls`, or as many as it answers in MOST_WARM_UPS slices: a compiler that learns
+    while it runs needs to see some thousands.
     """
 
     rounds: int
     seconds: float
     callers: tuple[int, ...] = (ALONE, MANY)
-    warm_up_s: float = 3.0
+    warm_up_calls: int = 4_000
     delay_ms: float = 0.0
 
 
@@ -48,9 +52,7 @@ async def measure(gateways: Sequence[Gateway], pace: Pace) -> Course:
             meters = {arm.title: {callers: Meter() for callers in pace.callers} for arm in arms}
             for arm in arms:
                 print(f"{arm.title}: answered {arm.startup_s:.1f} s after its start", file=sys.stderr, flush=True)
-                await arm.load.run(
-                    Slice(callers=max(pace.callers), seconds=pace.warm_up_s, series=f"{arm.title}, warm-up")
-                )
+                await _warm_up(arm, pace)
             psutil.cpu_percent()  # what the next one counts from
             for number in range(pace.rounds):
                 course.spins_s.append(spin_s())
@@ -64,6 +66,16 @@ async def measure(gateways: Sequence[Gateway], pace: Pace) -> Course:
     if PROVIDER.title in course.results:
         compared(course.results)
     return course
+
+
+async def _warm_up(arm: Arm, pace: Pace) -> None:
+    calls = 0
+    for number in range(MOST_WARM_UPS):
+        wanted = Slice(callers=max(pace.callers), seconds=pace.seconds, series=f"{arm.title}, warm-up {number}")
+        took = await arm.load.run(wanted)
+        calls += len(took.durations_s)
+        if calls >= pace.warm_up_calls:
+            return
 
 
 async def _round(number: int, arms: Sequence[Arm], meters: Mapping[str, Mapping[int, Meter]], seconds: float) -> None:

@@ -135,7 +135,7 @@ async def test_another_answer_than_the_providers_is_an_error(capfd: pytest.Captu
 
 @pytest.mark.timeout(240)  # five processes start
 async def test_a_run_without_peers_fills_every_row() -> None:
-    course = await measure((PROVIDER, ECHO, LOOP, ONE), Pace(rounds=1, seconds=0.2, warm_up_s=0.1))
+    course = await measure((PROVIDER, ECHO, LOOP, ONE), Pace(rounds=1, seconds=0.2, warm_up_calls=1))
 
     assert [*course.results] == [PROVIDER.title, ECHO.title, LOOP.title, ONE.title, ONE.title + RULED]
     assert [figures["errors"] for figures in course.results.values()] == [0.0] * 5

@@ -58,5 +58,5 @@ def test_every_error_has_a_reason_of_its_own() -> None:
 
     reasons = [kind.reason for kind in kinds if not issubclass(kind, InvalidRequest)]
 
-    assert len(kinds) == 21
+    assert len(kinds) == 23
     assert len(set(reasons)) == len(reasons)

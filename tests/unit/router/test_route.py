@@ -2,7 +2,7 @@ import pytest
 
 from pointsman.config.settings import RouterSettings
 from pointsman.domain.errors import ClassifierDown, OutOfTime
-from pointsman.domain.prompt import Image, Message, Options, Prompt, Request, Role, Text, ToolResult
+from pointsman.domain.prompt import Image, Message, Prompt, Role, Text, ToolResult
 from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
 from pointsman.router.route import (
     CONTEXT_BYTES,
@@ -24,14 +24,14 @@ def said(role: Role, text: str) -> Message:
     return Message(role=role, parts=(Text(text=text),))
 
 
-def asking(*messages: Message, options: Options | None = None) -> Request:
-    return Request(prompt=Prompt(messages=messages or (said(Role.USER, "hi"),)), options=options or Options())
+def asking(*messages: Message) -> Prompt:
+    return Prompt(messages=messages or (said(Role.USER, "hi"),))
 
 
 def test_the_question_is_the_last_that_the_user_said_and_what_came_before() -> None:
     prompt = asking(
         said(Role.SYSTEM, "be brief"), said(Role.USER, "2+2?"), said(Role.ASSISTANT, "4"), said(Role.USER, "and 3+3?")
-    ).prompt
+    )
 
     question = question_of(prompt)
 
@@ -41,13 +41,13 @@ def test_the_question_is_the_last_that_the_user_said_and_what_came_before() -> N
 def test_an_image_anywhere_is_told_without_its_bytes() -> None:
     seen = Message(role=Role.USER, parts=(Text(text="see"), PICTURE))
 
-    assert question_of(asking(seen, said(Role.ASSISTANT, "ok"), said(Role.USER, "and?")).prompt).has_image
+    assert question_of(asking(seen, said(Role.ASSISTANT, "ok"), said(Role.USER, "and?"))).has_image
 
 
 def test_a_long_text_keeps_its_two_ends() -> None:
     text = "가" * 20_000 + "middle" + "나" * 20_000
 
-    question = question_of(asking(said(Role.USER, text)).prompt)
+    question = question_of(asking(said(Role.USER, text)))
 
     assert len(question.text.encode()) <= TEXT_BYTES
     assert question.text.startswith("가가")
@@ -58,7 +58,7 @@ def test_a_long_text_keeps_its_two_ends() -> None:
 def test_a_long_context_keeps_its_end() -> None:
     turns = [said(Role.USER, f"{n} " + "가" * 1_000) for n in range(50)]
 
-    question = question_of(asking(*turns, said(Role.USER, "last")).prompt)
+    question = question_of(asking(*turns, said(Role.USER, "last")))
 
     assert len(question.context.encode()) <= CONTEXT_BYTES
     assert "49 " in question.context
@@ -68,7 +68,7 @@ def test_a_long_context_keeps_its_end() -> None:
 def test_a_long_answer_hides_no_earlier_question() -> None:
     asked, answered = said(Role.USER, "write a loop in C"), said(Role.ASSISTANT, "for " + "x" * 20_000 + " done")
 
-    context = question_of(asking(asked, answered, said(Role.USER, "and in Go?")).prompt).context
+    context = question_of(asking(asked, answered, said(Role.USER, "and in Go?"))).context
 
     assert context.startswith("user: write a loop in C\nassistant: for ")
     assert context.endswith(" done")
@@ -101,14 +101,14 @@ async def test_the_classifiers_verdict_stands() -> None:
     async def classify(question: Question, timeout_s: float) -> Verdict:
         return VERDICT
 
-    assert await rule(asking(), 10.0, SETTINGS, CATEGORIES, classify) is VERDICT
+    assert await rule(asking(), "", 10.0, SETTINGS, CATEGORIES, classify) is VERDICT
 
 
 async def test_a_category_of_the_callers_needs_no_classifier() -> None:
     async def classify(question: Question, timeout_s: float) -> Verdict:
         raise AssertionError
 
-    verdict = await rule(asking(options=Options(category="coding")), 10.0, SETTINGS, CATEGORIES, classify)
+    verdict = await rule(asking(), "coding", 10.0, SETTINGS, CATEGORIES, classify)
 
     assert (verdict.category, verdict.decided_by, verdict.degraded) == ("coding", DecidedBy.CALLER, ())
 
@@ -119,7 +119,7 @@ async def test_a_prompt_in_which_only_tools_speak_is_not_asked_about() -> None:
 
     told = Message(role=Role.TOOL, parts=(ToolResult(tool_call_id="c", text="4"),))
 
-    verdict = await rule(asking(told), 10.0, SETTINGS, CATEGORIES, classify)
+    verdict = await rule(asking(told), "", 10.0, SETTINGS, CATEGORIES, classify)
 
     assert (verdict.category, verdict.decided_by, verdict.degraded) == ("reasoning", DecidedBy.DEFAULT, ())
 
@@ -135,7 +135,7 @@ async def test_without_a_verdict_the_default_category_stands_in(error: Exception
     async def classify(question: Question, timeout_s: float) -> Verdict:
         raise error
 
-    verdict = await rule(asking(), 10.0, SETTINGS, CATEGORIES, classify)
+    verdict = await rule(asking(), "", 10.0, SETTINGS, CATEGORIES, classify)
 
     assert (verdict.category, verdict.decided_by, verdict.degraded) == ("reasoning", DecidedBy.DEFAULT, (why,))
 
@@ -153,6 +153,6 @@ async def test_an_image_without_a_verdict_is_vision_where_there_is_such_a_pool(
 
     seen = Message(role=Role.USER, parts=(PICTURE,))
 
-    verdict = await rule(asking(seen), 10.0, SETTINGS, categories, classify)
+    verdict = await rule(asking(seen), "", 10.0, SETTINGS, categories, classify)
 
     assert verdict.category == category

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 
 from pointsman.config.settings import LimitsSettings
 from pointsman.domain.errors import InvalidRequest, PromptTooLarge
-from pointsman.domain.prompt import Image, ImageUrl, Options, Role, Text, Tool, ToolCall, ToolResult
+from pointsman.domain.prompt import Image, ImageUrl, Options, Request, Role, Text, Tool, ToolCall, ToolResult
 from pointsman.domain.verdict import DecidedBy, ModelHop, Verdict
+from pointsman.rpc.convert import verdict_to_pb
 from pointsman.rpc.requests import (
     RouterRequest,
     execute_request_from_pb,
-    execute_request_to_pb,
     options_from_pb,
     options_to_pb,
-    request_from_pb,
+    prompt_from_pb,
+    write_execute_request,
 )
 from pointsman.v1 import executor_pb2, router_pb2
 from pointsman.v1 import types_pb2 as pb
@@ -143,7 +144,7 @@ def test_what_is_wrong_is_named_with_its_field_and_reason(
     request_pb: router_pb2.RouteRequest, field: str, reason: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        request_from_pb(request_pb, LIMITS, CATEGORIES)
+        prompt_from_pb(request_pb, LIMITS, CATEGORIES)
 
     assert [(violation.field, violation.reason) for violation in caught.value.violations] == [(field, reason)]
     assert caught.value.reason == reason
@@ -157,7 +158,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
     )
 
     with pytest.raises(InvalidRequest) as caught:
-        request_from_pb(request_pb, LIMITS, CATEGORIES)
+        prompt_from_pb(request_pb, LIMITS, CATEGORIES)
 
     reasons = [violation.reason for violation in caught.value.violations]
     assert reasons == [
@@ -172,7 +173,7 @@ def test_whatever_bytes_parse_are_read_or_refused(raw: bytes) -> None:
     except DecodeError:
         return
     with contextlib.suppress(InvalidRequest):
-        request_from_pb(request_pb, LIMITS, CATEGORIES)
+        prompt_from_pb(request_pb, LIMITS, CATEGORIES)
 
 
 PARTS = st.one_of(
@@ -188,15 +189,15 @@ PARTS = st.one_of(
 @given(st.lists(st.builds(lambda role, parts: pb.Message(role=role, parts=parts), st.integers(0, 9), st.lists(PARTS))))
 def test_whatever_conversation_comes_is_read_whole_or_refused(messages: list[pb.Message]) -> None:
     with contextlib.suppress(InvalidRequest):
-        request = request_from_pb(talk(*messages), LIMITS, CATEGORIES)
+        prompt = prompt_from_pb(talk(*messages), LIMITS, CATEGORIES)
 
-        assert [len(turn.parts) for turn in request.prompt.messages] == [len(turn.parts) for turn in messages]
-        assert request.prompt.messages[-1].role in {Role.USER, Role.TOOL}
+        assert [len(turn.parts) for turn in prompt.messages] == [len(turn.parts) for turn in messages]
+        assert prompt.messages[-1].role in {Role.USER, Role.TOOL}
 
 
 def test_a_flood_of_wrong_fields_is_cut() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        request_from_pb(talk(*[user(pb.Part())] * 500), LIMITS, CATEGORIES)
+        prompt_from_pb(talk(*[user(pb.Part())] * 500), LIMITS, CATEGORIES)
 
     assert len(caught.value.violations) == 20
 
@@ -209,7 +210,7 @@ def test_the_prompt_is_not_repeated_in_what_is_said_about_it() -> None:
         router_pb2.RouteRequest(text=secret, messages=[user(pb.Part(text=secret))]),
     ):
         with pytest.raises(InvalidRequest) as caught:
-            request_from_pb(request_pb, LIMITS, CATEGORIES)
+            prompt_from_pb(request_pb, LIMITS, CATEGORIES)
 
         assert secret not in str(caught.value)
 
@@ -220,13 +221,10 @@ def test_the_prompt_is_not_repeated_in_what_is_said_about_it() -> None:
     ids=["Route", "StreamRoute", "Explain"],
 )
 def test_a_text_is_one_message_of_the_user(make: Callable[..., RouterRequest]) -> None:
-    request = request_from_pb(make(text="2+2는?", labels={"b": "2", "a": "1"}), LIMITS, CATEGORIES)
+    (message,) = prompt_from_pb(make(text="2+2는?"), LIMITS, CATEGORIES).messages
 
-    (message,) = request.prompt.messages
     assert message.role is Role.USER
     assert message.parts == (Text(text="2+2는?"),)
-    assert request.options == Options()
-    assert request.labels == (("a", "1"), ("b", "2"))
 
 
 def test_a_conversation_with_everything_in_it_is_read_in_order() -> None:
@@ -237,7 +235,7 @@ def test_a_conversation_with_everything_in_it_is_read_in_order() -> None:
         tool(TOLD),
     )
 
-    messages = request_from_pb(request_pb, LIMITS, CATEGORIES).prompt.messages
+    messages = prompt_from_pb(request_pb, LIMITS, CATEGORIES).messages
 
     assert [message.role for message in messages] == [Role.SYSTEM, Role.USER, Role.ASSISTANT, Role.TOOL]
     assert messages[1].parts == (
@@ -264,15 +262,45 @@ def test_options_survive_the_wire() -> None:
     assert options_from_pb(options_to_pb(Options())) == Options()
 
 
-def test_a_request_reaches_the_executor_as_the_router_read_it() -> None:
-    request_pb = talk(user(pb.Part(text="see"), image()), assistant(CALL), tool(TOLD))
-    request = request_from_pb(request_pb, LIMITS, CATEGORIES)
+@pytest.mark.parametrize(
+    "request_pb",
+    [
+        pytest.param(talk(user(pb.Part(text="see"), image()), assistant(CALL), tool(TOLD)), id="a conversation"),
+        pytest.param(router_pb2.RouteRequest(text="2+2는?"), id="a text"),
+    ],
+)
+def test_a_request_reaches_the_executor_as_the_router_read_it(request_pb: router_pb2.RouteRequest) -> None:
+    request_pb.options.max_attempts = 3
+    request_pb.labels.update({"b": "2", "a": "1"})
+    request_pb.session_id = "s-1"
+    prompt = prompt_from_pb(request_pb, LIMITS, CATEGORIES)
     verdict = Verdict(category="coding", confidence=1.0, decided_by=DecidedBy.RULE, model_hop=ModelHop.NOT_NEEDED)
 
-    sent = execute_request_to_pb(request, "coding", verdict).SerializeToString()
-    again = execute_request_from_pb(executor_pb2.ExecuteRequest.FromString(sent), LIMITS, CATEGORIES)
+    asked_pb = executor_pb2.ExecuteRequest()
+    write_execute_request(
+        asked_pb, request_pb, prompt, request_id="r-1", caller="web", verdict_pb=verdict_to_pb(verdict)
+    )
+    again = execute_request_from_pb(asked_pb, LIMITS, CATEGORIES)
 
+    request = Request(
+        prompt=prompt,
+        options=Options(max_attempts=3),
+        request_id="r-1",
+        session_id="s-1",
+        labels=(("a", "1"), ("b", "2")),
+        caller="web",
+    )
     assert again == (request, "coding", verdict)
+
+
+def test_what_the_caller_left_out_the_executor_is_not_told() -> None:
+    request_pb = router_pb2.RouteRequest(text="hi")
+    prompt = prompt_from_pb(request_pb, LIMITS, CATEGORIES)
+
+    asked_pb = executor_pb2.ExecuteRequest()
+    write_execute_request(asked_pb, request_pb, prompt, request_id="r-1", caller="", verdict_pb=pb.Verdict())
+
+    assert [field.name for field, _ in asked_pb.ListFields()] == ["text", "request_id", "verdict"]
 
 
 def test_an_execute_request_needs_a_category() -> None:
@@ -284,11 +312,11 @@ def test_an_execute_request_needs_a_category() -> None:
 
 def test_a_conversation_that_says_nothing_is_told_so_once() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        request_from_pb(talk(user(pb.Part(text=""))), LIMITS, CATEGORIES)
+        prompt_from_pb(talk(user(pb.Part(text=""))), LIMITS, CATEGORIES)
 
     assert [violation.reason for violation in caught.value.violations] == ["PROMPT_EMPTY"]
 
 
 def test_very_many_parts_are_refused_before_each_is_looked_at() -> None:
     with pytest.raises(PromptTooLarge, match="5000 parts are too many"):
-        request_from_pb(talk(user(*[pb.Part(text="m")] * 5_000)), LIMITS, CATEGORIES)
+        prompt_from_pb(talk(user(*[pb.Part(text="m")] * 5_000)), LIMITS, CATEGORIES)

@@ -5,6 +5,9 @@ from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
 
 KEYS = [
     pytest.param("sk-canary0123456789abcdef", id="OpenAI and its like"),
+    pytest.param("rk-canary0123456789abcdef", id="a restricted one"),
+    pytest.param("pk-canary0123456789abcdef", id="a public one"),
+    pytest.param("SK-CANARY0123456789ABCDEF", id="in capitals"),
     pytest.param("pm_canary0123456789abcdef", id="our own"),
     pytest.param("AIza" + "a" * 35, id="Google"),
     pytest.param("Bearer abcdefgh1234", id="a bearer token"),
