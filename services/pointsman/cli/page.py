@@ -17,7 +17,7 @@ font:15px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','Noto Sans 
 h1{font-size:22px;margin:0 0 4px;overflow-wrap:anywhere}
 h2{font-size:16px;margin:0 0 4px}
 p{margin:0 0 10px;color:var(--quiet);overflow-wrap:anywhere}
-.tiles,.plots{display:grid;gap:12px;margin:16px 0;grid-template-columns:repeat(auto-fill,minmax(min(100%,128px),1fr))}
+.tiles,.plots{display:grid;gap:12px;margin:16px 0;grid-template-columns:repeat(auto-fill,minmax(min(100%,150px),1fr))}
 .plots{gap:16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr))}
 .tiles div,section{background:var(--card);border-radius:10px;padding:12px}
 .plots section{padding:12px 12px 8px}
