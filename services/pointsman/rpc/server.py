@@ -31,8 +31,9 @@ WATCHERS: Final = 16
 """Calls beyond `concurrent_calls`, because each health watch holds one for as long as it lasts."""
 
 COMERS: Final = 4_096
-"""Calls that gRPC takes in, at least, before their turn at the door comes. Beyond it refuses by itself, and says CANCELLED
-or UNAVAILABLE without a reason. Their messages stay with their senders but for 64 KiB each: 256 MiB at the worst."""
+"""Calls that gRPC takes in, at least, before their turn at the door comes. Beyond it refuses by itself, and says
+CANCELLED or UNAVAILABLE without a reason. Messages stay with their senders but for 64 KiB each: 256 MiB at the worst.
+"""
 
 HEED_S: Final = 0.3
 """How long a stopping server takes calls where its health is watched: the news travels, and what was sent arrives."""
