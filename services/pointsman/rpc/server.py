@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
@@ -13,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
+from pointsman.domain.frozen import frozen
 from pointsman.rpc.callers import WhoCalls
 from pointsman.rpc.door import Door
 from pointsman.rpc.inprocess.channel import InProcessChannel
@@ -45,7 +45,7 @@ LOOK_S: Final = 0.02
 """How often a stop looks whether it still has to wait."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ServerOptions:
     """How a server listens.
 
