@@ -1,15 +1,39 @@
 """The report over a whole stack says what the simulated providers counted: calls, tokens and dollars, to the last."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
 from pointsman.cli.stack import Stack
+from pointsman.config import Settings
+from pointsman.domain.clock import SystemClock
 from pointsman.rpc.channel import open_channel
 from pointsman.simulator.faults import Fault
 from pointsman.simulator.prompts import SAMPLE_PROMPTS
 from pointsman.simulator.simulation import Simulation
 from pointsman.v1 import executor_pb2, executor_pb2_grpc
 from pointsman_client import Client
+from tests.fakes.hops import running
+
+
+class PeakClock(SystemClock):
+    """A Wednesday morning whatever the day: the simulated DeepSeek always asks its prices of the peak hours."""
+
+    def __init__(self) -> None:
+        self._ahead = datetime(2026, 11, 25, 7, tzinfo=UTC) - datetime.now(UTC)  # noqa: TID251 - how far off it is
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+@pytest.fixture
+async def stack(settings: Settings) -> AsyncIterator[Stack]:
+    """Yield the three real services over the simulated world, in the peak hours."""
+    async with running(settings, clock=PeakClock()) as stack:
+        yield stack
 
 
 async def report(stack: Stack) -> executor_pb2.ReportResponse:

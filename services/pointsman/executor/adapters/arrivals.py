@@ -58,7 +58,10 @@ class Arrivals:
         self._patience.has_arrived = True  # the head was there, or the piece before
         try:
             async with self._patience.turn():
-                chunk = await anext(self._chunks, b"")
+                while (chunk := await anext(self._chunks, None)) == b"":
+                    pass  # a transport may hand out a piece before there is anything in it
+            if chunk is None:
+                return b""
             self._size += len(chunk)
             if self._size > BODY_BYTES:
                 raise TooLarge
