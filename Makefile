@@ -27,7 +27,7 @@ UV_WITH_PIP_SETTINGS = \
 .PHONY: help setup protos fmt check static lint types imports contract test demo run eval train waste bench lock clean always
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Install everything into .venv; does nothing when nothing changed
 	@:
@@ -108,7 +108,7 @@ eval: setup ## Accuracy and calibration of the classifier
 train: setup ## Rebuild the embedded classifier's weights from its corpus, byte for byte
 	@$(PY) -m tests.eval.train $(ARGS)
 
-waste: setup ## Wasted calls: every traffic under every limit, and a month beside sequential fallback; some minutes
+waste: setup ## Wasted calls: every traffic under every limit, and a month beside sequential fallback; 20 minutes
 	@$(PY) -m tests.waste.report $(ARGS)
 
 # In a virtual environment of its own: what peers need is nothing that Pointsman should be installed with.

@@ -11,6 +11,7 @@ import structlog
 from pointsman.cli.stack import Stack
 from pointsman.simulator.faults import Fault
 from pointsman.simulator.simulation import Simulation
+from pointsman.telemetry import facts
 from pointsman.v1 import router_pb2, router_pb2_grpc, types_pb2
 from tests.fakes.http_server import FakeHttpServer, Fate, json_reply
 from tests.fakes.serving import lines_of
@@ -30,7 +31,7 @@ LIMITED = json_reply({"error": {"message": "Rate limit reached."}}, status=429, 
 
 @asynccontextmanager
 async def captured_lines() -> AsyncIterator[list[structlog.typing.EventDict]]:
-    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as captured:
+    with structlog.testing.capture_logs(processors=[facts.merge]) as captured:
         yield captured
 
 

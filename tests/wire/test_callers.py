@@ -26,6 +26,7 @@ from pointsman.domain.errors import SettingsError
 from pointsman.rpc.callers import Keyring
 from pointsman.simulator.faults import Fault
 from pointsman.simulator.simulation import Simulation
+from pointsman.telemetry import facts
 from pointsman_client import Answer, CallerOverLimit, Client, Forbidden, RouteError, Unauthenticated
 from tests.fakes.command import pointsman
 from tests.fakes.hops import running
@@ -233,7 +234,7 @@ async def test_what_was_spent_is_known_after_a_restart(settings: Settings, file:
 
 async def test_a_key_is_nowhere_in_what_is_said(settings: Settings, file: Path) -> None:
     said: list[object] = [Keyring(file), keys.read(file)]
-    merge = structlog.contextvars.merge_contextvars
+    merge = facts.merge
     with structlog.testing.capture_logs([merge]) as captured, recorded_spans() as recorder:
         async with _asking(settings, file, CallerSettings(categories=("quick",))) as stack:
             for key in (ALICES, STRANGE):

@@ -9,7 +9,6 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # has .pyi files, but no py.typed
 from grpc_status import rpc_status
-from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from pointsman.classifier.app import run
@@ -17,6 +16,7 @@ from pointsman.config.settings import ClassifierSettings, LimitsSettings, Ollama
 from pointsman.domain.category import CATEGORIES
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
+from pointsman.telemetry import facts
 from pointsman.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from tests.eval import corpus
 from tests.fakes.ollama import FakeOllama
@@ -117,7 +117,7 @@ async def test_it_serves_before_ollama_has_loaded_the_model() -> None:
 async def test_a_loaded_model_is_heard(mode: str, decided_by: types_pb2.DecidedBy.ValueType) -> None:
     async with FakeOllama().running() as ollama:
         warm = OllamaSettings(url=ollama.url, timeout_s=5)
-        with capture_logs(processors=[merge_contextvars]) as events:
+        with capture_logs(processors=[facts.merge]) as events:
             async with classifier(settings(mode, warm, accept=1.0)) as stub:
                 while not any(event.get("state") == "ready" for event in events):
                     await stub.Classify(Request(has_image=True), timeout=5)

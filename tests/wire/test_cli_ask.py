@@ -307,6 +307,14 @@ async def test_report_sums_up_what_the_stack_has_seen(stack: Stack) -> None:
     assert "the Executor forgets it when it stops" in finished.out
 
 
+async def test_a_report_that_is_a_page_too_says_where_the_page_is(stack: Stack, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+
+    finished = await ask(stack, "report", "--html", str(page))
+
+    assert finished.out.replace("\n", "").endswith(f"The page is in {page}.")
+
+
 async def test_report_has_json_for_scripts(stack: Stack) -> None:
     finished = await ask(stack, "report", "--json")
 

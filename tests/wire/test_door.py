@@ -46,6 +46,21 @@ async def test_one_call_too_many_never_has_a_message_parsed() -> None:
     assert service.parsed == [1]
 
 
+async def test_a_flood_over_a_fresh_connection_is_told_why_call_by_call() -> None:
+    async with held(concurrent_calls=1) as (service, address), asking(address) as ask:
+        flood = [asyncio.ensure_future(ask(1)) for _ in range(1_500)]
+        await service.entered.acquire()
+        _, left = await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+        while len(left) > 1:
+            _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        service.release.set()
+        ends = [asked.exception() for asked in flood if asked not in left]
+        await asyncio.gather(*left)
+
+    assert {type(from_call(end)) for end in ends if isinstance(end, grpc.aio.AioRpcError)} == {TooManyCalls}
+    assert len(ends) == len(flood) - 1
+
+
 async def test_what_does_not_fit_beside_the_bytes_inside_is_refused_before_it_is_parsed() -> None:
     async with held() as (service, address), asking(address) as ask:
         first = asyncio.ensure_future(ask(3 * MIB))

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pointsman.domain.errors import NoAnswer
 from pointsman.domain.trail import Skip, SkipReason, Trail
 from pointsman.rpc.channel import open_channel
+from pointsman.telemetry import facts
 from pointsman.v1 import classifier_pb2 as pb
 from tests.fakes.serving import (
     CLASSIFY,
@@ -96,7 +97,7 @@ async def test_a_handler_that_aborts_by_itself_keeps_its_status() -> None:
 async def test_what_a_handler_binds_stands_in_the_line_of_its_own_call_only() -> None:
     async def bind(request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
         if request.request_id:
-            structlog.contextvars.bind_contextvars(request_id=request.request_id)
+            facts.bind(request_id=request.request_id)
         raise NoAnswer("nobody answered")
 
     async with serving(FakeClassifier(bind)) as server, classifier_stub(server) as stub:
@@ -141,7 +142,7 @@ async def test_the_longest_error_that_there_can_be_arrives_every_time() -> None:
     skips = [Skip(candidate=f"provider/model-{n}", reason=SkipReason.COOLING, detail="쉽니다 " * 50) for n in range(90)]
 
     async def fail(request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
-        structlog.contextvars.bind_contextvars(request_id="r" * 128)
+        facts.bind(request_id="r" * 128)
         raise NoAnswer("모두 실패했습니다 " * 500, trail=Trail([*skips]), category="가" * 400)
 
     async with serving(FakeClassifier(fail)) as server, classifier_stub(server) as stub:

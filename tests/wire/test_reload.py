@@ -103,6 +103,24 @@ async def test_a_call_under_way_goes_on_with_what_it_began_with(
     assert answer.candidate == "anthropic/claude-haiku"
 
 
+async def test_a_call_under_way_keeps_its_connection_whatever_the_next_settings_but_one_do_to_its_provider(
+    reloadable: Reloadable, client: Client, simulation: Simulation
+) -> None:
+    simulation.script("gemini-3.8-flash", Fault.SILENCE)
+    await reloadable.take_up(executor=replace(reloadable.settings.executor, attempt_timeout_s=1.0))
+    asking = asyncio.ensure_future(client.route("hi", category="quick"))
+    while not simulation.tallies.total.in_flight:
+        await asyncio.wait({asking}, timeout=0.01)
+    moved = replace(reloadable.settings.providers["gemini"], base_url="http://127.0.0.1:1")
+
+    await reloadable.take_up(pools=reloadable.settings.pools | quick("gemini/gemini-flash"))
+    await reloadable.take_up(providers=reloadable.settings.providers | {"gemini": moved})
+    answer = await asking
+
+    attempts = [step.attempt.outcome for step in answer.response.trail.steps if step.HasField("attempt")]
+    assert attempts == [types_pb2.OUTCOME_TIMED_OUT, types_pb2.OUTCOME_ANSWERED]
+
+
 async def test_a_provider_elsewhere_is_asked_there_and_the_old_one_no_more(
     reloadable: Reloadable, client: Client, simulation: Simulation
 ) -> None:

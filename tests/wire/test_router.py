@@ -12,6 +12,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no p
 from pointsman.config.settings import LimitsSettings
 from pointsman.domain.errors import InvalidRequest, NoAnswer, Violation
 from pointsman.rpc.channel import open_channel
+from pointsman.telemetry import facts
 from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import executor_pb2 as executor_pb
 from pointsman.v1 import router_pb2, router_pb2_grpc
@@ -340,7 +341,7 @@ async def test_a_cancelled_route_is_given_up_wherever_it_is(phase: str) -> None:
 
 
 async def test_the_line_of_a_route_tells_its_whole_story() -> None:
-    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as captured:
+    with structlog.testing.capture_logs(processors=[facts.merge]) as captured:
         async with routing(FakeClassifier(), FakeExecutor()) as router:
             answer = await route(router.address)
 

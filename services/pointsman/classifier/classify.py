@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from pointsman.classifier.rules import rule
 from pointsman.config.settings import ClassifierSettings
 from pointsman.domain.category import CATEGORIES
 from pointsman.domain.clock import Clock
+from pointsman.domain.frozen import frozen
 from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
 
 _HOP_FLOOR_S = 0.06
@@ -44,7 +45,7 @@ class Asks(Protocol):
         """Return an opinion, or why there is none; never raises for a failure of the server."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Question:
     """What is to be ruled on.
 

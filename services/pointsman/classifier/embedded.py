@@ -5,7 +5,7 @@ It always answers.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from importlib import resources
 from math import sqrt
@@ -13,6 +13,7 @@ from math import sqrt
 from pointsman.classifier.calibration import Distribution, softmax
 from pointsman.classifier.features import BUCKETS, NAMES, Features, extract
 from pointsman.domain.category import CATEGORIES
+from pointsman.domain.frozen import frozen
 
 FILE = "embedded.bin"
 
@@ -24,7 +25,7 @@ _OFFSET = 128  # makes an int8 a non-negative field
 _SHIFTED = bytes((weight + _OFFSET) % 256 for weight in range(256))  # of an int8 in two's complement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Header:
     """What goes with the int8 rows: what one step is worth, for n-grams and for named features, and the calibration."""
 

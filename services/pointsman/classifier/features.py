@@ -7,13 +7,13 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from unicodedata import normalize
 from zlib import crc32
 
 from pointsman.classifier.cues import GROUPS, PHRASES, RUN_LENGTHS, RUNS, STEM_LENGTHS, STEMS, WORDS
+from pointsman.domain.frozen import frozen
 
 BUCKETS = 1 << 16
 """Number of n-gram features; which n-gram falls into which is decided by crc32, the same on every machine."""
@@ -81,7 +81,7 @@ _STEPS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Features:
     """What a text shows.
 

@@ -11,6 +11,7 @@ from math import ceil, sqrt
 from typing import Final
 
 from pointsman.domain.category import CATEGORIES
+from pointsman.domain.frozen import frozen
 
 _BIN_EDGES: Final = tuple(number / 10 for number in range(11))
 """Ten bins of equal width for the calibration error."""
@@ -22,7 +23,7 @@ _Z: Final = 1.959964
 """Standard deviations to either side that hold 95 % of a normal distribution."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Judged:
     """One prompt, as labelled and as ruled.
 
@@ -69,7 +70,7 @@ class Proportion:
         return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bin:
     """The verdicts of which the confidence is above `low` and at most `high`: its mean, and how many are right."""
 
@@ -79,7 +80,7 @@ class Bin:
     right: Proportion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Acceptance:
     """What follows from accepting verdicts at a confidence and above: the share accepted, and of these the wrong."""
 

@@ -6,7 +6,6 @@ Asking never waits for a slot and never starts a load.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
@@ -17,6 +16,7 @@ from pointsman.classifier.model import Model, ModelFault, Reading
 from pointsman.classifier.voice import Voice, calibration_of
 from pointsman.config.settings import OllamaSettings
 from pointsman.domain.clock import Clock
+from pointsman.domain.frozen import frozen
 from pointsman.domain.verdict import ModelHop
 from pointsman.telemetry import instruments, names
 from pointsman.telemetry.spans import Span, SpanKind, span
@@ -55,7 +55,7 @@ _WITHHELD = {
 """What a verdict says when the state forbids to ask. READY is missing: then the model is asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Opinion:
     """What became of one question.
 

@@ -4,13 +4,13 @@ The static part is the same byte for byte in every call, so that Ollama evaluate
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_hex
 
 from pointsman.config.settings import CategorySettings, ClassifierSettings
 from pointsman.domain.category import CATEGORIES, CODING, QUICK, REASONING, REVIEW, VISION
 from pointsman.domain.errors import SettingsError
+from pointsman.domain.frozen import frozen
 from pointsman.domain.local_text import break_control_tokens
 
 _TASK = """\
@@ -62,7 +62,7 @@ _HEAD_SHARE = 0.65  # The order mostly stands first; when the text came first, i
 _CONTEXT_SHARE = 0.25
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Excerpt:
     """What is read of a prompt, cleaned and cut; `characters` is how long the text was before."""
 

@@ -5,7 +5,6 @@ When it may be made is decided in `hop.py`.
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import exp, isfinite
 
 import httpx
@@ -13,6 +12,7 @@ from ollama import AsyncClient, GenerateResponse, ResponseError
 
 from pointsman.classifier.calibration import Distribution
 from pointsman.config.settings import OllamaSettings
+from pointsman.domain.frozen import frozen
 from pointsman.domain.verdict import ModelHop
 
 _CONNECT_S = 0.2
@@ -36,7 +36,7 @@ class ModelFault(Exception):
         self.http_status = http_status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Durations:
     """Ollama's own timings of one call.
 
@@ -54,7 +54,7 @@ class Durations:
         return max(0.0, self.total_s - self.load_s - self.prompt_eval_s - self.eval_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reading:
     """What the first token said about the categories, in the order that the model was made with.
 

@@ -1,7 +1,6 @@
 """The servicer: a message in, a verdict out. What is wrong with a request is said here, and nowhere deeper."""
 
 import grpc
-import structlog
 
 from pointsman.classifier.classify import Classifier, Question
 from pointsman.config.settings import LimitsSettings
@@ -9,7 +8,7 @@ from pointsman.domain.errors import InvalidRequest, PromptTooLarge, Violation
 from pointsman.domain.verdict import Verdict
 from pointsman.rpc import convert
 from pointsman.rpc.check_options import id_violations
-from pointsman.telemetry import instruments, names
+from pointsman.telemetry import facts, instruments, names
 from pointsman.telemetry.spans import Span, span
 from pointsman.v1 import classifier_pb2, classifier_pb2_grpc
 
@@ -74,8 +73,8 @@ def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
     current.set(names.CLASSIFIER_VERSION, verdict.classifier_version)
     current.set(names.CACHED, verdict.cached)
     if request_id:
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-    structlog.contextvars.bind_contextvars(
+        facts.bind(request_id=request_id)
+    facts.bind(
         category=verdict.category,
         confidence=round(verdict.confidence, 3),
         decided_by=verdict.decided_by.value,

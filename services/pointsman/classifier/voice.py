@@ -1,13 +1,13 @@
 """How far a small model is believed: what it says about nothing, and what was fitted for it, if anything was."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from pointsman.classifier.calibration import Distribution, temper, without_prior
+from pointsman.domain.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Calibration:
     """What makes a model's probabilities honest.
 
@@ -30,7 +30,7 @@ FITTED: Final[Mapping[tuple[str, str], Calibration]] = {}
 """Fitted on labelled prompts, by the model's digest and the version of the instructions. None was yet (2026-11)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Voice:
     """The model that speaks: its digest, what it says about prompts without content, and its calibration.
 

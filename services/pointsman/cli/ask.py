@@ -147,7 +147,7 @@ def _said(error: RouteError, address: str) -> str:
     if isinstance(error, Unreachable) and error.reason == error.code.name:  # gRPC's own words help nobody
         return (
             f"no Pointsman answers at {address}; start one with `{program()} up`, or name it with --address\n"
-            f"{how_to_see_one()}; one that speaks TLS needs --authority"
+            f"{how_to_see_one()}; one that speaks TLS needs --authority, and may need --certificate and --key"
         )
     if isinstance(error, OutOfTime) and error.reason == error.code.name:
         return f"no answer from {address} in time, and no word of who was called; allow more with --timeout"

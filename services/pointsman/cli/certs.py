@@ -75,7 +75,7 @@ def _tell(folder: Path, names: Iterable[str], subjects: Mapping[str, str], days:
         say(out, f"{name}.pem, {name}.key: what the caller shows who is known as {subject}", lead="  ")
     say(out, "authority.pem: who believes this believes both; authority.key made them, keep it to yourself", lead="  ")
     say(out, f"names: {', '.join(names)}", lead="  ")
-    say(out, "\nIn the settings:\n")
+    say(out, "\nIn the settings, in the place of the [tls] that is there:\n")
     print("[tls]")
     for key, name in (("certificate", "service.pem"), ("key", "service.key"), ("authority", "authority.pem")):
         print(f'{key} = "{here / name}"')

@@ -1,11 +1,13 @@
 """`pointsman keys`: the keys of callers, made, listed and revoked in the file that the settings name."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from pointsman.cli.failure import Failure, Misuse
+from pointsman.cli.invocation import program
 from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, keys, load
 from pointsman.config.keys import Key
@@ -38,7 +40,7 @@ def create(name: str, config: Path | None, *, key_env: str, as_json: bool) -> No
         return
     print(made, flush=True)
     say(out, f"Key {record.id} of {name}. It is shown this once: only its hash is kept.")
-    say(out, f"Callers send it as `authorization: Bearer KEY`; to take it back: pointsman keys revoke {record.id}")
+    say(out, f"Callers send it as `authorization: Bearer KEY`; to take it back: {_again('revoke', config)} {record.id}")
 
 
 def list_keys(config: Path | None, *, as_json: bool) -> None:
@@ -57,7 +59,7 @@ def revoke(id_: str, config: Path | None, *, as_json: bool) -> None:
     with _changing(load(config)) as known:
         place = next((place for place, key in enumerate(known) if key.id == id_), None)
         if place is None:
-            raise Misuse(f"no key has the id {id_}; `pointsman keys list` shows them")
+            raise Misuse(f"no key has the id {id_}; `{_again('list', config)}` shows them")
         if known[place].revoked is None:
             known[place] = replace(known[place], revoked=SystemClock().now())
         record = known[place]
@@ -79,8 +81,13 @@ def _changing(settings: Settings) -> Iterator[list[Key]]:
 
 def _path(settings: Settings) -> Path:
     if not settings.router.keys:
-        raise Failure('the settings name no file for keys; set router.keys, such as "keys.jsonl"')
+        raise Failure('the settings name no file for keys; in [router] set keys = "keys.jsonl"')
     return Path(settings.router.keys)
+
+
+def _again(command: str, config: Path | None) -> str:
+    """Return what to type for another of these commands, about the same settings."""
+    return f"{program()} keys {command}" + (f" --config {shlex.quote(str(config))}" if config else "")
 
 
 def _given(variable: str) -> str:
@@ -105,7 +112,7 @@ def _shown(key: Key) -> dict[str, object]:
 
 def _tell(path: Path, known: Iterable[Key]) -> None:
     out, lines = screen(), [*known]
-    say(out, f"{path}: {len(lines)} keys", style="bold")
+    say(out, f"{path}: {len(lines)} {'key' if len(lines) == 1 else 'keys'}", style="bold")
     for key in lines:
         state = f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "open"
         say(out, f"{key.caller}, made {key.created:%Y-%m-%d %H:%M}, {state}", lead=f"  {key.id}  ")

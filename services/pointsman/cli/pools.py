@@ -52,7 +52,7 @@ def not_running(address: str) -> Failure:
     """Return the failure of a call to an Executor that is not there."""
     return Failure(
         f"no Executor answers at {address}; start a stack with `{program()} up`, or name another with --address\n"
-        f"{how_to_see_one()}; one that speaks TLS needs --authority\n"
+        f"{how_to_see_one()}; one that speaks TLS needs --authority, and may need --certificate and --key\n"
         f"what could be called here without one is told by `{program()} doctor`"
     )
 

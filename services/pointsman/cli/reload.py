@@ -5,6 +5,7 @@ service of this process takes them up in one step of the loop.
 """
 
 import asyncio
+import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,11 +75,16 @@ class Reloader:
         self._read = _stamp(self._source)
         before = self.hash
         try:
-            revision = revise(self.settings, self._adapt(load(self._source)))
+            revision = revise(self.settings, self._adapt(_load(self._source)))
             commits = [await prepare(revision.settings) for prepare in self._prepares] if revision.changed else []
         except SettingsError as error:
             instruments.SETTINGS_RELOADS.add(1, "refused")
             self._log.error(names.EVENT_SETTINGS_REFUSED, detail=error.message, settings_hash=before)
+            return
+        except Exception:  # noqa: BLE001 - it is logged, and the next file must be read all the same
+            instruments.SETTINGS_RELOADS.add(1, "refused")
+            detail = "a fault of Pointsman's; the settings in force stay"
+            self._log.exception(names.EVENT_SETTINGS_REFUSED, detail=detail, settings_hash=before)
             return
         for commit in commits:
             commit()
@@ -101,10 +107,20 @@ class Reloader:
                 await self.reload(is_asked_for=True)
 
 
+def _load(source: Path) -> Settings:
+    """Return what a file says now. Raises SettingsError; for a pipe, too: all would stand still until one wrote."""
+    if source.exists() and not source.is_file():
+        message = f"settings file {source} is no file that can be read again; put one there, or start again"
+        raise SettingsError(message, file=str(source))
+    return load(source)
+
+
 def _stamp(source: Path) -> Stamp | None:
-    """Return what changes when the file does; None while there is none."""
+    """Return what changes when the file does; None while there is none, or what is there is read only once."""
     try:
         about = source.stat()
     except OSError:
+        return None
+    if not stat.S_ISREG(about.st_mode):
         return None
     return about.st_mtime_ns, about.st_size, about.st_ino

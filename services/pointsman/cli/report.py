@@ -66,6 +66,8 @@ def report(
         _print_groups(out, group_by, sums.lines)
     for note in notes(sums):
         say(out, note, style="dim")
+    if html:
+        say(out, f"The page is in {html}.")
 
 
 def _print_groups(out: Console, group_by: str, lines: Sequence[ReportLine]) -> None:

@@ -160,7 +160,8 @@ def _tell(readiness: "Readiness", settings: Settings) -> None:
         out.say(f"{lack.missing} (for {', '.join(lack.candidates)})", lead="  ")
         out.paste(f"    → {lack.advice}")  # the terminal's own wrapping keeps it pasteable
     if any("export" in lack.advice for lack in readiness.lacks):
-        out.say("Keys are read at the start: stop, export, start again. Local models are noticed while it runs.")
+        out.say("Keys are read at the start: stop, export, start again.")
+        out.say("Local models, and keys in files that api_key_file names, are noticed while it runs.")
     if settings.fallback.candidate and not readiness.fallback:
         out.say("Without the local fallback, a request fails when no provider can answer.")
 

@@ -60,6 +60,7 @@ class Worker:
     def __init__(self, process: Process) -> None:
         """Take a process that was started with pipes for its standard input and output."""
         self._process = process
+        self._is_serving = False
 
     @property
     def pid(self) -> int:
@@ -68,9 +69,10 @@ class Worker:
 
     async def serve(self) -> None:
         """Let it listen, and wait until it does. Raises WorkerEnded."""
-        if self._process.stdin:
+        if self._process.stdin and not self._process.stdin.is_closing():  # one that has ended says so by its silence
             self._process.stdin.write(SERVE)
         await self.hear(SERVING)
+        self._is_serving = True
 
     async def hear(self, line: bytes) -> None:
         """Wait until it says a line. Raises WorkerEnded."""
@@ -87,8 +89,8 @@ class Worker:
             self._process.stdin.close()
 
     def reload(self) -> None:
-        """Have it read its settings again."""
-        if self._process.returncode is None:
+        """Have it read its settings again. One that starts would end by the signal, and looks at the file by itself."""
+        if self._is_serving and self._process.returncode is None:
             self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
@@ -156,6 +158,9 @@ class Crew:
                 await self.at_work[number].serve()
             except WorkerEnded:
                 continue  # its end is told above, once
+            except OSError as error:  # there is no room for a process just now, or an upgrade has its program in pieces
+                log.warning(names.EVENT_WORKER_ENDED, worker=number, detail=str(error))
+                continue
             log.info(names.EVENT_WORKER_STARTED, worker=number, pid=self.at_work[number].pid)
 
 

@@ -285,7 +285,7 @@ def _url(path: str, url: str) -> None:
         is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # half an IPv6 address, or a port that is none
         is_usable = False
-    if not is_usable or re.search(r"\s", url):
+    if not is_usable or not url.isprintable() or re.search(r"\s", url):
         refuse(path, url, "write an http or https URL, such as http://127.0.0.1:11434")
 
 

@@ -1,8 +1,8 @@
 """What a model produced, and what it used up."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.prompt import ToolCall
 
 
@@ -16,7 +16,7 @@ class FinishReason(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Usage:
     """Tokens used.
 
@@ -43,7 +43,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """What a model said. `text` may be empty when tools are called or the output limit went into reasoning."""
 
@@ -52,7 +52,7 @@ class Answer:
     tool_calls: tuple[ToolCall, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ToolCallDelta:
     """More of one tool call: `id` and `name` come with its first delta, `arguments_json` is appended.
 
@@ -65,7 +65,7 @@ class ToolCallDelta:
     arguments_json: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Delta:
     """More of an answer, as it is produced. It holds content; what holds none, such as a role, is no delta."""
 

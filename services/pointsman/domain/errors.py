@@ -29,8 +29,9 @@ PointsmanError
 
 from __future__ import annotations  # what the errors carry is named here and not imported: --help does without
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from pointsman.domain.frozen import frozen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pointsman.domain.verdict import Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Violation:
     """One field that is wrong: its dotted path in the request, a stable reason, and a sentence for people."""
 

@@ -1,9 +1,11 @@
 """Who can answer: models, the candidates made of them, and the ordered pools of the categories."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
+
+from pointsman.domain.frozen import frozen
 
 
 class Unit(StrEnum):
@@ -28,7 +30,7 @@ class Algorithm(StrEnum):
     TOKEN_BUCKET = "token_bucket"  # noqa: S105 - a name of an algorithm, not a secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Limit:
     """At most `amount` of `unit` in any `period`; the period is None for concurrency.
 
@@ -43,7 +45,7 @@ class Limit:
     offset: timedelta = timedelta()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Scope:
     """Whose limits these are: "provider:openai", "group:claude-sonnet" or "model:openai/gpt-4"."""
 
@@ -51,7 +53,7 @@ class Scope:
     limits: tuple[Limit, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Model:
     """What one model at one provider can do. Token counts are ceilings."""
 
@@ -67,7 +69,7 @@ class Model:
     accepts_stop: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TimeLimits:
     """How long one call of a candidate may take, in seconds; infinity where there is no limit.
 
@@ -82,7 +84,7 @@ class TimeLimits:
     stream_s: float = math.inf
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Candidate:
     """One model at one provider, with the limits that hold for it.
 
@@ -119,7 +121,7 @@ class Policy(StrEnum):
     FASTEST = "fastest"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pool:
     """The candidates of a category, preferred first.
 

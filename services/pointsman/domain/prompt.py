@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 
+from pointsman.domain.frozen import frozen
+
 
 class Role(StrEnum):
     """Who speaks."""
@@ -16,14 +18,14 @@ class Role(StrEnum):
     TOOL = "tool"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Text:
     """Plain text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Image:
     """An image by value: the encoded bytes and the MIME type that they really have."""
 
@@ -31,14 +33,14 @@ class Image:
     mime_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageUrl:
     """An image that the provider fetches by itself; Pointsman never does."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ToolCall:
     """A model's wish to have a tool run; `arguments_json` is a JSON object as text."""
 
@@ -47,7 +49,7 @@ class ToolCall:
     arguments_json: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ToolResult:
     """What the caller's tool gave back for the ToolCall of that id."""
 
@@ -59,7 +61,7 @@ class ToolResult:
 Part = Text | Image | ImageUrl | ToolCall | ToolResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Message:
     """One turn; has at least one part."""
 
@@ -127,7 +129,7 @@ def _text_bytes(part: Part) -> int:
             return 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tool:
     """A tool that the model may ask for; an empty schema means that it takes no arguments."""
 
@@ -136,7 +138,7 @@ class Tool:
     parameters_json_schema: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Options:
     """What is asked for beside the prompt. None and empty mean: not asked for."""
 
@@ -151,7 +153,7 @@ class Options:
     max_attempts: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Request:
     """One request as the caller made it, checked. `caller` is whose key came with it; empty where nobody is asked."""
 

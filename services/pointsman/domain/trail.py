@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from pointsman.domain.answer import Usage
+from pointsman.domain.frozen import frozen
 
 
 class Outcome(StrEnum):
@@ -60,7 +61,7 @@ WAITING = frozenset({SkipReason.COOLING, SkipReason.OUT_OF_QUOTA, SkipReason.OUT
 """Reasons that pass by themselves, even where nobody can say when."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Skip:
     """A candidate left out; costs nothing. `ready_at` is None when time alone does not help."""
 
@@ -75,7 +76,7 @@ class Skip:
         return self.ready_at is not None or self.reason in WAITING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Attempt:
     """One call that left for a provider.
 

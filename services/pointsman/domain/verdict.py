@@ -1,7 +1,8 @@
 """The classifier's ruling on a prompt, and the reasons why an answer may be less than it should be."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from pointsman.domain.frozen import frozen
 
 
 class DecidedBy(StrEnum):
@@ -44,7 +45,7 @@ class DegradedReason(StrEnum):
     EXECUTOR_LOST = "executor_lost"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verdict:
     """A ruling.
 

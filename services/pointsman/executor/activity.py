@@ -6,10 +6,10 @@ Pure: instants are handed in. What is kept for longer stands in the journal.
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from pointsman.domain.frozen import frozen
 from pointsman.executor.attempt import RULES
 from pointsman.executor.journal.row import Row
 from pointsman.executor.journal.sums import Hop
@@ -24,7 +24,7 @@ _HOPS: Final = (Hop.CLASSIFY, Hop.QUEUE, Hop.PROVIDER, Hop.EXECUTE)
 """Those that every row tells of, in the order in which they are shown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Counts:
     """Sums of requests that ended. `answered_locally` is a part of `answered`, which is of whole answers."""
 
@@ -51,7 +51,7 @@ class Counts:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HopLatency:
     """How long one hop took lately, in seconds, and how many durations that is known from."""
 
@@ -61,7 +61,7 @@ class HopLatency:
     p95_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Lately:
     """The last minute, `window_s` of it, and all since the start.
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from pointsman.domain.errors import CallerOverRate, CallerUnknown, CategoryForbidden
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Unit
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason
 from pointsman.executor.quota import MINUTE_S, Window, next_midnight
@@ -27,7 +28,7 @@ UNTOLD: Final = frozenset({Outcome.CANCELLED, Outcome.TIMED_OUT})
 NOTHING: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Instant:
     """One moment on both clocks: that of calendars, and the monotonic one in seconds."""
 
@@ -39,7 +40,7 @@ class Instant:
         return None if monotonic_s == FOREVER else self.now + timedelta(seconds=monotonic_s - self.monotonic_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Grant:
     """What the settings grant a caller. Empty sets hold everything; None is no bound."""
 
@@ -51,7 +52,7 @@ class Grant:
     usd_per_month: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Charge:
     """What a call will probably use in tokens, and cost at most; None where the price is unknown."""
 
@@ -59,7 +60,7 @@ class Charge:
     most_usd: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Held:
     """What is set aside for one call under way; it ends with `Allowance.settle`."""
 

@@ -1,8 +1,8 @@
 """What follows from the end of an attempt: one row an outcome, and nothing of it anywhere else."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.trail import Outcome
 
 
@@ -34,7 +34,7 @@ class Effect(StrEnum):
     """Do not send a request of this size again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rule:
     """One row: `account_wide` says that the effect holds for every model of the provider account."""
 

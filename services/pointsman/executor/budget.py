@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason
 from pointsman.executor.plan import Planned
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Slice:
     """How long one call may take, in seconds: in all, until its first content, and between two arrivals.
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +11,7 @@ import structlog
 
 from pointsman.domain.answer import Usage
 from pointsman.domain.clock import Clock
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Outcome
@@ -35,7 +36,7 @@ MOST_BYTES_PER_TOKEN: Final = 8
 """No language comes near; a count below it was taken before the answer was written (Anthropic counts at both ends)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Caller:
     """Everything that one call needs. `adapters` has one entry a provider."""
 

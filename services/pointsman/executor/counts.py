@@ -1,11 +1,11 @@
 """What the metrics tell of the Executor: requests that ended, from their trails, and the state of the candidates."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from pointsman.domain.answer import Usage
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate
 from pointsman.domain.trail import Attempt, Outcome, Skip
 from pointsman.executor.journal.row import Row
@@ -22,7 +22,7 @@ LONGEST_MINUTE_S: Final = 120.0
 """A window up to here is called a minute, a longer one a day: what providers state is no more exact than that."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Counts:
     """Counts what happened to candidates of the settings, by id."""
 

@@ -1,9 +1,10 @@
 """One request on its way: what it may use, what has been tried for it, and how it ends."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pointsman.domain.answer import Answer, FinishReason
 from pointsman.domain.errors import PointsmanError
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Skip, Trail
@@ -18,7 +19,7 @@ from pointsman.telemetry import names
 from pointsman.telemetry.spans import note
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Execution:
     """An answer, who gave it, and how it came about. `partial`: a stream that broke after its first content."""
 
@@ -30,7 +31,7 @@ class Execution:
     partial: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Course:
     """One request on its way since `began`. `outlet` is None when the answer is wanted whole."""
 

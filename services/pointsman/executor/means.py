@@ -4,6 +4,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 
 from pointsman.domain.clock import Clock
+from pointsman.domain.frozen import frozen
 from pointsman.executor.allowance import Allowances, Instant
 from pointsman.executor.call import Caller
 from pointsman.executor.experience import Experience
@@ -11,7 +12,7 @@ from pointsman.executor.fallback import Fallback
 from pointsman.executor.ledger.port import Ledger
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bounds:
     """What one request may use: see the settings of the Executor."""
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import Final
 
 from pointsman.domain.answer import Delta, ToolCallDelta
 from pointsman.domain.clock import Clock
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate
 from pointsman.domain.prompt import utf8_bytes
 
@@ -14,7 +14,7 @@ HELD_BYTES: Final = 65_536
 """From here on the writer waits for the reader. A slow reader so slows the provider, and holds no more than this."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Start:
     """Who answers; comes before the first content. `model` is the provider's own name."""
 

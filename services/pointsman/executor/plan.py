@@ -1,17 +1,17 @@
 """What to try now, and what not and why. Pure: eligibility first, then what the ledger says, then the pool's order."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate, Model, Policy, Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Skip, SkipReason
 from pointsman.executor.quota import Estimate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Prospect:
     """What is known of a candidate for one request.
 
@@ -29,7 +29,7 @@ class Prospect:
     risk: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Planned:
     """A candidate to try, after `wait_s` seconds if its quota renews soon enough to be worth it."""
 
@@ -39,7 +39,7 @@ class Planned:
     wait_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """Candidates in the order in which to try them, and those left out."""
 

@@ -1,13 +1,13 @@
 """Tokens to dollars, from the dated table in models.json. Decimals throughout; an unknown price is None, never zero."""
 
 import json
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Context, Decimal
 from importlib.resources import files
 from typing import Any
 
 from pointsman.domain.answer import Usage
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate
 from pointsman.executor.quota import Estimate
 
@@ -19,7 +19,7 @@ WIDE = Context(prec=60)
 """Room for absurd counts of tokens: a provider's slip must cost a false number and not the request."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Prices:
     """US dollars per million tokens. A cache write costs like input where the provider names no price for it."""
 
@@ -40,7 +40,7 @@ class Prices:
         return (total / PER).quantize(CENT_OF_NANO, context=WIDE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OffPeak:
     """Other prices outside the peak windows, which are pairs of UTC times on weekdays or weekends."""
 
@@ -54,7 +54,7 @@ class OffPeak:
         return not any(start <= at.time() < end for start, end in windows)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tariff:
     """What one model costs: from dates on, above input sizes, outside peak hours."""
 
@@ -75,7 +75,7 @@ class Tariff:
         return prices
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PriceTable:
     """Tariffs by kind of provider and model.
 

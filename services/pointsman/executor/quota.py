@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Unit
 from pointsman.executor.bucket import Bucket
 from pointsman.executor.statement import FOREVER, Manner, Statement, stricter
@@ -30,7 +31,7 @@ UNSEEN_KEPT = 1024
 """Calls that are told apart while no answer states the window anew."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Estimate:
     """What a call is expected to use.
 

@@ -55,6 +55,8 @@ class Reload:
         self._recorder: Recorder | None = None
         self._presence: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._left: list[Execute] = []
+        """Engines of earlier settings that requests under way began with."""
 
     def begin(self, servicer: ExecutorServicer, recorder: Recorder) -> None:
         """Go by what serves now, and look after its candidates."""
@@ -89,7 +91,8 @@ class Reload:
             engine.counts.begin()
             unused = [adapter for adapter in self.adapters.values() if adapter not in adapters.values()]
             self._settings, self._keys, self.adapters = settings, keys, adapters
-            self._end(self._close_unused(unused, before))
+            self._left = [engine for engine in (*self._left, before) if engine.under_way]
+            self._end(self._close_unused(unused, tuple(self._left)))
             self._look_after(servicer)
 
         return commit
@@ -157,10 +160,10 @@ class Reload:
             )
         )
 
-    async def _close_unused(self, adapters: list[Adapter], before: Execute) -> None:
-        """Close adapters once no request is under way that began with them."""
+    async def _close_unused(self, adapters: list[Adapter], left: tuple[Execute, ...]) -> None:
+        """Close adapters once no request is under way that began with them, by whichever of the earlier settings."""
         try:
-            while before.under_way:
+            while any(engine.under_way for engine in left):
                 await self._clock.sleep(LOOK_S)
         finally:
             for adapter in adapters:

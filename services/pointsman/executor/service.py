@@ -6,7 +6,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, fields
 
 import grpc
-from structlog.contextvars import bind_contextvars
 
 from pointsman.config.settings import LimitsSettings
 from pointsman.domain.answer import Delta
@@ -28,6 +27,7 @@ from pointsman.executor.stream import stream
 from pointsman.rpc import convert
 from pointsman.rpc.check_options import category_violations
 from pointsman.rpc.requests import execute_request_from_pb
+from pointsman.telemetry import facts
 from pointsman.telemetry.story import story_of
 from pointsman.v1 import executor_pb2 as pb
 from pointsman.v1 import executor_pb2_grpc
@@ -75,7 +75,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
                     yield pb.StreamExecuteResponse(delta=convert.delta_to_pb(piece))
                 elif isinstance(piece, Start):
                     has_started = True
-                    bind_contextvars(candidate=piece.candidate.id)
+                    facts.bind(candidate=piece.candidate.id)
                     yield pb.StreamExecuteResponse(start=start_to_pb(piece))
                 else:
                     self._tell(piece)
@@ -146,9 +146,9 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
     def _read(self, request: pb.ExecuteRequest, context: Context) -> tuple[Request, str, float, Ruling]:
         """Return the request, its category, the instant by which it must have ended here, and why the category."""
         asked, category, verdict = execute_request_from_pb(request, self.limits, self.engine.pools)
-        bind_contextvars(request_id=asked.request_id, category=category)
+        facts.bind(request_id=asked.request_id, category=category)
         if asked.caller:
-            bind_contextvars(caller=asked.caller)
+            facts.bind(caller=asked.caller)
         remaining_s = context.time_remaining()
         # grpcio 1.85 answers None to a call without a deadline, whatever its type says.
         left_s = self.default_deadline_s if remaining_s is None else remaining_s  # type: ignore[redundant-expr]
@@ -160,13 +160,13 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
 
     def _tell(self, execution: Execution) -> None:
         """Put what became of the request into the one log line of the call."""
-        bind_contextvars(
+        facts.bind(
             candidate=execution.attempt.candidate,
             **story_of(execution.trail),
             degraded=[reason.value for reason in self._degraded(execution)],
         )
         if execution.partial:
-            bind_contextvars(partial=True)
+            facts.bind(partial=True)
 
     def _degraded(self, execution: Execution) -> tuple[DegradedReason, ...]:
         away = self.engine.ledger.name.endswith("-away")

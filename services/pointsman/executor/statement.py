@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from pointsman.domain.frozen import frozen
+
 FOREVER = math.inf
 """An instant that time alone does not bring."""
 
@@ -19,7 +21,7 @@ NEVER = -1
 """A count of signs that one sign has ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Statement:
     """What a provider said of a window: `remaining` of `limit`, to the call that left at `sent_at`; full at `full_at`.
 

@@ -1,9 +1,9 @@
 """What is known about each candidate at this moment, for people and dashboards."""
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate, Pool
 from pointsman.domain.trail import Skip, SkipReason
 from pointsman.executor.journal.journal import Journal
@@ -14,7 +14,7 @@ SMALL_CALL = Estimate(input_tokens=1, output_tokens=1, admitted_tokens=2)
 """What "ready" means in a list: a call as small as can be could leave."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CandidateState:
     """One candidate; `blocked` is None when a small call could leave now."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from pointsman.config.revision import Commit, Register
 from pointsman.config.settings import CallerSettings, LimitsSettings, RouterSettings, TlsSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
+from pointsman.domain.frozen import frozen
 from pointsman.router.service import RouterServicer
 from pointsman.rpc.callers import Keyring, Reception
 from pointsman.rpc.channel import open_channel
@@ -29,7 +29,7 @@ _ENVELOPE_BYTES: Final = 65_536
 """What the Router may add to a request on its way to the Executor, which has the same limit: verdict, category, ids."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Peers:
     """The ways to the services that the Router asks, opened and closed by whoever runs it."""
 

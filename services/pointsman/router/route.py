@@ -1,7 +1,6 @@
 """What the Router decides: what the Classifier is told, how time is shared, what stands in for a missing verdict."""
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -9,6 +8,7 @@ import structlog
 from pointsman.config.settings import RouterSettings
 from pointsman.domain.category import VISION
 from pointsman.domain.errors import ClassifierDown, OutOfTime, PointsmanError
+from pointsman.domain.frozen import frozen
 from pointsman.domain.prompt import Message, Prompt, Role
 from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
 from pointsman.telemetry import names
@@ -27,7 +27,7 @@ OTHER_TURN_CHARACTERS: Final = 160
 _GAP: Final = "\n…\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Question:
     """What the Classifier is told of a prompt; image bytes never."""
 

@@ -7,11 +7,11 @@ from os import urandom
 from typing import Final
 
 import grpc
-from structlog.contextvars import bind_contextvars
 
 from pointsman.config.settings import LimitsSettings, RouterSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
+from pointsman.domain.frozen import frozen
 from pointsman.domain.verdict import Verdict
 from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
@@ -19,7 +19,7 @@ from pointsman.rpc.channel import call, stream
 from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.rpc.peer import Peer
 from pointsman.rpc.requests import RouterRequest, prompt_from_pb, write_execute_request
-from pointsman.telemetry import instruments, names
+from pointsman.telemetry import facts, instruments, names
 from pointsman.telemetry.spans import current_trace_id, mark
 from pointsman.telemetry.story import story
 from pointsman.v1 import (
@@ -41,7 +41,7 @@ _ID_BYTES: Final = 16
 Context = grpc.aio.ServicerContext[object, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Ruled:
     """What is known of a request that was read and ruled on, by which settings, and what is left of its deadline.
 
@@ -166,7 +166,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         """
         # Bound first, so that a refused request has an id too; one that is too long is refused and not logged.
         request_id = request_pb.request_id or urandom(_ID_BYTES).hex()
-        bind_contextvars(request_id=request_id[:128])
+        facts.bind(request_id=request_id[:128])
         settings, categories = self.settings, self.categories
         prompt = prompt_from_pb(request_pb, self.limits, categories)
         stated_s: float | None = context.time_remaining()
@@ -175,7 +175,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         verdict = await rule(prompt, request_pb.options.category, remaining_s, settings, categories, asking.classify)
         took_s = self.clock.monotonic() - started_s
         classify_s = took_s if asking.has_asked else None
-        bind_contextvars(
+        facts.bind(
             category=verdict.category,
             decided_by=verdict.decided_by.value,
             confidence=round(verdict.confidence, 3),
@@ -225,7 +225,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             error.verdict = verdict
             raise
         finally:
-            bind_contextvars(execute_s=round(self.clock.monotonic() - started_s, 6))
+            facts.bind(execute_s=round(self.clock.monotonic() - started_s, 6))
 
 
 class _Asking:
@@ -260,7 +260,7 @@ def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.Str
     """Return the Router's event for one of the Executor's; a kind that only a newer Executor knows goes on empty."""
     match event.WhichOneof("event"):
         case "start":
-            bind_contextvars(candidate=event.start.candidate)
+            facts.bind(candidate=event.start.candidate)
             start = pb.RouteStreamStart(
                 verdict=ruled.verdict_pb,
                 chosen=event.start,
@@ -290,7 +290,7 @@ def _is_lost(error: PointsmanError) -> bool:
 def _broken_off(error: PointsmanError, ruled: _Ruled) -> pb.StreamRouteResponse:
     """Return the end of a stream whose Executor was lost after its start; what it cost is not known."""
     degraded = [*degraded_to_pb(ruled.verdict.degraded), types_pb2.DEGRADED_REASON_EXECUTOR_LOST]
-    bind_contextvars(reason=error.reason, partial=True, degraded=[each.value for each in degraded_from_pb(degraded)])
+    facts.bind(reason=error.reason, partial=True, degraded=[each.value for each in degraded_from_pb(degraded)])
     mark(names.REASON, error.reason)
     mark(names.PARTIAL, value=True)
     mark(names.DEGRADED, [each.value for each in degraded_from_pb(degraded)])
@@ -320,8 +320,8 @@ def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degrade
         output_tokens=end.usage.output_tokens,
         cost_usd=end.cost_usd if end.HasField("cost_usd") else None,
     )
-    bind_contextvars(**told, **known, degraded=reasons)
+    facts.bind(**told, **known, degraded=reasons)
     if isinstance(end, executor_pb2.StreamEnd) and end.partial:
-        bind_contextvars(partial=True)
+        facts.bind(partial=True)
     mark(names.ATTEMPTS, len(attempts))
     mark(names.DEGRADED, reasons)

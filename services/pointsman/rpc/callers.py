@@ -13,7 +13,7 @@ import structlog
 from pointsman.config import keys
 from pointsman.config.keys import Key
 from pointsman.domain.errors import CertificateUnknown, KeyMissing, KeyUnknown, SettingsError
-from pointsman.telemetry import names
+from pointsman.telemetry import facts, names
 from pointsman.telemetry.spans import mark
 
 _AUTHORIZATION: Final = "authorization"
@@ -42,7 +42,7 @@ def current_caller() -> str:
 def greet(caller: str) -> None:
     """Note who asks, for the rest of the call."""
     _caller.set(caller)
-    structlog.contextvars.bind_contextvars(caller=caller)
+    facts.bind(caller=caller)
     mark(names.CALLER, caller)
 
 

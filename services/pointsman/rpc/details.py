@@ -1,7 +1,6 @@
 """The details of a status: what they hold for each error, how they are made to fit, how they are read again."""
 
 from collections.abc import Iterator, Mapping, MutableSequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from pointsman.domain.errors import (
     TooManyCalls,
     Violation,
 )
+from pointsman.domain.frozen import frozen
 from pointsman.domain.trail import Trail
 from pointsman.domain.verdict import Verdict
 from pointsman.rpc.convert import duration_to_pb, sendable, step_to_pb, trail_from_pb, verdict_from_pb, verdict_to_pb
@@ -34,7 +34,7 @@ _DESCRIPTION_BYTES: Final = 400
 _VALUE_BYTES: Final = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Told:
     """What the details of a status say; empty where they say nothing."""
 

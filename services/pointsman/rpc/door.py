@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self
+from weakref import WeakValueDictionary
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import PointsmanError, TooManyBytes, TooManyCalls
@@ -40,7 +41,8 @@ class Door:
         self.bytes = Places(most_bytes)
         self._clock = clock
         self._who_calls = who_calls
-        self._readers: dict[str, asyncio.Semaphore] = {}
+        # Only while they read: at the Executor a caller is whatever name came along, and there is no end of those.
+        self._readers = WeakValueDictionary[str, asyncio.Semaphore]()
 
     def opened(self, metadata: Metadata, context: Context) -> "Visit":
         """Return the visit of a call that asks for the service's work.

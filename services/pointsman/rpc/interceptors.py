@@ -21,7 +21,7 @@ from pointsman.rpc.callers import Context, Metadata
 from pointsman.rpc.door import Door, Visit, bring_in
 from pointsman.rpc.status import code_of, to_status, trailers
 from pointsman.rpc.watches import HEALTH, Watches, is_watch
-from pointsman.telemetry import instruments, names, spans
+from pointsman.telemetry import facts, instruments, names, spans
 from pointsman.telemetry.story import story_of
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -172,8 +172,8 @@ class _Call:
         if code is grpc.StatusCode.INTERNAL and unexpected is None:
             unexpected = error
         known = {"trace_id": self._span.trace_id} if self._span else {}
-        if request_id := structlog.contextvars.get_contextvars().get("request_id"):
-            known["request_id"] = request_id
+        if request_id := facts.known().get("request_id"):
+            known["request_id"] = str(request_id)
         status = to_status(error, now=self._clock.now(), known=known)
         story = story_of(error.trail) if error.trail is not None else {}
         self._end(code, reason=error.reason, unexpected=unexpected, story=story)

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
@@ -13,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
+from pointsman.domain.frozen import frozen
 from pointsman.rpc.callers import WhoCalls
 from pointsman.rpc.door import Door
 from pointsman.rpc.inprocess.channel import InProcessChannel
@@ -30,6 +30,11 @@ LEAST_PING_MS: Final = 5_000
 WATCHERS: Final = 16
 """Calls beyond `concurrent_calls`, because each health watch holds one for as long as it lasts."""
 
+COMERS: Final = 4_096
+"""Calls that gRPC takes in, at least, before their turn at the door comes. Beyond it refuses by itself, and says
+CANCELLED or UNAVAILABLE without a reason. Messages stay with their senders but for 64 KiB each: 256 MiB at the worst.
+"""
+
 HEED_S: Final = 0.3
 """How long a stopping server takes calls where its health is watched: the news travels, and what was sent arrives."""
 
@@ -40,7 +45,7 @@ LOOK_S: Final = 0.02
 """How often a stop looks whether it still has to wait."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ServerOptions:
     """How a server listens.
 
@@ -86,6 +91,7 @@ class Server:
             who_calls=options.who_calls,
         )
         self._interceptor = CallInterceptor(clock, door)
+        comers = max(COMERS, 4 * (options.concurrent_calls + WATCHERS))
         self._unobserve: Callable[[], None] = lambda: None
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],
@@ -105,7 +111,10 @@ class Server:
                 ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_MS),
                 ("grpc.keepalive_permit_without_calls", 1),
                 # Above the limit of calls: one too many is then refused at once, not queued in the peer's channel.
-                ("grpc.max_concurrent_streams", 4 * (options.concurrent_calls + WATCHERS)),
+                ("grpc.max_concurrent_streams", comers),
+                # Both alike, as for metadata. By default calls are refused by chance from 1,000 on (grpcio 1.85.1).
+                ("grpc.server.max_pending_requests", comers),
+                ("grpc.server.max_pending_requests_hard_limit", comers),
             ),
         )
         self._inside = InProcessServer(self._interceptor)

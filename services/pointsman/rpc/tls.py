@@ -4,7 +4,7 @@ One certificate serves as server and as client between our services, which ask e
 """
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Self
 
@@ -13,6 +13,7 @@ import structlog
 
 from pointsman.config.settings import TlsSettings
 from pointsman.domain.errors import SettingsError
+from pointsman.domain.frozen import frozen
 from pointsman.telemetry import names
 
 Stamp = tuple[tuple[int, int, int], ...]
@@ -22,7 +23,7 @@ _TRIES: Final = 3
 """Reads until the files hold still; a renewal writes two of them, one after the other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Files:
     """Where the PEM files are. `believed` signs those whom we believe; empty: nobody is asked for a certificate."""
 
@@ -51,7 +52,7 @@ class Files:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Identity:
     """A certificate chain, its key and the authority that is believed, all PEM. `authority` is None for nobody."""
 

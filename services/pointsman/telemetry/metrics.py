@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from pointsman.domain.clock import Clock, SystemClock
+from pointsman.domain.frozen import frozen
 from pointsman.telemetry import spans
 
 MOST_SERIES: Final = 2_000
@@ -35,7 +36,7 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class About:
     """What an instrument is: a name of `names.py`, a UCUM unit, a sentence, and the names of its labels in order.
 
@@ -50,7 +51,7 @@ class About:
     bounds: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Exemplar:
     """One measurement that was traced: where to look for a value like this. `at_s` counts from the Unix epoch."""
 
@@ -69,7 +70,7 @@ class Buckets:
     sum: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Point:
     """One series as it was read: the values of its labels, and a number or buckets."""
 
@@ -78,7 +79,7 @@ class Point:
     buckets: Buckets | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Family:
     """One instrument as it was read."""
 
@@ -86,7 +87,7 @@ class Family:
     points: Sequence[Point]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reading:
     """One number of an instrument that is asked and not told."""
 
@@ -95,7 +96,7 @@ class Reading:
     value: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Observer:
     """Who is asked for readings whenever somebody looks. `loop` is where it must be asked; None: anywhere."""
 

@@ -17,8 +17,9 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pointsman.config.settings import TelemetrySettings
-from pointsman.telemetry import instruments, names, spans
+from pointsman.telemetry import facts, instruments, names, spans
 from pointsman.telemetry.console import for_people
+from pointsman.telemetry.lines import LineWriter
 from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
 from pointsman.telemetry.metrics import REGISTER, Reading
 from pointsman.telemetry.relay import Relay, relayed
@@ -64,6 +65,7 @@ def configure(
     with ExitStack() as undo:
         undo.callback(structlog.configure, **structlog.get_config())
         writer = _configure_logs(settings, sink or sys.stderr.buffer)
+        undo.callback(writer.flush)
         undo.enter_context(relayed(logging.getLogger(), Relay(names.EVENT_LIBRARY_WARNED)))
         address: str = getattr(settings.metrics, metrics_at) if metrics_at else ""
         if address or settings.otlp_endpoint:
@@ -88,27 +90,8 @@ def _send_by_otlp(settings: TelemetrySettings, service: str, undo: ExitStack) ->
     return partial(otlp.flush, otlp.send(settings, service, undo))
 
 
-def _own_losses(writer: "LineWriter") -> tuple[Reading, ...]:
+def _own_losses(writer: LineWriter) -> tuple[Reading, ...]:
     return (instruments.LOG_LINES_LOST.at(writer.lost),)
-
-
-class LineWriter:
-    """Writes finished lines to a sink. One that is full or gone loses lines and stops nothing; `lost` counts them."""
-
-    def __init__(self, sink: IO[bytes]) -> None:
-        self._sink = sink
-        self.lost = 0
-
-    def msg(self, line: bytes | str) -> None:
-        """Write one line."""
-        encoded = line.encode(errors="backslashreplace") if isinstance(line, str) else line
-        try:
-            self._sink.write(encoded + b"\n")
-            self._sink.flush()
-        except (OSError, ValueError):  # no space, a broken pipe; ValueError: the sink was closed
-            self.lost += 1
-
-    debug = info = warning = error = critical = msg
 
 
 def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
@@ -126,7 +109,7 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            facts.merge,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             add_trace_ids,

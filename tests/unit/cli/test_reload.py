@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,13 +17,13 @@ OTHER_POLICY = ('policy = "ordered" ', 'policy = "cheapest" ')
 class Service:
     """Takes settings up, unless it cannot."""
 
-    def __init__(self, trouble: str = "") -> None:
+    def __init__(self, trouble: Exception | None = None) -> None:
         self.taken: list[Settings] = []
         self._trouble = trouble
 
     async def prepare(self, settings: Settings) -> Commit:
         if self._trouble:
-            raise SettingsError(self._trouble, path="candidates")
+            raise self._trouble
         return lambda: self.taken.append(settings)
 
 
@@ -127,7 +128,7 @@ async def test_settings_that_cannot_be_used_change_nothing_and_the_log_says_why(
 
 
 async def test_when_one_service_cannot_take_them_up_none_does(file: Path, rewrite: Callable[[str, str], None]) -> None:
-    willing, unwilling = Service(), Service("facts are missing")
+    willing, unwilling = Service(), Service(SettingsError("facts are missing", path="candidates"))
     watched = reloader(file, willing, unwilling)
     before = watched.settings
     rewrite(*OTHER_POLICY)
@@ -201,3 +202,36 @@ async def test_a_bad_file_that_is_mended_is_taken_up(file: Path, rewrite: Callab
     await watched.look()
 
     assert service.taken == [load(file)]
+
+
+async def test_a_fault_of_ours_leaves_the_settings_in_force_and_the_next_file_is_read(
+    file: Path, rewrite: Callable[[str, str], None]
+) -> None:
+    faulty = Service(ZeroDivisionError())
+    watched = reloader(file, faulty)
+    before = watched.settings
+    rewrite(*OTHER_POLICY)
+
+    with capture_logs() as lines:
+        await watched.look()
+        await watched.look()
+
+    assert [(line["event"], line["exc_info"]) for line in lines] == [("settings.refused", True)]
+    assert watched.settings == before
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir])
+async def test_what_is_no_file_is_refused_and_never_waited_for(put: Callable[[Path], None], file: Path) -> None:
+    watched = reloader(file, Service())
+    for _ in range(2):
+        await watched.look()
+    remove(file)
+    put(file)
+
+    with capture_logs() as lines:
+        for _ in range(3):
+            await watched.look()
+        await watched.reload(is_asked_for=True)
+
+    assert [line["event"] for line in lines] == ["settings.refused"] * 2
+    assert "is no file that can be read again" in lines[0]["detail"]

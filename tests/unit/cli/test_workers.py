@@ -1,18 +1,28 @@
+import asyncio
 import re
+import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from pointsman.cli.failure import Misuse
+from pointsman.cli.loop import run
 from pointsman.cli.shared_port import held
 from pointsman.cli.up import up
 from pointsman.cli.worker import of_worker
-from pointsman.cli.workers import pause_s, serve
+from pointsman.cli.workers import Crew, WorkerEnded, pause_s, serve
 from pointsman.config import Settings, load
 from pointsman.domain.errors import SettingsError
+from tests.fakes.clock import FakeClock
 from tests.fakes.ports import free_port
+
+READY_ONLY = "print('ready', flush=True)"
+WILLING = "print('ready', flush=True); input(); print('serving', flush=True); input()"
+"""Programs of workers that do not handle signals: the first ends as soon as it could serve."""
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux spreads the connections")
 
@@ -88,6 +98,66 @@ def test_nobody_is_connected_to_who_only_holds_the_port() -> None:
         pytest.raises(ConnectionRefusedError),
     ):
         caller.connect(("127.0.0.1", int(address.rpartition(":")[2])))
+
+
+def crew(clock: FakeClock, program: str | Path, code: str) -> Crew:
+    return Crew(commands=[(str(program), "-c", code)], clock=clock)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=0.01)
+
+
+async def test_a_worker_that_starts_is_not_told_to_read_its_settings_again() -> None:
+    workers = crew(FakeClock(), sys.executable, WILLING)
+    beginning = asyncio.ensure_future(workers.begin())
+    await until(lambda: bool(workers.at_work))
+
+    workers.reload()
+    await beginning
+    workers.reload()
+
+    assert await workers.at_work[1].ended() == -signal.SIGHUP
+
+
+def test_a_worker_that_ended_while_others_started_is_told_from_a_fault_of_ours() -> None:
+    workers = crew(FakeClock(), sys.executable, READY_ONLY)
+    workers.commands = [*workers.commands, (sys.executable, "-c", f"import time; time.sleep(0.5); {WILLING}")]
+
+    async def begin() -> None:
+        try:
+            await workers.begin()
+        finally:
+            await workers.end(5)
+
+    with pytest.raises(WorkerEnded, match="code 0"):
+        run(begin())  # on the loop that serves, which minds what is written to nobody
+
+
+async def test_a_worker_whose_program_is_away_for_a_while_is_started_when_it_is_back(tmp_path: Path) -> None:
+    program = tmp_path / "worker"
+    program.symlink_to(sys.executable)
+    clock = FakeClock()
+    workers = crew(clock, program, WILLING)
+    await workers.begin()
+    first = workers.at_work[1]
+    keeping = asyncio.ensure_future(workers.keep())
+    program.unlink()
+    first.kill()
+    with capture_logs() as lines:
+        await until(lambda: clock.sleeping == 1)
+        clock.advance(30)
+        await until(lambda: clock.sleeping == 1)
+        program.symlink_to(sys.executable)
+        clock.advance(30)
+        await until(lambda: "worker.started" in {line["event"] for line in lines})
+    keeping.cancel()
+    await workers.end(5)
+
+    assert any("No such file" in line.get("detail", "") for line in lines)
+    assert workers.at_work[1] is not first
 
 
 def test_an_executor_has_no_workers() -> None:

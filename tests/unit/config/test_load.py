@@ -292,7 +292,7 @@ def test_settings_without_any_pool_are_refused(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "p.example", "ftp://p.example", "https://", "http://[::1", "https://p.example:99999", "https://p.example:x",
+    ["", "p.example", "ftp://p.example", "https://", "http://[::1", "http://p\x00.example", "https://p.example:99999", "https://p.example:x",
      "https://p.example:0", "https://p.example /v1"],
 )  # fmt: skip
 def test_a_base_url_that_is_none_is_refused(file: Path, url: str) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import grpc
 import pytest
-import structlog
 
 from pointsman.rpc.inprocess.call import HELD_MESSAGES
 from pointsman.rpc.inprocess.channel import InProcessChannel
 from pointsman.rpc.inprocess.context import PEER, CallContext
 from pointsman.rpc.inprocess.server import InProcessServer
+from pointsman.telemetry import facts
 
 ONE, MANY = "/tests.Service/One", "/tests.Service/Many"
 
@@ -219,12 +219,12 @@ async def test_what_servicer_and_caller_bind_stays_with_each() -> None:
     seen: dict[str, Any] = {}
 
     async def bind(_request: object, _context: Context) -> None:
-        seen.update(structlog.contextvars.get_contextvars())
-        structlog.contextvars.bind_contextvars(of_servicer=1)
+        seen.update(facts.known())
+        facts.bind(of_servicer=1)
 
     async def ask() -> None:
         async with channel(bind) as to_service:
-            structlog.contextvars.bind_contextvars(of_caller=1)
+            facts.bind(of_caller=1)
             await to_service.unary_unary(ONE)("?")
             async for _ in to_service.unary_stream(MANY)("?"):
                 pass
@@ -233,7 +233,7 @@ async def test_what_servicer_and_caller_bind_stays_with_each() -> None:
     await asyncio.get_running_loop().create_task(ask(), context=surroundings)
 
     assert seen == {}
-    assert surroundings.run(structlog.contextvars.get_contextvars) == {"of_caller": 1}
+    assert surroundings.run(facts.known) == {"of_caller": 1}
 
 
 async def test_a_stream_waits_for_a_slow_reader_and_goes_on() -> None:

@@ -7,16 +7,11 @@ import pytest
 import structlog
 
 from pointsman.config.settings import TelemetrySettings
-from pointsman.telemetry.setup import LineWriter, configure
+from pointsman.telemetry.setup import configure
 from pointsman.telemetry.spans import span
 from tests.fakes.spans import recorded_spans
 
 KEY = "sk-canary0123456789abcdef"
-
-
-class FullDisk(io.BytesIO):
-    def write(self, content: object) -> int:
-        raise OSError(28, "No space left on device")
 
 
 def deny(key: str) -> None:
@@ -75,23 +70,6 @@ def test_no_key_is_ever_written(log_format: str) -> None:
     assert b"[masked]" in sink.getvalue()
     assert b"OPENAI_API_KEY" in sink.getvalue()
     assert b"ValueError" in sink.getvalue()
-
-
-def test_a_full_disk_loses_lines_and_stops_nothing() -> None:
-    writer = LineWriter(FullDisk())
-
-    writer.msg(b"a")
-    writer.msg("b")
-
-    assert writer.lost == 2
-
-
-def test_a_line_that_is_no_utf_8_is_written_all_the_same() -> None:
-    sink = io.BytesIO()
-
-    LineWriter(sink).msg("\ud800")
-
-    assert sink.getvalue() == b"\\ud800\n"
 
 
 def test_without_an_endpoint_there_is_nothing_to_flush() -> None:

@@ -5,17 +5,18 @@ An adapter is a `Wire`, which is pure, behind the one rim in `http.py`, which do
 
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from pointsman.domain.answer import Answer, Delta, Usage
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate, Unit
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Call:
     """One call to make. `max_output_tokens` is within what the model can write.
 
@@ -31,7 +32,7 @@ class Call:
     idle_s: float = math.inf
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StatedQuota:
     """What a provider said about one of its windows.
 
@@ -48,7 +49,7 @@ class StatedQuota:
     refills: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reply:
     """What became of a call.
 
@@ -77,7 +78,7 @@ class Reply:
     """RATE_LIMITED for the rise of the traffic, not for its height: halve the rate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Opening:
     """What is known of an answer when it begins: `model` as the provider names it, empty when it does not."""
 
@@ -114,7 +115,7 @@ class Adapter(Protocol):
         """Close the connections."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HttpRequest:
     """What to send: a POST, or a GET when there is no body.
 
@@ -129,7 +130,7 @@ class HttpRequest:
 _SUCCESS: Final = range(200, 300)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HttpResponse:
     """What came back, whole. Names of `headers` are in lower case."""
 

@@ -47,9 +47,10 @@ class Carrier:
             "GET" if request.body is None else "POST",
             self._url(request.path),
             headers=[*_HEADERS, *request.headers, *more],
-            content=request.body,
+            stream=httpx.ByteStream(request.body or b""),
             extensions={"timeout": {"connect": limit_s, "read": None, "write": None, "pool": None}},
         )
+        built.read()
         # Said, because httpx finds it out anew for each message by decoding every header in up to three ways.
         built.headers.encoding = _ENCODING
         response = await self._transport.handle_async_request(built)

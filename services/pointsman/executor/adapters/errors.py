@@ -4,10 +4,10 @@ Each wire format has its own rows beside it (`openai_errors.py` and so on); the 
 Texts of providers are matched here and go no further: `detail` is always a sentence of ours.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from pointsman.domain.answer import Answer, FinishReason
+from pointsman.domain.frozen import frozen
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Reply
 
@@ -15,7 +15,7 @@ _READ_CHARS: Final = 4096
 """How much of a message is looked at; what matters stands at its beginning."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Complaint:
     """An error as a provider put it, taken apart. Everything is in lower case, and empty where nothing was said."""
 
@@ -25,7 +25,7 @@ class Complaint:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rule:
     """One row: every condition that is given must hold.
 

@@ -1,13 +1,13 @@
 """How the documents of a stream are set apart: the port, and the simplest of the two ways, a document a line."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from pointsman.domain.frozen import frozen
 from pointsman.executor.adapters.lines import Lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Event:
     """One document as it came, in JSON or not. `name` is empty where none was given."""
 

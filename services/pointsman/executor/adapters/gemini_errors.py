@@ -1,9 +1,10 @@
 """What errors of Gemini mean; the rows are tried in order (reference of 2026-11-22)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Unit
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters import errors, shape
@@ -70,7 +71,7 @@ _STATUS_OF: Final = {
 _FAILURES: Final = range(400, 600)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Details:
     """What stands in `error.details`, by kind."""
 

@@ -1,9 +1,9 @@
 """Where OpenAI, DeepSeek and Moonshot differ, as data (reference of 2026-11-22)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from pointsman.domain.frozen import frozen
 from pointsman.executor.adapters import openai_errors, shape
 from pointsman.executor.adapters.openai_errors import ErrorDialect
 
@@ -21,7 +21,7 @@ def _moonshot_broke(balance: object) -> bool:
     return isinstance(left, int | float) and left <= 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Dialect:
     """Where one provider differs.
 

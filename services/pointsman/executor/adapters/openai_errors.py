@@ -1,10 +1,11 @@
 """What errors of OpenAI, DeepSeek and Moonshot mean; their rows are tried in order (reference of 2026-11-22)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters import errors, shape
 from pointsman.executor.adapters.base import HttpResponse, Reply, StatedQuota
@@ -126,7 +127,7 @@ _STATUS_OF: Final = {
 """The status that an error inside a 200 would have had."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ErrorDialect:
     """How one provider of this wire format complains: its rows, and how its prose names limits and waits."""
 

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -20,6 +19,7 @@ import structlog
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import JournalDown
+from pointsman.domain.frozen import frozen
 from pointsman.executor.journal.row import Row
 from pointsman.executor.journal.store import Numbered, SchemaTooNew, Store, StoreAway, StoreRefused
 from pointsman.executor.journal.sums import Question, Report
@@ -44,7 +44,7 @@ TRIM_S: Final = 600.0
 """Between two looks for what is too old."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Terms:
     """`queue` bounds the rows that wait. `retention` is None to keep all. `grace_s` is for what waits at a stop."""
 

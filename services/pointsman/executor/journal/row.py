@@ -1,12 +1,13 @@
 """What is written down of one request that ended. Holds no prompt and no answer unless the settings want their text."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Trail
 from pointsman.domain.verdict import DegradedReason, Verdict
@@ -27,7 +28,7 @@ class Ending(StrEnum):
     """The caller went away."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ruling:
     """Why the request is of its category.
 
@@ -41,7 +42,7 @@ class Ruling:
 NO_RULING: Final = Ruling()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Needs:
     """What a candidate must be able to do for the request."""
 
@@ -52,7 +53,7 @@ class Needs:
     local_only: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Row:
     """One request that ended.
 

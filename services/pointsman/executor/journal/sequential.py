@@ -9,10 +9,10 @@ is the least that it would have made. A request that nobody answered costs both 
 """
 
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate
 from pointsman.domain.trail import Outcome, SkipReason
 from pointsman.executor.journal.row import Needs, Row
@@ -26,7 +26,7 @@ REFUSING: Final = frozenset(
 FAILED: Final = frozenset(Outcome) - {Outcome.ANSWERED, Outcome.CONTENT_BLOCKED, Outcome.CANCELLED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sequential:
     """Calls that it would have made, and what they would have cost in US dollars."""
 

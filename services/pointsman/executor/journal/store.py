@@ -4,10 +4,10 @@ All of it blocks. The journal calls it from one thread of its own and never from
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pointsman.domain.frozen import frozen
 from pointsman.executor.journal.row import Row
 from pointsman.executor.journal.sums import Question, Report
 
@@ -24,7 +24,7 @@ class SchemaTooNew(Exception):
     """A newer Pointsman has changed the tables; this one must not touch them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Numbered:
     """A row and its id, which stays the same however often writing it is tried."""
 

@@ -1,12 +1,13 @@
 """What a report is made of: sums of requests, and what stands beside them."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from pointsman.domain.answer import Usage
+from pointsman.domain.frozen import frozen
 from pointsman.domain.trail import Outcome, SkipReason
 
 CONFIDENCE_STEPS: Final = 10
@@ -39,7 +40,7 @@ class Hop(StrEnum):
     """One call of a provider."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Question:
     """What a report is to say. `since` is None for all that is kept; `with_details` adds what is beside the sums."""
 
@@ -48,7 +49,7 @@ class Question:
     with_details: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sums:
     """Sums of one group of requests; durations are in seconds, and 0 without requests.
 
@@ -76,7 +77,7 @@ class Sums:
     sequential_cost_usd: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HopTimes:
     """How long one hop took, in seconds."""
 
@@ -87,7 +88,7 @@ class HopTimes:
     longest_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Calls:
     """Attempts of one candidate that ended in one way."""
 
@@ -97,7 +98,7 @@ class Calls:
     cost_usd: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Skips:
     """How often one candidate was left out for one reason."""
 
@@ -106,7 +107,7 @@ class Skips:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verdicts:
     """Requests of one category whose category was decided in one way; `decided_by` is empty when nobody ruled."""
 
@@ -115,7 +116,7 @@ class Verdicts:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Details:
     """What stands beside the sums.
 
@@ -129,7 +130,7 @@ class Details:
     confidence: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Report:
     """The sums of all requests, and of each group, the largest first. `first_at` is None when nothing is kept."""
 

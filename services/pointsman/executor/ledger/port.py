@@ -1,18 +1,18 @@
 """The port to what is known about capacity. `reserve` and `settle` are atomic; nothing else changes the ledger."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from pointsman.domain.answer import Usage
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate, Unit
 from pointsman.domain.trail import Outcome, Skip
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.quota import Estimate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reservation:
     """Quota set aside for one call that leaves now; it ends with `settle`, whatever became of the call."""
 
@@ -22,7 +22,7 @@ class Reservation:
     left_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settlement:
     """What became of a call, as far as the ledger cares. `usage` is None when nothing is known to have been used."""
 
@@ -35,7 +35,7 @@ class Settlement:
     out_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WindowState:
     """One window as people see it. `period_s` is None for concurrency; `renews_at` is None when it is full."""
 

@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate
 from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.ledger import asking
@@ -62,7 +63,7 @@ class UnderWay:
     is_settling: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Terms:
     """What all replicas agree on, in seconds.
 

@@ -20,6 +20,7 @@ import orjson
 import structlog
 
 from pointsman.domain.clock import Clock
+from pointsman.domain.frozen import frozen
 from pointsman.domain.trail import Attempt, Skip, SkipReason
 from pointsman.executor.allowance import NOTHING, Allowance, Allowances, Charge, Grant, Held, Instant, Term, used
 from pointsman.executor.ledger.link import Link, LinkDown, Wire, pack
@@ -49,7 +50,7 @@ DENIED: Final = {"rate": SkipReason.CALLER_OVER_RATE, "money": SkipReason.CALLER
 Asked = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SharingTerms:
     """What all Executors agree on.
 
@@ -73,7 +74,7 @@ class UnderWay:
     left_here: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ended:
     """What a call used, to be told to Redis. `at` says in which day and month."""
 

@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Never
@@ -12,6 +11,7 @@ from typing import Any, Never
 import orjson
 
 from pointsman.domain.clock import Clock
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate
 from pointsman.executor.ledger import asking
 from pointsman.executor.ledger.asking import Asked, Target
@@ -24,7 +24,7 @@ LATE_KEPT = 10_000
 """Calls made while Redis was away that it is told of when it is back; of more, the oldest are forgotten."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Late:
     """News that can be told later. Instants are of the monotonic clock; None: it does not matter when.
 

@@ -140,14 +140,14 @@ def test_a_share_counts_by_its_part_of_other_limits_too(clock: FakeClock) -> Non
 
 
 async def test_a_call_under_way_gives_back_what_it_held_where_it_held_it(clock: FakeClock) -> None:
-    grouped = candidate("a/m", limits=[limit(1, Unit.CONCURRENCY, None)], group="g")
+    one_at_once = [limit(1, Unit.CONCURRENCY, None)]
+    grouped, other = (candidate(id_, limits=one_at_once, group="g") for id_ in ("a/m", "b/m"))
     alone = candidate("a/m")
-    book = ledger(grouped, clock=clock)
+    book = ledger(grouped, other, clock=clock)
     under_way = await reserved(book, grouped)
 
-    book.heed([alone])
+    book.heed([alone, other])
     book.skip(alone, SMALL)
     await end(book, under_way)
-    book.heed([grouped])
 
-    assert book.skip(grouped, SMALL) is None
+    assert book.skip(other, SMALL) is None

@@ -1,0 +1,70 @@
+"""Finished log lines on their way out: those of a moment are written together."""
+
+import asyncio
+from threading import Lock
+from typing import IO, Final
+
+GATHER_S: Final = 0.05
+"""How long a line may wait for others. A write lets go of the interpreter, which costs more than making the line."""
+
+MOST_BYTES: Final = 1 << 16
+"""As much as may wait; a process that is killed loses no more."""
+
+
+class LineWriter:
+    """Writes finished lines to a sink. One that is full or gone loses lines and stops nothing; `lost` counts them.
+
+    A line waits for others where a loop runs that can write them later. Errors go out at once, and with them what
+    waits; `flush` writes the last.
+    """
+
+    def __init__(self, sink: IO[bytes]) -> None:
+        self._sink = sink
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._due_in: asyncio.AbstractEventLoop | None = None
+        self._lock = Lock()  # libraries warn from threads of their own
+        self.lost = 0
+
+    def msg(self, line: bytes | str) -> None:
+        """Write one line soon."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.error(line)
+            return
+        with self._lock:
+            self._add(line)
+            is_much = self._waiting_bytes >= MOST_BYTES
+            if self._due_in is not loop and not is_much:  # a loop that has ended writes nothing any more
+                self._due_in = loop
+                loop.call_later(GATHER_S, self.flush)
+        if is_much:
+            self.flush()
+
+    def error(self, line: bytes | str) -> None:
+        """Write one line now, after those that wait."""
+        with self._lock:
+            self._add(line)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
+            self._due_in = None
+            if not lines:
+                return
+            try:
+                self._sink.write(b"".join(lines))
+                self._sink.flush()
+            except (OSError, ValueError):  # no space, a broken pipe; ValueError: the sink was closed
+                self.lost += len(lines)
+
+    debug = info = warning = msg
+    critical = error
+
+    def _add(self, line: bytes | str) -> None:
+        encoded = line.encode(errors="backslashreplace") if isinstance(line, str) else line
+        self._waiting.append(encoded + b"\n")
+        self._waiting_bytes += len(encoded)
