@@ -55,7 +55,7 @@ async def test_recorded_traffic_that_finds_nobody_falls_short(tmp_path: Path) ->
     "arguments, complaint",
     [
         pytest.param(("--mix", "poems=1"), "there is no pool 'poems'", id="no such pool"),
-        pytest.param(("--days", "1", "--port", "0"), "--port, --scenario and --fault are for serving", id="serving too"),
+        pytest.param(("--days", "1", "--port", "0"), "--scenario and --fault are for serving", id="serving too"),
         pytest.param(("--picture", "/nowhere/day.svg"), "there is no folder /nowhere", id="nowhere to draw"),
     ],
 )
