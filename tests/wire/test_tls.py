@@ -57,7 +57,7 @@ def _tls(folder: Path, *, asks_callers: bool = False) -> TlsSettings:
         certificate=str(folder / "service.pem"),
         key=str(folder / "service.key"),
         authority=str(folder / "authority.pem"),
-        caller_authority=str(folder / "authority.pem") if asks_callers else "",
+        caller_authority=str(folder / "callers.pem") if asks_callers else "",
     )
 
 
@@ -245,6 +245,17 @@ async def test_a_certificate_of_another_authority_does_not_get_as_far_as_a_name(
             await client.route("hello", timeout_s=5)
 
 
+@pytest.mark.parametrize("room", ["executor", "classifier"])
+async def test_a_callers_certificate_opens_the_router_alone(settings: Settings, callers: Path, room: str) -> None:
+    shown = ("--authority", callers / "authority.pem", "--certificate", callers / "alice.pem")
+    async with _naming(settings, callers) as stack:
+        words = ("report", "--address", stack.addresses[room], *shown, "--key", callers / "alice.key")
+        refused = await pointsman(*map(str, words))
+
+    assert refused.code == 1
+    assert "one that speaks TLS needs --authority" in refused.err
+
+
 async def test_a_key_goes_before_a_certificate_and_is_not_needed_beside_one(
     settings: Settings, callers: Path, tmp_path: Path
 ) -> None:
@@ -388,7 +399,8 @@ def test_only_loopback_and_unix_sockets_are_of_this_machine() -> None:
 async def test_a_command_reaches_a_stack_that_encrypts(
     command: tuple[str, ...], room: str, settings: Settings, ours: Path
 ) -> None:
-    files = {"authority": "authority.pem", "certificate": "service.pem", "key": "service.key"}
+    shows = "caller" if room == "router" else "service"
+    files = {"authority": "authority.pem", "certificate": f"{shows}.pem", "key": f"{shows}.key"}
     named = [word for name, file in files.items() for word in (f"--{name}", str(ours / file))]
     variables = {f"POINTSMAN_TLS_{name.upper()}": str(ours / file) for name, file in files.items()}
 

@@ -28,7 +28,7 @@ LONGEST_DAYS: Final = 825
 """What Apple's machines still believe (support.apple.com/103769, 2026-11)."""
 
 CALLER: Final = re.compile(r"[a-zA-Z0-9._-]{1,64}")
-TAKEN: Final = ("authority", "service")
+TAKEN: Final = ("authority", "callers", "service")
 """Names of files that are not a caller's."""
 
 Key = ec.EllipticCurvePrivateKey
@@ -43,9 +43,10 @@ class Issued:
 
 
 def certs(folder: Path, *, hosts: Sequence[str], days: int, as_json: bool, callers: Sequence[str] = ()) -> None:
-    """Write an authority, a certificate for the services and one for each caller. Raises Misuse, and Failure.
+    """Write an authority with a certificate for services, and one with those of callers. Raises Misuse and Failure.
 
-    Without `callers` there is one, caller.pem.
+    Two authorities, because who shows a certificate of the services' own is let in by Executor and Classifier too, and
+    believed whoever they say is calling. Without `callers` there is one, caller.pem.
     """
     if not 1 <= days <= LONGEST_DAYS:
         raise Misuse(f"--days is {days}; give 1 to {LONGEST_DAYS}, which is the most that all machines believe")
@@ -69,17 +70,19 @@ def certs(folder: Path, *, hosts: Sequence[str], days: int, as_json: bool, calle
 
 def _tell(folder: Path, names: Iterable[str], subjects: Mapping[str, str], days: int) -> None:
     out, here = screen(), folder.resolve()
-    say(out, f"{folder}: an authority for trying, good for {days} days", style="bold")
+    say(out, f"{folder}: two authorities for trying, good for {days} days", style="bold")
     say(out, "service.pem, service.key: what Router, Classifier and Executor show", lead="  ")
     for name, subject in subjects.items():
         say(out, f"{name}.pem, {name}.key: what the caller shows who is known as {subject}", lead="  ")
-    say(out, "authority.pem: who believes this believes both; authority.key made them, keep it to yourself", lead="  ")
+    say(out, "authority.pem: whom callers and services believe; authority.key signed service.pem", lead="  ")
+    say(out, "callers.pem: whom the Router believes about callers; callers.key signed theirs", lead="  ")
+    say(out, "keep both .key of the authorities to yourself", lead="  ")
     say(out, f"names: {', '.join(names)}", lead="  ")
     say(out, "\nIn the settings, in the place of the [tls] that is there:\n")
     print("[tls]")
     for key, name in (("certificate", "service.pem"), ("key", "service.key"), ("authority", "authority.pem")):
         print(f'{key} = "{here / name}"')
-    print(f'# caller_authority = "{here / "authority.pem"}"  # only callers with a certificate of it are let in')
+    print(f'# caller_authority = "{here / "callers.pem"}"  # only callers with a certificate of it are let in')
     print("# A certificate may do instead of a key:")
     for name, subject in subjects.items():
         print(f'# [callers.{name}]\n# certificate = "{subject}"')
@@ -90,10 +93,11 @@ def _tell(folder: Path, names: Iterable[str], subjects: Mapping[str, str], days:
 
 def _files(names: Sequence[str], subjects: Mapping[str, str], days: int) -> Mapping[str, bytes]:
     now = SystemClock().now()
-    authority = _authority(now, days)
+    authority = _authority("Pointsman development authority", now, days)
+    of_callers = _authority("Pointsman development authority of callers", now, days)
     service = _issue(authority, "pointsman service", now, days, names=names)
-    callers = {name: _issue(authority, subject, now, days, names=()) for name, subject in subjects.items()}
-    issued = {"authority": authority, "service": service, **callers}
+    callers = {name: _issue(of_callers, subject, now, days, names=()) for name, subject in subjects.items()}
+    issued = {"authority": authority, "callers": of_callers, "service": service, **callers}
     return {
         f"{name}{suffix}": content
         for name, each in issued.items()
@@ -101,8 +105,8 @@ def _files(names: Sequence[str], subjects: Mapping[str, str], days: int) -> Mapp
     }
 
 
-def _authority(now: datetime, days: int) -> Issued:
-    key, name = ec.generate_private_key(ec.SECP256R1()), _name("Pointsman development authority")
+def _authority(called: str, now: datetime, days: int) -> Issued:
+    key, name = ec.generate_private_key(ec.SECP256R1()), _name(called)
     public = key.public_key()
     builder = (
         _begun(name, name, key, now, days)
