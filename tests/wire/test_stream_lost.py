@@ -36,6 +36,7 @@ async def listen(address: str) -> list[router_pb2.StreamRouteResponse]:
 
 
 START = executor_pb.StreamExecuteResponse(start=executor_pb.StreamStart(candidate="openai/gpt-4"))
+WHOLE = executor_pb.StreamExecuteResponse(end=executor_pb.StreamEnd(finish_reason=pb.FINISH_REASON_STOP))
 HALF = executor_pb.StreamExecuteResponse(delta=executor_pb.StreamDelta(text="half"))
 
 
@@ -54,6 +55,16 @@ async def test_an_executor_lost_after_the_first_content_ends_the_stream_partial(
     assert (served.attributes or {})["pointsman.partial"] is True
     (line,) = lines_of(captured, ROUTE)
     assert line["code"] == "OK"
+
+
+@pytest.mark.parametrize("code", LOST, ids=lambda code: code.name)
+async def test_an_executor_lost_after_the_end_of_its_answer_is_no_loss(code: grpc.StatusCode) -> None:
+    async with routing(FakeClassifier(), losing(code, START, HALF, WHOLE)) as router:
+        start, delta, end = await listen(router.address)
+
+    assert (start.WhichOneof("event"), delta.delta.text) == ("start", "half")
+    assert end.end.finish_reason == pb.FINISH_REASON_STOP
+    assert not end.end.partial
 
 
 async def test_an_executor_lost_before_the_start_is_said_as_an_error() -> None:

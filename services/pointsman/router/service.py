@@ -127,16 +127,17 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 waits=True,
                 down=ExecutorDown,
             )
-            has_started = False
+            has_started, has_ended = False, False
             try:
                 async with aclosing(events):
                     async for event in events:
-                        has_started = True
+                        has_started, has_ended = True, has_ended or event.HasField("end")
                         yield _relayed(event, ruled)
             except PointsmanError as error:
                 if not has_started or not _is_lost(error):
                     raise
-                yield _broken_off(error, ruled)
+                if not has_ended:  # else nothing was lost: the end of the answer has been told
+                    yield _broken_off(error, ruled)
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         asked = executor_pb2.PlanRequest()
