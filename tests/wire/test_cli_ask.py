@@ -151,7 +151,8 @@ async def test_without_a_stack_the_failure_says_how_to_get_one(command: str) -> 
     assert re.fullmatch(
         "pointsman: no Pointsman answers at 127.0.0.1:1; "
         "start one with `.*python.* -m pointsman up`, or name it with --address\n"
-.* needs --authority, and may need --certificate and --key\n",
+        "without keys and Ollama: `.* -m pointsman demo`, or `make demo` in the source tree; .* needs --authority, "
+        "and may need --certificate and --key\n",
         finished.err,
     )
 
