@@ -6,7 +6,8 @@ Let a book hold every call that came in, and the journal every attempt that was 
 
 A request is in danger when its Executor was killed while it was under way or not yet written down. And call by call,
 where the answer had the provider's own id: it stands in the journal once at most, the book knows it, and what was
-answered has the same tokens and the same dollars in both, to the last digit.
+answered has the same tokens and the same dollars in both, to the last digit. A simulated provider asks the price of its
+peak hours whatever the hour; the book's dollars are those of the hour that the Executor had, by its own clock.
 """
 
 from collections import Counter
@@ -15,11 +16,14 @@ from decimal import Decimal
 from typing import Final
 
 from pointsman.domain.trail import Outcome
+from pointsman.executor import prices
 from tests.chaos.book import Called
 from tests.chaos.finding import Finding, few
 from tests.chaos.journal import Noted
 from tests.chaos.outage import Fault, Outage
 from tests.chaos.record import Record
+
+_TARIFFS: Final = prices.load({}).tariffs
 
 EACH: Final = 5
 """Calls that one request makes at most: `executor.max_attempts` and the fallback."""
@@ -69,7 +73,7 @@ def same_calls(calls: Iterable[Called], attempts: Iterable[Noted]) -> Finding:
         if call is None:
             broken.append(f"{attempt.id} ({attempt.candidate}) is in no book")
         elif attempt.outcome == Outcome.ANSWERED and call.outcome is Outcome.ANSWERED:
-            worst = max(worst, abs((attempt.cost_usd or Decimal(0)) - call.cost_usd))
+            worst = max(worst, abs((attempt.cost_usd or Decimal(0)) - _asked_usd(attempt, call)))
             broken += _differences(attempt, call)
     return Finding(
         name="tokens and dollars call by call",
@@ -103,8 +107,17 @@ def _differences(attempt: Noted, call: Called) -> Iterable[str]:
     told = (
         ("input tokens", attempt.input_tokens, call.input_tokens),
         ("output tokens", attempt.output_tokens, call.output_tokens),
-        ("dollars", attempt.cost_usd, call.cost_usd),
+        ("dollars", attempt.cost_usd, _asked_usd(attempt, call)),
     )
     return (
         f"{call.id} ({call.model}): {here} {what} here, {there} there" for what, here, there in told if here != there
     )
+
+
+def _asked_usd(attempt: Noted, call: Called) -> Decimal:
+    """Return the price of a call at the hour of the attempt."""
+    tariff = _TARIFFS.get((call.kind, call.model))
+    off_peak = tariff.off_peak if tariff else None
+    if tariff is None or off_peak is None or not off_peak.holds_at(attempt.started_at):
+        return call.cost_usd
+    return call.cost_usd * off_peak.prices.output / tariff.base.output

@@ -6,15 +6,12 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 from pointsman.domain.trail import Outcome
-from pointsman.executor import prices
 from pointsman.simulator.tally import Sighting
 
-_TARIFFS = prices.load({}).tariffs
 _ID = re.compile(r"[0-9a-f]{24}")
 
 
@@ -94,14 +91,5 @@ def _ended(call: Called, told: dict[str, object]) -> Called:
         outcome=None if told["outcome"] is None else Outcome(str(told["outcome"])),
         input_tokens=int(str(told["input_tokens"])),
         output_tokens=int(str(told["output_tokens"])),
-        cost_usd=Decimal(str(told["cost_usd"])) * _share(call),
+        cost_usd=Decimal(str(told["cost_usd"])),
     )
-
-
-def _share(call: Called) -> Decimal:
-    """Return what part of its price a provider asks at that hour; a simulated one always asks that of its peak."""
-    tariff = _TARIFFS.get((call.kind, call.model))
-    off_peak = tariff.off_peak if tariff else None
-    if tariff is None or off_peak is None or not off_peak.holds_at(datetime.fromtimestamp(call.began, UTC)):
-        return Decimal(1)
-    return off_peak.prices.output / tariff.base.output

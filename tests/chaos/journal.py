@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -11,14 +12,17 @@ from tests.chaos.book import id_of
 
 _SELECT: Final = """
 SELECT candidate, outcome, http_status, provider_request_id, input_tokens, output_tokens,
-       cost_usd, is_estimated, is_local
+       cost_usd, is_estimated, is_local, started_us
 FROM attempts
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """One attempt. `id` is the provider's own, empty where its answer had none; money and tokens None where unknown."""
+    """One attempt. `id` is the provider's own, empty where its answer had none; money and tokens None where unknown.
+
+    `started_at` is by the Executor's own clock, which may have been set wrong.
+    """
 
     candidate: str
     outcome: str
@@ -29,6 +33,7 @@ class Noted:
     cost_usd: Decimal | None
     is_estimated: bool
     is_local: bool
+    started_at: datetime
 
 
 def read(path: Path) -> list[Noted]:
@@ -47,8 +52,10 @@ def read(path: Path) -> list[Noted]:
                 cost_usd=None if cost is None else Decimal(cost),
                 is_estimated=bool(is_estimated),
                 is_local=bool(is_local),
+                started_at=datetime.fromtimestamp(started_us / 1e6, UTC),
             )
             for (
-                candidate, outcome, status, request_id, input_tokens, output_tokens, cost, is_estimated, is_local
+                candidate, outcome, status, request_id, input_tokens, output_tokens, cost, is_estimated, is_local,
+                started_us,
             ) in connection.execute(_SELECT)
         ]  # fmt: skip
