@@ -22,6 +22,7 @@ from pointsman.domain.pool import Candidate
 from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.ledger import asking
 from pointsman.executor.ledger.asking import Asked, Target
+from pointsman.executor.ledger.keeping import keeping
 from pointsman.executor.ledger.lessons import scope_of
 from pointsman.executor.ledger.link import LinkDown, Refused, Wire
 from pointsman.executor.ledger.memory import MemoryLedger
@@ -237,18 +238,8 @@ class RedisLedger:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Stay with Redis until the block ends; it begins when Redis has been looked for once."""
-        keeping = asyncio.create_task(self.keep())
-        looked = asyncio.create_task(self._tried.wait())
-        try:
-            await asyncio.wait({keeping, looked}, return_when=asyncio.FIRST_COMPLETED)
+        async with keeping(self.keep(), self._tried):
             yield
-        finally:
-            for task in (looked, keeping):
-                task.cancel()
-            # Not by awaiting them under `suppress`, which would swallow it too when whoever leaves is cancelled here.
-            await asyncio.wait({looked, keeping})
-            if keeping.done() and not keeping.cancelled():
-                keeping.result()
 
     async def keep(self) -> Never:
         """Stay with Redis, and look for it while it is away."""

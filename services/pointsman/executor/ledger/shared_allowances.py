@@ -23,6 +23,7 @@ from pointsman.domain.clock import Clock
 from pointsman.domain.frozen import frozen
 from pointsman.domain.trail import Attempt, Skip, SkipReason
 from pointsman.executor.allowance import NOTHING, Allowance, Allowances, Charge, Grant, Held, Instant, Term, used
+from pointsman.executor.ledger.keeping import keeping
 from pointsman.executor.ledger.link import Link, LinkDown, Wire, pack
 from pointsman.executor.quota import Held as HeldInWindow
 from pointsman.executor.quota import Window
@@ -192,18 +193,8 @@ class SharedAllowances(Allowances):
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Stay with Redis until the block ends; it begins when Redis has been looked for once."""
-        keeping = asyncio.create_task(self._keep())
-        looked = asyncio.create_task(self._tried.wait())
-        try:
-            await asyncio.wait({keeping, looked}, return_when=asyncio.FIRST_COMPLETED)
+        async with keeping(self._keep(), self._tried):
             yield
-        finally:
-            for task in (looked, keeping):
-                task.cancel()
-            # Not by awaiting them under `suppress`, which would swallow it too when whoever leaves is cancelled here.
-            await asyncio.wait({looked, keeping})
-            if keeping.done() and not keeping.cancelled():
-                keeping.result()
 
     async def _keep(self) -> Never:
         pause_s = FIRST_PAUSE_S
