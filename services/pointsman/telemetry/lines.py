@@ -56,7 +56,7 @@ class LineWriter:
             if not lines:
                 return
             try:
-                self._sink.write(b"".join(lines))
+                self._sink.write(b"\n".join(lines) + b"\n")
                 self._sink.flush()
             except (OSError, ValueError):  # no space, a broken pipe; ValueError: the sink was closed
                 self.lost += len(lines)
@@ -66,5 +66,5 @@ class LineWriter:
 
     def _add(self, line: bytes | str) -> None:
         encoded = line.encode(errors="backslashreplace") if isinstance(line, str) else line
-        self._waiting.append(encoded + b"\n")
+        self._waiting.append(encoded)
         self._waiting_bytes += len(encoded)
