@@ -5,7 +5,7 @@ a generator.
 """
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, TypeAlias, cast
@@ -100,7 +100,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _wrap(self, handler: Handler, name: str) -> Handler:
         parse = cast("Parse | None", handler.request_deserializer)
         read = _all if handler.request_streaming else _reading_one(name)
-        method = _Method(name=name, is_quiet=name.startswith(_QUIET), clock=self._clock, log=self._log.bind())
+        method = _Method(
+            name=name,
+            attributes={names.RPC_SYSTEM_NAME: "grpc", names.RPC_METHOD: name},
+            is_quiet=name.startswith(_QUIET),
+            clock=self._clock,
+            log=self._log.bind(),
+        )
         enter = self._door.passed if method.is_quiet else self._door.opened
         # The stubs of grpcio type handlers for the synchronous server.
         serve = cast(
@@ -137,6 +143,8 @@ class _Method:
     """What all calls of a method have in common."""
 
     name: str
+    attributes: Mapping[str, str]
+    """What its spans say before anything is known."""
     is_quiet: bool
     clock: Clock
     log: FilteringBoundLogger
@@ -156,9 +164,7 @@ class _Call:
     async def __aenter__(self) -> Metadata:
         metadata = {key: value for key, value in self._context.invocation_metadata() or () if isinstance(value, str)}
         if not self._method.is_quiet:
-            name = self._method.name
-            about = {names.RPC_SYSTEM_NAME: "grpc", names.RPC_METHOD: name}
-            self._span = spans.serve_span(name, metadata, attributes=about)
+            self._span = spans.serve_span(self._method.name, metadata, attributes=self._method.attributes)
         return metadata
 
     async def __aexit__(
@@ -203,13 +209,14 @@ class _Call:
             line["reason"] = refused.reason
         if self._span is not None:
             line["trace_id"] = self._span.trace_id
-            self._span.set(names.RPC_STATUS_CODE, code_name)
-            self._span.set(names.REASON, line.get("reason"))
-            if is_fault:
-                self._span.fail(code_name)
-            if cancelled_by is not None:
-                self._span.fail_with(cancelled_by)
-            self._span.end()
+            if self._span.is_recording:
+                self._span.set(names.RPC_STATUS_CODE, code_name)
+                self._span.set(names.REASON, line.get("reason"))
+                if is_fault:
+                    self._span.fail(code_name)
+                if cancelled_by is not None:
+                    self._span.fail_with(cancelled_by)
+                self._span.end()
         if not method.is_quiet:
             instruments.RPC_SERVER_DURATION.record(duration_s, "grpc", method.name, code_name)
         if unexpected is not None:
