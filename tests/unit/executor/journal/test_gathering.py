@@ -82,10 +82,10 @@ async def test_a_busy_executor_makes_one_transaction_each_time_it_has_gathered(c
     async with store.keeping(journal):
         journal.write(ROW)
         for turn in range(5):
-            while not clock.sleeping:
-                await asyncio.sleep(0)  # noqa: TID251 - a real thread is waited for
+            while not clock.sleeping:  # noqa: ASYNC110 - a real thread is waited for
+                await asyncio.sleep(0)  # noqa: TID251 - as said
             clock.advance(GATHER_S)
-            while len(store.transactions) <= turn:
+            while len(store.transactions) <= turn:  # noqa: ASYNC110 - as said
                 await asyncio.sleep(0)  # noqa: TID251 - as said
 
         assert store.transactions == [1, 5, 5, 5, 5]
