@@ -19,10 +19,12 @@ from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import CallerOverBudget, CallerOverRate, PointsmanError
 from pointsman.domain.trail import Skip, SkipReason
 from pointsman.executor.adapters.base import Call, Reply
-from pointsman.executor.allowance import Charge, Grant, Held, Instant, Term
+from pointsman.executor.allowance import Allowances, Charge, Grant, Held, Instant, Term
 from pointsman.executor.execute import Execute
-from pointsman.executor.ledger.redis import door
-from pointsman.executor.ledger.shared_allowances import SharedAllowances, SharingTerms
+from pointsman.executor.ledger.account import Account
+from pointsman.executor.ledger.door import door
+from pointsman.executor.ledger.shared_allowances import SharedAllowances
+from pointsman.executor.ledger.stay import Terms
 from pointsman_client import CallerOverLimit, Client
 from tests.fakes.adapter import ANSWERED, FakeAdapter
 from tests.fakes.redis_server import RedisServer, redis_server
@@ -52,9 +54,10 @@ async def kept(
     **grant: object,
 ) -> AsyncIterator[SharedAllowances]:
     """Run one Executor's allowances until the block ends: alice's, of whom the journal knows what she spent."""
-    terms = SharingTerms(lease_s=lease_s, timeout_s=timeout_s, replicas=2)
+    terms = Terms(lease_s=lease_s, timeout_s=timeout_s, replicas=2)
     grants = {"alice": Grant(**grant), "bob": Grant()}  # type: ignore[arg-type]  # as named
-    shared = SharedAllowances(grants, terms, connect=door(url), clock=CLOCK, random=Random(seed))
+    account = Account(terms, connect=door(url), clock=CLOCK, random=Random(seed))
+    shared = SharedAllowances(Allowances.of(grants).known, account, lease_s=lease_s)
     if spent is not None:
         for _, purse in shared.purses(Term.DAY):
             purse.spent += spent
