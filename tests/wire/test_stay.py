@@ -1,4 +1,4 @@
-"""A fault that nobody foresaw between this process and a real Redis: it is said, survived, and over when it is over."""
+"""Trouble between one process and a real Redis: what nobody foresaw is survived, and who is cut off is bounded."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,11 +14,11 @@ from pointsman.domain.clock import SystemClock
 from pointsman.domain.trail import Skip
 from pointsman.executor.allowance import Allowances, Charge, Grant, Instant
 from pointsman.executor.ledger.account import Account
-from pointsman.executor.ledger.door import door
-from pointsman.executor.ledger.link import LinkDown, Wire
+from pointsman.executor.ledger.link import LinkDown
 from pointsman.executor.ledger.redis import RedisLedger
 from pointsman.executor.ledger.shared_allowances import SharedAllowances
 from pointsman.executor.ledger.stay import Stay, Terms
+from tests.fakes.faulty_door import FaultyDoor
 from tests.fakes.redis_server import RedisServer, redis_server
 from tests.unit.executor.making import candidate, estimate, limit
 
@@ -28,52 +28,6 @@ CLOCK = SystemClock()
 TERMS = Terms(lease_s=60.0, timeout_s=2.0, replicas=2)
 TEN = candidate("a/m", limits=[limit(10)])
 A_DOLLAR = Charge(tokens=10, most_usd=Decimal(1))
-
-
-class Unforeseen(Exception):
-    """What no code of Pointsman's knows."""
-
-
-@dataclass(slots=True)
-class FaultyDoor:
-    """A way to a real Redis that fails, where the test says so, in a way that nobody foresaw."""
-
-    url: str
-    fails_at: str = ""
-    faults: int = 0
-
-    def fail(self, place: str) -> None:
-        if self.fails_at == place:
-            self.faults += 1
-            raise Unforeseen
-
-    async def connect(self) -> Wire:
-        self.fail("connecting")
-        return FaultyWire(await door(self.url)(), self)
-
-
-@dataclass(slots=True)
-class FaultyWire:
-    """A connection through such a door."""
-
-    wire: Wire
-    door: FaultyDoor
-
-    async def send(self, command: bytes) -> None:
-        self.door.fail("sending")
-        await self.wire.send(command)
-
-    async def receive(self) -> bytes:
-        answer = await self.wire.receive()
-        self.door.fail("receiving")
-        return answer if self.door.fails_at != "reading" else self._odd(answer)
-
-    async def close(self) -> None:
-        await self.wire.close()
-
-    def _odd(self, answer: bytes) -> bytes:
-        self.door.faults += 1
-        return b'{"now": 1}' if answer.startswith(b"{") else answer
 
 
 @dataclass(slots=True)
@@ -88,7 +42,7 @@ class Counted:
 @asynccontextmanager
 async def quotas(way: FaultyDoor) -> AsyncIterator[Counted]:
     """Run a ledger until the block ends."""
-    ledger = RedisLedger([TEN], TERMS, margin_s=0.0, connect=way.connect, clock=CLOCK, random=Random(1))
+    ledger = RedisLedger([TEN], TERMS, margin_s=0.0, connect=way.connect, clock=CLOCK, random=Random(way.seed))
 
     async def let_in() -> int:
         calls = [await ledger.reserve(TEN, estimate(10)) for _ in range(12)]
@@ -101,7 +55,7 @@ async def quotas(way: FaultyDoor) -> AsyncIterator[Counted]:
 @asynccontextmanager
 async def callers(way: FaultyDoor) -> AsyncIterator[Counted]:
     """Run the allowances of callers until the block ends."""
-    account = Account(TERMS, connect=way.connect, clock=CLOCK, random=Random(1))
+    account = Account(TERMS, connect=way.connect, clock=CLOCK, random=Random(way.seed))
     granted = Allowances.of({"alice": Grant(usd_per_day=Decimal(10))}).known
     shared = SharedAllowances(granted, account, lease_s=60.0)
 
@@ -156,3 +110,20 @@ async def test_an_answer_that_cannot_be_read_fails_no_call(
         way.fails_at = "reading"
 
         assert await counted.let_in() == 5
+
+
+@pytest.mark.parametrize("run", [quotas, callers])
+async def test_one_of_two_that_is_cut_off_alone_adds_half_at_most_and_tells_it_later(
+    server: RedisServer, run: Callable[[FaultyDoor], AbstractAsyncContextManager[Counted]]
+) -> None:
+    way = FaultyDoor(server.url, seed=2)
+    async with run(FaultyDoor(server.url)) as other, run(way) as cut_off:
+        way.fails_at = "connecting"
+        cut_off.stay.leave(LinkDown("for the test"))
+        let_in = await cut_off.let_in(), await other.let_in()
+        way.fails_at = ""
+        await until(lambda: not cut_off.stay.is_away)
+        later = await cut_off.let_in(), await other.let_in()
+
+    assert let_in == (5, 10)
+    assert later == (0, 0)
