@@ -17,7 +17,7 @@ LATE_KEPT = 10_000
 """Calls made while Redis was away that it is told of when it is back; of more, the oldest are forgotten."""
 
 
-class Mirror(Protocol):
+class Heard(Protocol):
     """Holds what was last heard."""
 
     def start_over(self) -> None:
@@ -34,7 +34,7 @@ class Talk:
         self,
         connect: Callable[[], Awaitable[Wire]],
         script: bytes,
-        mirror: Mirror,
+        mirror: Heard,
         *,
         clock: Clock,
         lease_s: float,
