@@ -15,6 +15,7 @@ from pointsman.rpc.channel import call, open_channel, stream
 from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc
 from pointsman.v1 import executor_pb2 as pb
+from tests.fakes.ports import free_port
 from tests.fakes.serving import (
     CLASSIFY,
     EXECUTOR,
@@ -257,14 +258,13 @@ async def test_a_proxy_in_the_environment_does_not_take_our_calls(monkeypatch: p
 
 @pytest.mark.wire_only
 async def test_a_service_that_comes_back_is_found_soon() -> None:
-    async with serving(FakeClassifier()) as first:
-        address = first.address
-        async with classifier_stub(first) as stub:
+    address = f"127.0.0.1:{free_port()}"
+    async with serving(FakeClassifier(), address=address) as first, classifier_stub(first) as stub:
+        await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=5)
+        await first.stop()
+        with pytest.raises(grpc.aio.AioRpcError):
             await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=5)
-            await first.stop()
-            with pytest.raises(grpc.aio.AioRpcError):
-                await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=5)
-            async with serving(FakeClassifier(), address=address):
-                answer = await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=2, wait_for_ready=True)
+        async with serving(FakeClassifier(), address=address):
+            answer = await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=2, wait_for_ready=True)
 
     assert answer.verdict.category == "coding"

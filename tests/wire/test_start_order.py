@@ -89,18 +89,17 @@ async def test_a_router_without_its_classifier_can_take_work() -> None:
 
 
 async def test_health_follows_the_executor_as_it_goes_and_comes() -> None:
-    async with serving(FakeExecutor(), grace_s=0.1) as first:
-        address = first.address
-        async with (
-            routing(FakeClassifier(), executor_address=address) as running,
-            health(running.address, ROUTER) as watch,
-        ):
-            heard = [await watch.hear()]
-            await first.stop()
+    address = f"127.0.0.1:{free_port()}"
+    async with (
+        serving(FakeExecutor(), address=address, grace_s=0.1) as first,
+        routing(FakeClassifier(), executor_address=address) as running,
+        health(running.address, ROUTER) as watch,
+    ):
+        heard = [await watch.hear()]
+        await first.stop()
+        heard.append(await watch.hear())
+        async with serving(FakeExecutor(), address=address), asyncio.timeout(SOON_S + SLACK_S):
             heard.append(await watch.hear())
-            async with serving(FakeExecutor(), address=address):
-                async with asyncio.timeout(SOON_S + SLACK_S):
-                    heard.append(await watch.hear())
 
     assert heard == [SERVING, NOT_SERVING, SERVING]
 
