@@ -72,7 +72,10 @@ async def test_whose_key_is_known_is_answered_and_the_journal_knows_who_it_was(s
     assert [row["key"] for row in finished.json()["rows"]] == ["alice"]
 
 
-@pytest.mark.parametrize("key, reason", [("", "KEY_MISSING"), (STRANGE, "KEY_UNKNOWN")])
+@pytest.mark.parametrize(
+    "key, reason",
+    [pytest.param("", "KEY_MISSING", id="no key"), pytest.param(STRANGE, "KEY_UNKNOWN", id="a stranger's")],
+)
 async def test_without_a_good_key_nothing_is_served(settings: Settings, file: Path, key: str, reason: str) -> None:
     async with _asking(settings, file) as stack, Client(stack.router.address, api_key=key) as client:
         for ask in (client.route, client.explain):

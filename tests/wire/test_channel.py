@@ -15,6 +15,7 @@ from pointsman.rpc.channel import call, open_channel, stream
 from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc
 from pointsman.v1 import executor_pb2 as pb
+from tests.fakes.patience import within
 from tests.fakes.ports import free_port
 from tests.fakes.serving import (
     CLASSIFY,
@@ -54,7 +55,8 @@ async def test_a_cancelled_task_cancels_the_handler_and_both_spans_say_so() -> N
             )
             await begun.wait()
             task.cancel()
-            await asyncio.wait_for(cancelled.wait(), PROMPTLY_S)
+            async with within(PROMPTLY_S):
+                await cancelled.wait()
             with pytest.raises(asyncio.CancelledError):
                 await task
 
@@ -84,7 +86,8 @@ async def test_a_stream_left_early_stops_the_handler() -> None:
             async with aclosing(events):
                 async for _ in events:
                     break
-            await asyncio.wait_for(stopped.wait(), 1)
+            async with within(1):
+                await stopped.wait()
 
     assert [(span.attributes or {})["rpc.response.status_code"] for span in recorder.named(STREAM)] == ["CANCELLED"] * 2
 
