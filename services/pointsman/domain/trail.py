@@ -112,13 +112,20 @@ class Attempt:
 
 @dataclass(slots=True)
 class Trail:
-    """Skips and attempts in the order in which they happened."""
+    """Skips and attempts in the order in which they happened. `add` is the only way in."""
 
     steps: list[Skip | Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = field(init=False, compare=False, repr=False)
+    """The attempts alone, in order."""
+
+    def __post_init__(self) -> None:
+        self.attempts = [step for step in self.steps if isinstance(step, Attempt)]
 
     def add(self, step: Skip | Attempt) -> None:
         """Append what happened next."""
         self.steps.append(step)
+        if isinstance(step, Attempt):
+            self.attempts.append(step)
 
     def knows(self, skip: Skip) -> bool:
         """Return whether the same candidate was left out for the same reason before."""
@@ -127,16 +134,11 @@ class Trail:
     @property
     def tried(self) -> frozenset[str]:
         """The ids of the candidates that were called."""
-        return frozenset([step.candidate for step in self.steps if isinstance(step, Attempt)])
+        return frozenset([attempt.candidate for attempt in self.attempts])
 
     def attempt_of(self, candidate_id: str) -> Attempt | None:
         """Return the latest call of a candidate, None when there was none."""
         return next((each for each in reversed(self.attempts) if each.candidate == candidate_id), None)
-
-    @property
-    def attempts(self) -> Sequence[Attempt]:
-        """The attempts alone, in order."""
-        return [step for step in self.steps if isinstance(step, Attempt)]
 
     @property
     def skips(self) -> Sequence[Skip]:

@@ -44,7 +44,7 @@ class Counts:
         if row.answered_by is not None:
             self.answered += 1
             self.answered_locally += row.answered_by.local
-        for attempt in row.trail.attempts:
+        for attempt in row.attempts:
             self.attempts += 1
             self.wasted += attempt.wasted
             self.unproductive += RULES[attempt.outcome].unproductive

@@ -142,7 +142,9 @@ class Execute(Means):
 
     def _budget(self, request: Request, deadline: float, began: Instant, *, is_streamed: bool) -> Budget:
         left_s = deadline - began.monotonic_s
-        reserve_s = min(self.bounds.fallback_reserve_s, left_s / 2) if has_able_fallback(self, request, began) else 0.0
+        reserve_s = (
+            min(self.bounds.fallback_reserve_s, left_s / 2) if has_able_fallback(self, request, began.now) else 0.0
+        )
         return Budget(
             deadline=deadline,
             attempts=min(request.options.max_attempts or self.bounds.max_attempts, self.bounds.max_attempts),

@@ -36,7 +36,16 @@ class Prices:
             total += usage.cached_input_tokens * self.cached_input
         if usage.cache_write_tokens:
             total += usage.cache_write_tokens * self.cache_write
-        return (total / PER).quantize(CENT_OF_NANO, context=WIDE)
+        return _rounded(total)
+
+    def estimate(self, estimate: Estimate) -> Decimal:
+        """Return the cost of a call of which nothing will be cached."""
+        return _rounded(estimate.input_tokens * self.input + estimate.output_tokens * self.output)
+
+
+def _rounded(millionfold: Decimal) -> Decimal:
+    """Return dollars of which the millionfold is given."""
+    return (millionfold / PER).quantize(CENT_OF_NANO, context=WIDE)
 
 
 @frozen
@@ -99,8 +108,8 @@ class PriceTable:
 
     def estimate(self, candidate: Candidate, estimate: Estimate, at: datetime) -> Decimal | None:
         """Return what a call will probably cost in US dollars, None when the price is unknown."""
-        usage = Usage(input_tokens=estimate.input_tokens, output_tokens=estimate.output_tokens)
-        return self.cost(candidate, usage, at)
+        prices = self.prices(candidate, at, estimate.input_tokens)
+        return prices.estimate(estimate) if prices else None
 
 
 FREE = Prices(input=Decimal(0), cached_input=Decimal(0), cache_write=Decimal(0), output=Decimal(0))

@@ -33,12 +33,19 @@ def plan_of_fallback(means: Means, request: Request) -> Planned | Skip | None:
     return Planned(candidate=candidate, estimate=prospect.estimate, cost_usd=prospect.cost_usd)
 
 
-def has_able_fallback(means: Means, request: Request, at: Instant) -> bool:
+def has_able_fallback(means: Means, request: Request, now: datetime) -> bool:
     """Return whether there is a fallback that could serve the request, if it were free. Raises CallerUnknown."""
     if means.fallback is None:
         return False
-    candidate = means.fallback.candidate
-    return ineligible(candidate, request, prospect_of(means, candidate, request, at)) is None
+    candidate, caller = means.fallback.candidate, means.caller
+    estimate = caller.estimator.estimate(candidate, request)
+    ability = Prospect(
+        estimate=estimate,
+        is_allowed=means.allowances[request.caller].may_use(candidate.id),
+        has_credentials=candidate.provider in means.credentials,
+        cost_usd=caller.prices.estimate(candidate, estimate, now),
+    )
+    return ineligible(candidate, request, ability) is None
 
 
 def prospect_of(means: Means, candidate: Candidate, request: Request, at: Instant) -> Prospect:

@@ -1,11 +1,12 @@
 """A row as the tables take it: one record of each table's columns, in the order of the statements here."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
+
+import orjson
 
 from pointsman.domain.answer import Usage
 from pointsman.domain.trail import Attempt, Skip
@@ -144,7 +145,7 @@ def _ruled(verdict: Verdict | None) -> Record:
     return (
         verdict.decided_by.value,
         verdict.confidence,
-        json.dumps(probabilities, ensure_ascii=False),
+        orjson.dumps(probabilities).decode(),
         verdict.classifier_version,
         verdict.model_hop.value,
     )
@@ -179,14 +180,14 @@ def _skip(id_: str, step: int, skip: Skip) -> Record:
 
 
 def _tokens(usage: Usage) -> Record:
-    counts = (
-        usage.input_tokens,
-        usage.cached_input_tokens,
-        usage.cache_write_tokens,
-        usage.output_tokens,
-        usage.reasoning_tokens,
+    return (
+        min(usage.input_tokens, _MOST_TOKENS),
+        min(usage.cached_input_tokens, _MOST_TOKENS),
+        min(usage.cache_write_tokens, _MOST_TOKENS),
+        min(usage.output_tokens, _MOST_TOKENS),
+        min(usage.reasoning_tokens, _MOST_TOKENS),
+        int(usage.estimated),
     )
-    return (*(min(count, _MOST_TOKENS) for count in counts), int(usage.estimated))
 
 
 def _duration(seconds: float | None) -> int | None:

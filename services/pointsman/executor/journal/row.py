@@ -1,6 +1,6 @@
 """What is written down of one request that ended. Holds no prompt and no answer unless the settings want their text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
@@ -84,9 +84,9 @@ class Row:
     answer: str = ""
 
     @property
-    def attempts(self) -> tuple[Attempt, ...]:
+    def attempts(self) -> Sequence[Attempt]:
         """The calls that left for providers, in order."""
-        return tuple(self.trail.attempts)
+        return self.trail.attempts
 
     @property
     def caller(self) -> str:
