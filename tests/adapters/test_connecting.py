@@ -12,6 +12,7 @@ from pointsman.domain.pool import TimeLimits
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Call, Reply
 from tests.adapters.wires import CASES
+from tests.fakes.patience import within
 
 CASE = CASES[0]
 LIMIT_S, PLENTY_S = 0.1, 1.5
@@ -59,8 +60,8 @@ async def test_a_connection_that_does_not_open_ends_with_the_limit_of_its_candid
 ) -> None:
     began = asyncio.get_running_loop().time()
 
-    async with asyncio.timeout(PLENTY_S):
+    async with within(PLENTY_S):
         reply = await ask(crowded)
 
-    assert reply.outcome is Outcome.TIMED_OUT
+    assert (reply.outcome, reply.detail) == (Outcome.TIMED_OUT, "The connection did not open or move in time.")
     assert asyncio.get_running_loop().time() - began >= LIMIT_S

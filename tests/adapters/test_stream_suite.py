@@ -19,6 +19,7 @@ from tests.adapters.streams import BY_NAME, text_of
 from tests.adapters.test_streams import SAID
 from tests.adapters.wires import BY_KIND, CASES, KEY, Kind, WireCase
 from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply, http_server, json_reply
+from tests.fakes.patience import within
 
 ALL = pytest.mark.parametrize("case", CASES, ids=[case.kind for case in CASES])
 HTML = b"<!doctype html>\n<html><head><title>Just a moment...</title></head></html>\n"
@@ -175,7 +176,7 @@ async def test_a_connection_that_is_cut_midway_breaks_the_stream(case: WireCase,
 async def test_silence_before_the_head_ends_with_the_limit_of_the_first_token(case: WireCase) -> None:
     async with adapter_of(case, ScriptedReply(fate=Fate.SILENCE)) as (adapter, server):
         steps = await steps_of(adapter.stream(limited(case, first_token_s=SHORT_S)))
-        async with asyncio.timeout(CLOSE_S):
+        async with within(CLOSE_S):
             await server.left.wait()
 
     (reply,) = steps
@@ -187,7 +188,7 @@ async def test_silence_before_the_head_ends_with_the_limit_of_the_first_token(ca
 async def test_a_stall_midway_ends_with_the_idle_limit(case: WireCase) -> None:
     async with adapter_of(case, streamed(case, SAID[case.kind], fate=Fate.STALL)) as (adapter, server):
         *_, reply = await steps_of(adapter.stream(limited(case, first_token_s=SHORT_S, idle_s=SHORT_S)))
-        async with asyncio.timeout(CLOSE_S):
+        async with within(CLOSE_S):
             await server.left.wait()
 
     assert isinstance(reply, Reply)
@@ -227,7 +228,7 @@ async def test_a_stream_that_is_huge_is_not_read_to_its_end(case: WireCase) -> N
 async def test_a_line_that_is_too_long_closes_the_connection(case: WireCase) -> None:
     async with adapter_of(case, streamed(case, b"x" * 10_000, fate=Fate.FLOOD)) as (adapter, server):
         (reply,) = await steps_of(adapter.stream(case.call()))
-        async with asyncio.timeout(CLOSE_S):
+        async with within(CLOSE_S):
             await server.left.wait()
 
     assert isinstance(reply, Reply)
@@ -282,7 +283,7 @@ async def test_a_cancelled_stream_closes_its_connection_within_100_ms(case: Wire
 
         with pytest.raises(asyncio.CancelledError):
             await call
-        async with asyncio.timeout(CLOSE_S):
+        async with within(CLOSE_S):
             await server.left.wait()
 
 
@@ -295,7 +296,7 @@ async def test_a_stream_that_is_closed_early_closes_its_connection_within_100_ms
 
         await stream.aclose()
 
-        async with asyncio.timeout(CLOSE_S):
+        async with within(CLOSE_S):
             await server.left.wait()
 
 
@@ -318,7 +319,7 @@ async def test_a_server_waits_for_a_slow_reader(case: WireCase) -> None:
 
 async def _still(server: FakeHttpServer) -> int:
     """Return how much the server has sent when it sends no more."""
-    async with asyncio.timeout(5.0):
+    async with within(5.0):
         while True:
             before = server.flooded_bytes
             await SystemClock().sleep(0.05)

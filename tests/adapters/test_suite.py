@@ -15,6 +15,7 @@ from pointsman.executor.adapters.base import Adapter, Reply
 from pointsman.executor.adapters.connection import BODY_BYTES
 from tests.adapters.wires import CASES, KEY, WireCase, say
 from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply, http_server, json_reply
+from tests.fakes.patience import within
 
 ALL = pytest.mark.parametrize("case", CASES, ids=[case.kind for case in CASES])
 HTML = b"<!doctype html><html><head><title>Just a moment...</title></head></html>"
@@ -95,7 +96,7 @@ async def test_what_is_no_answer_is_classified(case: WireCase, scripted: Scripte
 async def test_silence_ends_with_the_time_limit_and_closes_the_connection(case: WireCase) -> None:
     async with adapter_of(case, ScriptedReply(fate=Fate.SILENCE)) as (adapter, server):
         reply = await adapter.call(case.call(timeout_s=0.05))
-        async with asyncio.timeout(CLOSE_S):
+        async with within(CLOSE_S):
             await server.left.wait()
 
     assert (reply.outcome, reply.detail) == (Outcome.TIMED_OUT, "No answer within 0.05 s.")
@@ -119,7 +120,7 @@ async def test_a_cancelled_call_closes_its_connection_within_100_ms(case: WireCa
 
         with pytest.raises(asyncio.CancelledError):
             await call
-        async with asyncio.timeout(CLOSE_S):
+        async with within(CLOSE_S):
             await server.left.wait()
 
 
@@ -158,6 +159,16 @@ async def test_nobody_there_is_a_network_failure(case: WireCase) -> None:
 
     await adapter.close()
     assert (reply.outcome, reply.detail) == (Outcome.NETWORK, "The provider cannot be reached.")
+
+
+@ALL
+async def test_an_address_that_is_none_is_a_network_failure(case: WireCase) -> None:
+    adapter = case.adapter("http://[::1")
+
+    reply = await adapter.call(case.call())
+
+    await adapter.close()
+    assert reply.outcome is Outcome.NETWORK
 
 
 @ALL

@@ -6,7 +6,6 @@ Benchmarks time them, outage tests kill them.
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from pointsman_client import Client, RouteError
+from tests.fakes.ports import free_ports
 
 HERE = Path(__file__).parent
 SETTINGS = HERE.parent.parent / "deploy" / "pointsman.toml"
@@ -124,10 +124,3 @@ def spawn(
     stack.callback(process.kill)
     line = process.stdout.readline() if process.stdout else ""
     return psutil.Process(process.pid), line
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of this machine on which nothing listens."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [opened.getsockname()[1] for opened in sockets]

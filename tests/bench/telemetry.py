@@ -21,8 +21,9 @@ from pointsman.telemetry.metrics import About, Counter, Histogram, Kind, Registe
 from pointsman.v1 import router_pb2, router_pb2_grpc
 from tests.bench.asked import Ask, Meter, ask_all
 from tests.bench.findings import Effort, Findings, timed_us
-from tests.bench.processes import SERVICES, Stack, free_ports, running, until_it_answers
+from tests.bench.processes import SERVICES, Stack, running, until_it_answers
 from tests.fakes.otlp import collecting
+from tests.fakes.ports import free_ports
 
 CALLERS: Final = 16
 MOST_SLOWER: Final = 0.05

@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+
+from tests.fakes.ports import free_port
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,9 +69,7 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
     with tempfile.TemporaryDirectory() as folder:
         if owner := _owner():
             shutil.chown(folder, owner)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            server = PostgresServer(port=free.getsockname()[1], folder=Path(folder))
+        server = PostgresServer(port=free_port(), folder=Path(folder))
         try:
             await server.make()
             await server.start()

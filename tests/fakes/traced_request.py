@@ -23,6 +23,9 @@ async def traced_request(simulation: Simulation, *, otlp_endpoint: str) -> Answe
         "POINTSMAN_CONFIG": str(REFERENCE),
         "POINTSMAN__CLASSIFIER__MODE": "ollama",
         "POINTSMAN__CLASSIFIER__CACHE_ENTRIES": "0",
+        # Three answers that are late by a busy machine would silence the small model for fifteen seconds.
+        "POINTSMAN__CLASSIFIER__OLLAMA__TIMEOUT_S": "20",
+        "POINTSMAN__ROUTER__CLASSIFIER_TIMEOUT_S": "20",
         "POINTSMAN__TELEMETRY__OTLP_ENDPOINT": otlp_endpoint,
     }
     async with three_processes(environment) as router, Client(router) as client:

@@ -12,6 +12,7 @@ from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import OutOfTime
 from pointsman.rpc.channel import open_channel
 from pointsman.rpc.server import Server
+from tests.fakes.patience import within
 from tests.fakes.serving import MESSAGE_BYTES, Context, lines_of, options, plain
 from tests.fakes.spans import SpanRecorder, recorded_spans
 
@@ -149,7 +150,8 @@ async def test_an_abandoned_stream_ends_its_span_and_its_line_once() -> None:
             rpc = channel.unary_stream("/arities/unary_stream", plain, plain)(b"a", timeout=5)
             await anext(aiter(rpc))
             rpc.cancel()
-            await asyncio.wait_for(closed.wait(), 1)
+            async with within(1):
+                await closed.wait()
 
     assert codes(recorder, "unary_stream") == ["CANCELLED"]
     assert [line["code"] for line in lines_of(captured, "arities/unary_stream")] == ["CANCELLED"]

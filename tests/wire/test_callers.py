@@ -72,7 +72,10 @@ async def test_whose_key_is_known_is_answered_and_the_journal_knows_who_it_was(s
     assert [row["key"] for row in finished.json()["rows"]] == ["alice"]
 
 
-@pytest.mark.parametrize("key, reason", [("", "KEY_MISSING"), (STRANGE, "KEY_UNKNOWN")])
+@pytest.mark.parametrize(
+    "key, reason",
+    [pytest.param("", "KEY_MISSING", id="no key"), pytest.param(STRANGE, "KEY_UNKNOWN", id="a stranger's")],
+)
 async def test_without_a_good_key_nothing_is_served(settings: Settings, file: Path, key: str, reason: str) -> None:
     async with _asking(settings, file) as stack, Client(stack.router.address, api_key=key) as client:
         for ask in (client.route, client.explain):
@@ -168,6 +171,7 @@ async def _one(client: Client) -> Answer | RouteError:
         return error
 
 
+@pytest.mark.one_way  # counted in the Executor, whichever way it is asked; who asks is told either way above
 async def test_of_a_thousand_at_once_with_money_for_ten_at_most_ten_are_answered(
     settings: Settings, simulation: Simulation, file: Path
 ) -> None:
@@ -190,6 +194,7 @@ async def test_of_a_thousand_at_once_with_money_for_ten_at_most_ten_are_answered
     assert sum(Decimal(repr(each.cost_usd)) for each in answers) <= Decimal(repr(budget_usd))
 
 
+@pytest.mark.one_way  # refused at the Router's port
 async def test_a_caller_who_floods_costs_another_nothing(
     settings: Settings, simulation: Simulation, file: Path
 ) -> None:
@@ -288,6 +293,7 @@ async def _grpcurl(*words: str) -> str:
     return (out + err).decode()
 
 
+@pytest.mark.one_way  # told by the Router
 @pytest.mark.needs_grpcurl
 @pytest.mark.parametrize("headers, code, says", GRPCURL)
 async def test_grpcurl_is_told_what_its_key_is_worth(
@@ -300,6 +306,7 @@ async def test_grpcurl_is_told_what_its_key_is_worth(
     assert says in told
 
 
+@pytest.mark.one_way  # the Client above is told the same either way
 @pytest.mark.needs_grpcurl
 async def test_grpcurl_with_a_good_key_is_told_what_it_may_not(settings: Settings, file: Path) -> None:
     grant = CallerSettings(categories=("quick",), requests_per_minute=1)
@@ -318,6 +325,7 @@ async def test_grpcurl_with_a_good_key_is_told_what_it_may_not(settings: Setting
     assert "pointsman.v1.RouterService" in services
 
 
+@pytest.mark.one_way  # of a port
 @pytest.mark.parametrize("allowed", [False, True])
 async def test_a_router_that_anybody_can_reach_asks_who_it_is_or_says_that_it_does_not(
     settings: Settings, tmp_path: Path, *, allowed: bool
@@ -338,6 +346,7 @@ async def test_a_router_that_anybody_can_reach_asks_who_it_is_or_says_that_it_do
             pass
 
 
+@pytest.mark.one_way  # of a file; no service runs
 async def test_keys_are_made_listed_and_revoked_by_command(tmp_path: Path) -> None:
     file, config = tmp_path / "keys.jsonl", tmp_path / "pointsman.toml"
     reference = Path(__file__).parents[2] / "deploy/pointsman.toml"
@@ -362,6 +371,7 @@ async def test_keys_are_made_listed_and_revoked_by_command(tmp_path: Path) -> No
     assert "revoked" in after.out
 
 
+@pytest.mark.one_way  # of what the Router is sent
 async def test_the_command_line_sends_a_key_from_the_environment(settings: Settings, file: Path) -> None:
     async with _asking(settings, file) as stack:
         words = ("route", "2+2는?", "--address", stack.router.address)

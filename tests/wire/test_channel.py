@@ -15,6 +15,8 @@ from pointsman.rpc.channel import call, open_channel, stream
 from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc
 from pointsman.v1 import executor_pb2 as pb
+from tests.fakes.patience import within
+from tests.fakes.ports import free_port
 from tests.fakes.serving import (
     CLASSIFY,
     EXECUTOR,
@@ -53,7 +55,8 @@ async def test_a_cancelled_task_cancels_the_handler_and_both_spans_say_so() -> N
             )
             await begun.wait()
             task.cancel()
-            await asyncio.wait_for(cancelled.wait(), PROMPTLY_S)
+            async with within(PROMPTLY_S):
+                await cancelled.wait()
             with pytest.raises(asyncio.CancelledError):
                 await task
 
@@ -83,7 +86,8 @@ async def test_a_stream_left_early_stops_the_handler() -> None:
             async with aclosing(events):
                 async for _ in events:
                     break
-            await asyncio.wait_for(stopped.wait(), 1)
+            async with within(1):
+                await stopped.wait()
 
     assert [(span.attributes or {})["rpc.response.status_code"] for span in recorder.named(STREAM)] == ["CANCELLED"] * 2
 
@@ -257,14 +261,13 @@ async def test_a_proxy_in_the_environment_does_not_take_our_calls(monkeypatch: p
 
 @pytest.mark.wire_only
 async def test_a_service_that_comes_back_is_found_soon() -> None:
-    async with serving(FakeClassifier()) as first:
-        address = first.address
-        async with classifier_stub(first) as stub:
+    address = f"127.0.0.1:{free_port()}"
+    async with serving(FakeClassifier(), address=address) as first, classifier_stub(first) as stub:
+        await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=5)
+        await first.stop()
+        with pytest.raises(grpc.aio.AioRpcError):
             await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=5)
-            await first.stop()
-            with pytest.raises(grpc.aio.AioRpcError):
-                await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=5)
-            async with serving(FakeClassifier(), address=address):
-                answer = await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=2, wait_for_ready=True)
+        async with serving(FakeClassifier(), address=address):
+            answer = await stub.Classify(classifier_pb.ClassifyRequest(text="hi"), timeout=2, wait_for_ready=True)
 
     assert answer.verdict.category == "coding"

@@ -15,6 +15,7 @@ from pointsman.domain.errors import SettingsError
 from pointsman.rpc.channel import open_channel
 from pointsman_client import Client
 from tests.fakes.hops import running
+from tests.fakes.ports import free_port
 
 SERVICES = {
     "router": "pointsman.v1.RouterService",
@@ -80,8 +81,7 @@ async def test_a_stopped_stack_leaves_its_ports(settings: Settings) -> None:
 
 
 async def test_what_was_started_is_stopped_when_the_rest_cannot_start(settings: Settings) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        free = f"127.0.0.1:{probe.getsockname()[1]}"
+    free = f"127.0.0.1:{free_port()}"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         crowded = replace(

@@ -15,6 +15,7 @@ import pytest
 from pointsman.cli.stack import Stack
 from tests.fakes.command import Finished, pointsman, pointsman_running
 from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply
+from tests.fakes.patience import within
 from tests.fakes.streaming import CASES, EXECUTOR, Routed, playing, routed, settings_of
 
 OPENAI = CASES[0]
@@ -124,7 +125,8 @@ async def test_ctrl_c_before_the_first_text_leaves_at_once_and_says_so_in_one_li
     ):
         await asyncio.wait_for(server.asked.wait(), 20)
         asking.tell(signal.SIGINT)
-        await asyncio.wait_for(server.left.wait(), 1)
+        async with within(1, asking.pid):
+            await server.left.wait()
         finished = await asking.end()
 
     assert (finished.code, finished.out, finished.err) == (130, "", STOPPED)
@@ -137,7 +139,8 @@ async def test_ctrl_c_in_the_middle_leaves_at_once_and_says_so_in_one_line() -> 
     ):
         kinds = [next(iter(await asking.json_line())) for _ in range(2)]
         asking.tell(signal.SIGINT)
-        await asyncio.wait_for(server.left.wait(), 1)
+        async with within(1, asking.pid):
+            await server.left.wait()
         finished = await asking.end()
 
     assert kinds == ["start", "delta"]
@@ -154,6 +157,7 @@ async def test_a_stream_that_nobody_reads_any_more_ends_without_a_word(form: tup
         await asyncio.to_thread(os.read, reading, 10)
         os.close(reading)
         _, err = await asking.communicate()
-        await asyncio.wait_for(server.left.wait(), 1)
+        async with within(1, asking.pid):
+            await server.left.wait()
 
     assert (asking.returncode, err) == (1, b"")

@@ -25,6 +25,7 @@ from pointsman.v1 import executor_pb2 as pb
 from pointsman.v1 import types_pb2
 from pointsman_client import Client, InvalidRequest, OutOfTime, RouteError, Unreachable
 from pointsman_client.__main__ import ask, parse
+from tests.fakes.patience import within
 from tests.fakes.serving import Context, FakeClassifier, FakeExecutor, routing
 from tests.fakes.spans import recorded_spans
 
@@ -249,11 +250,13 @@ async def test_cancelling_the_task_that_reads_cancels_the_call() -> None:
                 begun.set()
 
         reading = asyncio.ensure_future(read())
-        await asyncio.wait_for(begun.wait(), 1)
+        async with within(1):
+            await begun.wait()
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        await asyncio.wait_for(stopped.wait(), 1)
+        async with within(1):
+            await stopped.wait()
 
 
 async def test_closing_the_client_does_not_cancel_the_task_that_reads() -> None:
@@ -299,7 +302,8 @@ async def test_a_stream_left_early_is_given_up(*, guarded: bool) -> None:
         else:
             async for _ in client.stream("go on"):
                 break
-        await asyncio.wait_for(stopped.wait(), 1)
+        async with within(1):
+            await stopped.wait()
 
 
 @pytest.mark.parametrize(

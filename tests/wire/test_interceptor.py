@@ -14,6 +14,7 @@ from pointsman.domain.trail import Skip, SkipReason, Trail
 from pointsman.rpc.channel import open_channel
 from pointsman.telemetry import facts
 from pointsman.v1 import classifier_pb2 as pb
+from tests.fakes.patience import within
 from tests.fakes.serving import (
     CLASSIFY,
     MESSAGE_BYTES,
@@ -185,7 +186,8 @@ async def test_a_deadline_that_passes_cancels_the_handler_and_is_named_so() -> N
         async with serving(FakeClassifier(wait)) as server, classifier_stub(server) as stub:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Classify(pb.ClassifyRequest(text="hi"), timeout=0.1)
-            await asyncio.wait_for(cancelled.wait(), 1)
+            async with within(1):
+                await cancelled.wait()
 
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     (span,) = recorder.named(CLASSIFY)

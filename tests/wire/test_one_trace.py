@@ -20,6 +20,8 @@ from tests.fakes.otlp import Collector, collecting
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER_SPAN_ID = "00f067aa0ba902b7"
+PATIENCE_S = 20.0
+"""Three answers of the small model that are late by a busy machine would silence it for fifteen seconds."""
 
 
 @pytest.fixture
@@ -37,8 +39,14 @@ async def stack(collector: Collector) -> AsyncIterator[Stack]:
         world = over(load(environ={}), INSTANT, simulation.base_urls)
         settings = replace(
             world,
-            router=replace(world.router, address="127.0.0.1:0"),
-            classifier=replace(world.classifier, address="127.0.0.1:0", mode="ollama", cache_entries=0),
+            router=replace(world.router, address="127.0.0.1:0", classifier_timeout_s=PATIENCE_S),
+            classifier=replace(
+                world.classifier,
+                address="127.0.0.1:0",
+                mode="ollama",
+                cache_entries=0,
+                ollama=replace(world.classifier.ollama, timeout_s=PATIENCE_S),
+            ),
             executor=replace(world.executor, address="127.0.0.1:0"),
         )
         telemetry = replace(settings.telemetry, otlp_endpoint=collector.endpoint, log_level="error")
@@ -53,10 +61,10 @@ async def route(stack: Stack) -> router_pb2.RouteResponse:
     async with grpc.aio.insecure_channel(stack.router.address) as channel:
         stub = router_pb2_grpc.RouterServiceStub(channel)
         while True:
-            warm_up = await stub.Explain(router_pb2.ExplainRequest(text="Is the model there?"), timeout=10)
+            warm_up = await stub.Explain(router_pb2.ExplainRequest(text="Is the model there?"), timeout=30)
             if warm_up.verdict.model_hop == types_pb2.MODEL_HOP_ANSWERED:
                 break
-        return await stub.Route(router_pb2.RouteRequest(text="2+2는?"), timeout=10, metadata=metadata)
+        return await stub.Route(router_pb2.RouteRequest(text="2+2는?"), timeout=30, metadata=metadata)
 
 
 async def test_one_request_is_one_trace_over_all_hops(stack: Stack, collector: Collector) -> None:

@@ -173,9 +173,14 @@ async def test_the_small_model_is_asked_once_the_settings_say_so_and_not_when_th
     reloadable: Reloadable, client: Client
 ) -> None:
     embedded = reloadable.settings.classifier
+    # Three answers that are late by a busy machine would silence the small model for fifteen seconds.
+    unhurried = replace(embedded.ollama, timeout_s=SOON_S)
+    cascade = replace(embedded, mode="cascade", accept_confidence=1.0, ollama=unhurried)
     hops = list[int]()
 
-    await reloadable.take_up(classifier=replace(embedded, mode="cascade", accept_confidence=1.0))
+    await reloadable.take_up(
+        classifier=cascade, router=replace(reloadable.settings.router, classifier_timeout_s=SOON_S)
+    )
     async with asyncio.timeout(SOON_S):
         while types_pb2.MODEL_HOP_ANSWERED not in hops:
             explained = await client.explain(f"What is the capital of Australia? {len(hops)}")
@@ -224,7 +229,7 @@ async def test_a_model_of_which_too_little_is_known_is_refused_before_anything_c
     assert explanation.response.plan.settings_hash == settings_hash(before)
 
 
-# --- As processes
+# --- As processes, which find each other over the wire or within, whatever this test run does
 
 
 @pytest.fixture
@@ -275,6 +280,7 @@ OTHER_ORDER = (
 )
 
 
+@pytest.mark.one_way
 async def test_a_file_that_is_replaced_is_taken_up_and_a_broken_one_is_not(
     file: Path, rewrite: Callable[[str, str], None], simulation: Simulation
 ) -> None:
@@ -301,6 +307,7 @@ async def test_a_file_that_is_replaced_is_taken_up_and_a_broken_one_is_not(
     assert finished.code == 0
 
 
+@pytest.mark.one_way
 @pytest.mark.parametrize("room", ["router", "classifier", "executor"])
 async def test_each_service_alone_reads_its_settings_again_when_it_is_told_to(
     room: str, file: Path, rewrite: Callable[[str, str], None], simulation: Simulation
@@ -316,6 +323,7 @@ async def test_each_service_alone_reads_its_settings_again_when_it_is_told_to(
     assert finished.code == 0
 
 
+@pytest.mark.one_way
 async def test_a_terminal_that_is_closed_stops_what_was_started_on_it(file: Path, simulation: Simulation) -> None:
     terminal, its_end = os.openpty()
     on_it = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"

@@ -17,6 +17,7 @@ from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import executor_pb2 as executor_pb
 from pointsman.v1 import router_pb2, router_pb2_grpc
 from pointsman.v1 import types_pb2 as pb
+from tests.fakes.patience import within
 from tests.fakes.serving import MESSAGE_BYTES, Context, FakeClassifier, FakeExecutor, lines_of, routing
 
 ROUTE = "pointsman.v1.RouterService/Route"
@@ -161,7 +162,8 @@ async def test_a_missing_verdict_is_stood_in_for(
 async def test_a_missing_executor_is_said_at_once_with_the_verdict() -> None:
     async with routing(FakeClassifier(), None) as router:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await asyncio.wait_for(route(router.address), 2)
+            async with within(2):
+                await route(router.address)
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert details_of(caught.value)[0].reason == "EXECUTOR_DOWN"
@@ -315,7 +317,8 @@ async def test_a_stream_that_the_caller_leaves_is_given_up_at_the_executor() -> 
         rpc = router_pb2_grpc.RouterServiceStub(channel).StreamRoute(request, timeout=30)
         await anext(aiter(rpc))
         rpc.cancel()
-        await asyncio.wait_for(stopped.wait(), 1)
+        async with within(1):
+            await stopped.wait()
 
 
 @pytest.mark.parametrize("phase", ["classify", "execute"])
@@ -335,7 +338,8 @@ async def test_a_cancelled_route_is_given_up_wherever_it_is(phase: str) -> None:
         task = asyncio.ensure_future(route(router.address, timeout_s=60))
         await begun.wait()
         task.cancel()
-        await asyncio.wait_for(cancelled.wait(), 0.1)
+        async with within(0.1):
+            await cancelled.wait()
         with pytest.raises(asyncio.CancelledError):
             await task
 

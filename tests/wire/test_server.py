@@ -14,6 +14,7 @@ from pointsman.rpc.server import Server
 from pointsman.rpc.status import from_call
 from pointsman.v1 import classifier_pb2 as pb
 from pointsman.v1 import classifier_pb2_grpc
+from tests.fakes.patience import within
 from tests.fakes.serving import (
     CLASSIFIER,
     Context,
@@ -229,6 +230,7 @@ async def test_a_call_that_outlives_the_grace_is_cancelled() -> None:
         await server.stop()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await under_way
-        await asyncio.wait_for(cancelled.wait(), 1)
+        async with within(1):
+            await cancelled.wait()
 
     assert caught.value.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}

@@ -3,7 +3,6 @@
 A line is a span: kind, name, how it ended. What it is indented under is its parent; a line with "!" is an event on it.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ from opentelemetry.trace import StatusCode
 
 from pointsman.v1 import router_pb2, types_pb2
 from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply, json_reply
+from tests.fakes.patience import within
 from tests.fakes.spans import SpanRecorder, recorded_spans
 from tests.fakes.streaming import CASES, Routed, playing, routed, settings_of
 
@@ -129,7 +129,8 @@ async def test_a_caller_who_leaves_is_no_error_of_anybodys() -> None:
                 if event.WhichOneof("event") == "delta":
                     stream.cancel()
                     break
-            await asyncio.wait_for(subject.left.wait(), 5)
+            async with within(5):
+                await subject.left.wait()
             await stack.at_rest()
 
     assert trees(recorder) == [

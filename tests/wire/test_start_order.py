@@ -15,6 +15,7 @@ from pointsman.router import app as router
 from pointsman.rpc.server import Server
 from pointsman_client import Client, Unreachable
 from tests.fakes.health import NOT_SERVING, SERVING, health, status
+from tests.fakes.patience import within
 from tests.fakes.ports import free_port
 from tests.fakes.serving import FakeClassifier, FakeExecutor, routing, serving
 
@@ -63,10 +64,9 @@ async def test_in_whatever_order_they_start_a_request_is_answered_whole(
     async with AsyncExitStack() as stack:
         for room in order:
             await stack.enter_async_context(service(room, placed))
-        async with health(placed.router.address, ROUTER) as watch:
-            async with asyncio.timeout(SOON_S + SLACK_S):
-                while await watch.hear() != SERVING:
-                    pass
+        async with health(placed.router.address, ROUTER) as watch, within(SOON_S + SLACK_S):
+            while await watch.hear() != SERVING:
+                pass
         async with Client(placed.router.address) as client:
             answer = await client.route("Reverse a list in Python.")
 
@@ -89,18 +89,17 @@ async def test_a_router_without_its_classifier_can_take_work() -> None:
 
 
 async def test_health_follows_the_executor_as_it_goes_and_comes() -> None:
-    async with serving(FakeExecutor(), grace_s=0.1) as first:
-        address = first.address
-        async with (
-            routing(FakeClassifier(), executor_address=address) as running,
-            health(running.address, ROUTER) as watch,
-        ):
-            heard = [await watch.hear()]
-            await first.stop()
+    address = f"127.0.0.1:{free_port()}"
+    async with (
+        serving(FakeExecutor(), address=address, grace_s=0.1) as first,
+        routing(FakeClassifier(), executor_address=address) as running,
+        health(running.address, ROUTER) as watch,
+    ):
+        heard = [await watch.hear()]
+        await first.stop()
+        heard.append(await watch.hear())
+        async with serving(FakeExecutor(), address=address), within(SOON_S + SLACK_S):
             heard.append(await watch.hear())
-            async with serving(FakeExecutor(), address=address):
-                async with asyncio.timeout(SOON_S + SLACK_S):
-                    heard.append(await watch.hear())
 
     assert heard == [SERVING, NOT_SERVING, SERVING]
 
@@ -128,7 +127,7 @@ async def test_nobody_waits_longer_for_an_executor_than_the_patience() -> None:
     ):
         with pytest.raises(Unreachable, match="see that it runs") as first:
             await client.route("2+2?", timeout_s=30)
-        async with asyncio.timeout(SLACK_S):
+        async with within(SLACK_S):
             with pytest.raises(Unreachable) as later:
                 await client.route("2+2?", timeout_s=30)
 
@@ -147,10 +146,9 @@ async def test_nobody_waits_for_an_executor_beyond_the_deadline() -> None:
 
 
 async def test_a_router_that_was_never_there_is_said_at_once() -> None:
-    async with Client("127.0.0.1:1", patience_s=60.0) as client:
-        async with asyncio.timeout(SLACK_S):
-            with pytest.raises(Unreachable, match="no Pointsman answers"):
-                await client.route("2+2?")
+    async with Client("127.0.0.1:1", patience_s=60.0) as client, within(SLACK_S):
+        with pytest.raises(Unreachable, match="no Pointsman answers"):
+            await client.route("2+2?")
 
 
 async def test_a_router_that_is_gone_for_good_is_said_after_the_patience() -> None:
@@ -159,7 +157,7 @@ async def test_a_router_that_is_gone_for_good_is_said_after_the_patience() -> No
         await running.stop()
         with pytest.raises(Unreachable, match="no Pointsman answers"):
             await client.route("2+2?")
-        async with asyncio.timeout(SLACK_S):
+        async with within(SLACK_S):
             with pytest.raises(Unreachable, match="no Pointsman answers"):
                 await client.explain("2+2?")
             with pytest.raises(Unreachable, match="no Pointsman answers"):

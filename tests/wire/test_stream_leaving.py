@@ -16,6 +16,7 @@ from pointsman.rpc.status import from_call
 from pointsman.v1 import router_pb2, types_pb2
 from pointsman_client import Client, RouteError
 from tests.fakes.http_server import FakeHttpServer, Fate
+from tests.fakes.patience import within
 from tests.fakes.serving import FakeClassifier, FakeExecutor, lines_of, routing
 from tests.fakes.spans import recorded_spans
 from tests.fakes.streaming import BACKUP, CASES, EXECUTOR, Routed, StreamCase, playing, routed, settings_of
@@ -78,9 +79,11 @@ async def test_a_reader_who_stopped_reading_can_still_leave(way: str) -> None:
             if way == "cancelled":
                 await stands_still(provider)
                 call.cancel()
-                await asyncio.wait_for(provider.left.wait(), SOON_S)
+                async with within(SOON_S):
+                    await provider.left.wait()
             else:
-                await asyncio.wait_for(provider.left.wait(), 1.0 + SOON_S)
+                async with within(1.0 + SOON_S):
+                    await provider.left.wait()
             await on.at_rest()
 
     for method in (ROUTE, EXECUTE):
@@ -94,7 +97,8 @@ async def test_a_client_who_breaks_out_of_the_loop_gives_the_stream_up() -> None
         async with Client(on.router_address) as client, client.stream("?", category="quick") as stream:
             async for _ in stream:
                 break
-        await asyncio.wait_for(provider.left.wait(), SOON_S)
+        async with within(SOON_S):
+            await provider.left.wait()
         await on.at_rest()
         report = await on.report()
 
@@ -107,7 +111,8 @@ async def test_a_client_whose_connection_breaks_gives_the_stream_up() -> None:
         stream = client.stream("?", category="quick")
         await anext(aiter(stream))
         await client.close()
-        await asyncio.wait_for(provider.left.wait(), SOON_S)
+        async with within(SOON_S):
+            await provider.left.wait()
         await on.at_rest()
 
 
@@ -120,9 +125,11 @@ async def test_a_caller_of_a_whole_answer_who_leaves_closes_the_connection(case:
     provider.play(replace(case.reply(b'{"id":', fate=fate), headers={"content-type": "application/json"}))
     async with playing(provider), routed(settings_of(case, provider.url)) as on:
         call = on.router.Route(router_pb2.RouteRequest(text="?", options=QUICK), timeout=5)
-        await asyncio.wait_for(provider.asked.wait(), 1)
+        async with within(1):
+            await provider.asked.wait()
         call.cancel()
-        await asyncio.wait_for(provider.left.wait(), SOON_S)
+        async with within(SOON_S):
+            await provider.left.wait()
         state = await on.at_rest()
         report = await on.report()
 
@@ -169,7 +176,7 @@ async def test_a_caller_who_leaves_while_we_connect_is_let_go(leave: Leave) -> N
     with never_accepting() as url:
         async with routed(settings_of(OPENAI, url)) as on:
             await leave(on)
-            async with asyncio.timeout(SOON_S):
+            async with within(SOON_S):
                 state = await on.at_rest()
             report = await on.report()
 
@@ -188,7 +195,8 @@ async def test_a_caller_who_leaves_the_queue_of_the_local_model_is_let_go(*, is_
         routed(settings_of(OPENAI, local.url, backup_url=refusing.url, is_fallback=True)) as on,
     ):
         at_work = stream_route(on)
-        await asyncio.wait_for(local.asked.wait(), 1)
+        async with within(1):
+            await local.asked.wait()
         waiting = stream_route(on) if is_streamed else on.router.Route(whole, timeout=5)
         while len(refusing.requests) < 2 or (await on.state(BACKUP)).in_flight:
             await on.state(BACKUP)
@@ -196,11 +204,12 @@ async def test_a_caller_who_leaves_the_queue_of_the_local_model_is_let_go(*, is_
         with pytest.raises(grpc.aio.AioRpcError) as turned_away:
             await on.router.Route(whole, timeout=0.4)
         waiting.cancel()
-        async with asyncio.timeout(SOON_S):
+        async with within(SOON_S):
             while (await on.report()).requests < 2:
                 pass
         at_work.cancel()
-        await asyncio.wait_for(local.left.wait(), SOON_S)
+        async with within(SOON_S):
+            await local.left.wait()
 
     error = from_call(turned_away.value)
     assert error.trail
@@ -226,8 +235,10 @@ async def test_a_caller_who_leaves_a_stream_that_is_being_ruled_on_is_let_go() -
         ):
             async with client.stream("?") as stream:
                 reading = asyncio.ensure_future(anext(aiter(stream)))
-                await asyncio.wait_for(begun.wait(), 1)
-            await asyncio.wait_for(cancelled.wait(), SOON_S)
+                async with within(1):
+                    await begun.wait()
+            async with within(SOON_S):
+                await cancelled.wait()
             with pytest.raises(RouteError, match="was given up while it was read"):
                 await reading
 

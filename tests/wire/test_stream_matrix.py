@@ -4,7 +4,6 @@ Real servers, real sockets: caller, Router, Executor, provider. The Router is as
 from the Executor, the provider tells who left.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from pointsman.rpc import convert
 from pointsman.rpc.status import from_call
 from pointsman.v1 import executor_pb2, router_pb2, types_pb2
 from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply
+from tests.fakes.patience import within
 from tests.fakes.serving import lines_of
 from tests.fakes.spans import SpanRecorder, recorded_spans
 from tests.fakes.streaming import BACKUP, CASES, SUBJECT, Routed, StreamCase, playing, routed, settings_of
@@ -239,7 +239,8 @@ async def test_what_fails_after_the_first_content_ends_with_what_came_and_nobody
 async def test_a_deadline_before_the_first_content_is_out_of_time_with_the_trail(case: StreamCase) -> None:
     async with scene(case, lambda case: case.reply(b"", fate=Fate.SILENCE)) as on:
         told = await on.listen(timeout_s=0.3)
-        await asyncio.wait_for(on.subject.left.wait(), SOON_S)
+        async with within(SOON_S):
+            await on.subject.left.wait()
         await on.nothing_is_held()
 
     assert told.error
@@ -253,7 +254,8 @@ async def test_a_deadline_before_the_first_content_is_out_of_time_with_the_trail
 async def test_a_deadline_after_the_first_content_ends_with_what_came(case: StreamCase) -> None:
     async with scene(case, lambda case: case.reply(case.begun, fate=Fate.STALL)) as on:
         told = await on.listen(timeout_s=0.3)
-        await asyncio.wait_for(on.subject.left.wait(), SOON_S)
+        async with within(SOON_S):
+            await on.subject.left.wait()
         await on.nothing_is_held()
 
     assert (told.text, told.ended.partial, told.story) == ("9", True, [f"{SUBJECT}: timed_out"])
@@ -278,13 +280,14 @@ async def test_a_caller_who_leaves_closes_the_connection_and_is_written_down(
 ) -> None:
     async with scene(case, script) as on:
         call = on.call(5.0)
-        async with asyncio.timeout(1):
+        async with within(1):
             await on.subject.asked.wait()
             if is_begun:
                 events = aiter(call)
                 assert [(await anext(events)).WhichOneof("event") for _ in range(2)] == ["start", "delta"]
         call.cancel()
-        await asyncio.wait_for(on.subject.left.wait(), SOON_S)
+        async with within(SOON_S):
+            await on.subject.left.wait()
         await on.nothing_is_held()
         report = await on.stack.report()
 

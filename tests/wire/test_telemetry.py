@@ -4,15 +4,16 @@ import asyncio
 import io
 import json
 
+import pytest
 import structlog
 
 from pointsman.config.settings import TelemetrySettings
-from pointsman.domain.clock import SystemClock
 from pointsman.rpc.channel import call
 from pointsman.telemetry.setup import configure
 from pointsman.telemetry.spans import SpanKind, span
 from pointsman.v1 import classifier_pb2 as pb
 from tests.fakes.otlp import collecting
+from tests.fakes.patience import within
 from tests.fakes.serving import CLASSIFY, FakeClassifier, classifier_stub, serving
 
 DEAD = "http://127.0.0.1:1"
@@ -48,21 +49,17 @@ async def test_a_span_that_is_not_sampled_is_not_sent() -> None:
     assert collector.spans == []
 
 
+@pytest.mark.one_way  # the exporter is the process's, and its end takes three seconds
 async def test_a_dead_collector_slows_neither_the_calls_nor_the_end() -> None:
-    clock, sink = SystemClock(), io.BytesIO()
+    sink = io.BytesIO()
     telemetry = configure(TelemetrySettings(otlp_endpoint=DEAD), service="test", sink=sink)
-    async with serving(FakeClassifier()) as server, classifier_stub(server) as stub:
-        started_s = clock.monotonic()
+    async with serving(FakeClassifier()) as server, classifier_stub(server) as stub, within(2):
         for _ in range(100):
             await call(stub.Classify, pb.ClassifyRequest(text="hi"), method=CLASSIFY, target="x:1", timeout_s=5)
-        calls_s = clock.monotonic() - started_s
 
-    started_s = clock.monotonic()
-    await asyncio.to_thread(telemetry.close)
-    close_s = clock.monotonic() - started_s
+    async with within(4):
+        await asyncio.to_thread(telemetry.close)
 
-    assert calls_s < 2
-    assert close_s < 4
     events = {json.loads(line)["event"] for line in sink.getvalue().splitlines()}
     assert "spans.undelivered" in events
 

@@ -5,10 +5,9 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +21,7 @@ from pointsman.v1 import executor_pb2 as executor_pb
 from pointsman.v1 import types_pb2 as pb
 from pointsman_client import Client
 from tests.fakes.command import Running, pointsman, pointsman_running
-from tests.fakes.ports import free_port
+from tests.fakes.ports import free_ports
 from tests.fakes.serving import Context, FakeExecutor, plain, serving
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux spreads the connections")
@@ -48,8 +47,8 @@ class Serving:
 @asynccontextmanager
 async def two_workers(environment: dict[str, str] | None = None) -> AsyncIterator[Serving]:
     arguments = ("serve", "router", "--workers", "2", "--json")
-    port = _two_free_ports()
-    metrics = (f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}")
+    first, second = free_ports(2)
+    metrics = (f"127.0.0.1:{first}", f"127.0.0.1:{second}")
     shown = {"POINTSMAN__TELEMETRY__METRICS__ROUTER": metrics[0]}
     async with pointsman_running(*arguments, environment=ENVIRONMENT | shown | (environment or {})) as running:
         told = await running.json_line()
@@ -171,12 +170,3 @@ async def _has_calls(page: str) -> bool:
     except httpx.ConnectError:  # it is being started
         return False
     return re.search(r"^rpc_server_call_duration_seconds_count\{.*\} [1-9]", shown, re.MULTILINE) is not None
-
-
-def _two_free_ports() -> int:
-    """Return a free port whose next one is free too."""
-    while True:
-        port = free_port()
-        with suppress(OSError), socket.socket() as following:
-            following.bind(("127.0.0.1", port + 1))
-            return port

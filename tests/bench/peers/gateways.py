@@ -15,7 +15,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tests.bench.peers.load import Target
-from tests.bench.processes import HERE, SERVICES, free_ports
+from tests.bench.processes import HERE, SERVICES
+from tests.fakes.ports import free_port, free_ports
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 LITELLM_PYTHON: Final = ROOT / ".venv-peers" / "bin" / "python"
@@ -70,7 +71,7 @@ def _provider(url: str, folder: Path) -> Started:
 
 
 def _echo(url: str, folder: Path) -> Started:
-    (port,) = free_ports(1)
+    port = free_port()
     address = f"127.0.0.1:{port}"
     return Started(
         target=Target(kind="echo", address=address), commands=((sys.executable, str(HERE / "echo.py"), str(port)),)
@@ -140,7 +141,7 @@ candidate = ""
 
 def litellm(url: str, folder: Path) -> Started:
     """Return LiteLLM's proxy."""
-    (port,) = free_ports(1)
+    port = free_port()
     settings = folder / "litellm.json"  # JSON is YAML
     models = [
         {
@@ -168,7 +169,7 @@ def litellm(url: str, folder: Path) -> Started:
 
 def portkey(url: str, folder: Path) -> Started:
     """Return Portkey's gateway. It has no settings file: each request says where it may go."""
-    (port,) = free_ports(1)
+    port = free_port()
     targets = [
         {
             "provider": "openai",

@@ -16,6 +16,7 @@ from pointsman.rpc.inprocess.server import InProcessServer
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from pointsman.telemetry import facts
 from tests.fakes.clock import START
+from tests.fakes.patience import within
 
 ONE, MANY = "/tests.Service/One", "/tests.Service/Many"
 
@@ -233,7 +234,8 @@ async def test_a_caller_who_is_cancelled_hears_of_it_at_once_and_so_does_the_ser
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        await asyncio.wait_for(cancelled.wait(), 1)
+        async with within(1):
+            await cancelled.wait()
 
 
 async def test_a_call_that_was_left_says_so() -> None:
@@ -322,7 +324,8 @@ async def test_a_stream_that_is_left_closes_its_servicer(*, is_waiting: bool) ->
         numbers = to_service.unary_stream(MANY)("?")
         await anext(aiter(numbers))
         numbers.cancel()
-        await asyncio.wait_for(closed.wait(), 1)
+        async with within(1):
+            await closed.wait()
         with pytest.raises(asyncio.CancelledError):
             await anext(aiter(numbers))
 
@@ -429,11 +432,13 @@ async def test_a_channel_tells_when_its_server_comes_and_goes() -> None:
     coming = asyncio.ensure_future(to_server.channel_ready())
     await asyncio.sleep(0)  # noqa: TID251 - one turn, in which it begins to wait
     await server.start()
-    await asyncio.wait_for(coming, 1)
+    async with within(1):
+        await coming
     going = asyncio.ensure_future(to_server.wait_for_state_change(grpc.ChannelConnectivity.READY))
     await asyncio.sleep(0)  # noqa: TID251 - as above
     await server.stop(None)
-    await asyncio.wait_for(going, 1)
+    async with within(1):
+        await going
 
     assert before is to_server.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
