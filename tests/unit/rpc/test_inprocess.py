@@ -13,7 +13,9 @@ from pointsman.rpc.inprocess.call import HELD_MESSAGES
 from pointsman.rpc.inprocess.channel import InProcessChannel
 from pointsman.rpc.inprocess.context import PEER, CallContext
 from pointsman.rpc.inprocess.server import InProcessServer
+from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from pointsman.telemetry import facts
+from tests.fakes.clock import START
 from tests.fakes.patience import within
 
 ONE, MANY = "/tests.Service/One", "/tests.Service/Many"
@@ -183,6 +185,36 @@ async def test_a_caller_goes_on_at_its_deadline_whatever_the_servicer_still_clea
 
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert not was_clear
+
+
+def test_each_call_ends_at_its_own_deadline_whichever_began_first() -> None:
+    async def use(clock: VirtualClock) -> list[float]:
+        async with channel(hang) as to_service:
+
+            async def ended_s(timeout_s: float) -> float:
+                with pytest.raises(grpc.aio.AioRpcError, match="Deadline Exceeded"):
+                    await to_service.unary_unary(ONE)("?", timeout=timeout_s)
+                return round(clock.monotonic() - began_s, 3)
+
+            began_s = clock.monotonic()
+            return await asyncio.gather(*(ended_s(timeout_s) for timeout_s in (5.0, 1.0, 60.0, 3.0)))
+
+    assert run_virtual(use, start=START) == [5.0, 1.0, 60.0, 3.0]
+
+
+def test_a_deadline_is_kept_after_a_call_that_was_over_before_its_own() -> None:
+    async def echo_or_hang(request: object, told: Context) -> object:
+        return request if request == "quick" else await hang(request, told)
+
+    async def use(clock: VirtualClock) -> float:
+        async with channel(echo_or_hang) as to_service:
+            began_s = clock.monotonic()
+            await to_service.unary_unary(ONE)("quick", timeout=1)
+            with pytest.raises(grpc.aio.AioRpcError, match="Deadline Exceeded"):
+                await to_service.unary_unary(ONE)("slow", timeout=5)
+            return round(clock.monotonic() - began_s, 3)
+
+    assert run_virtual(use, start=START) == 5.0
 
 
 async def test_a_caller_who_is_cancelled_hears_of_it_at_once_and_so_does_the_servicer() -> None:

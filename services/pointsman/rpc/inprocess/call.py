@@ -36,7 +36,7 @@ class Host(Protocol):
         """Return what serves a method, None when nothing does."""
 
     def begin(self, call: "Call") -> "asyncio.Task[None] | None":
-        """Return the task that serves the call; None where no calls are taken."""
+        """Return the task that serves the call, which expires at its deadline; None where no calls are taken."""
 
 
 class Call(grpc.aio.Call):
@@ -58,18 +58,15 @@ class Call(grpc.aio.Call):
         self._was_left = False
         self._error: grpc.aio.AioRpcError | None = None
         self._waiting: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        deadline_s = None if timeout_s is None else self._loop.time() + timeout_s
-        self._context = CallContext(request, self._metadata, deadline_s, self._loop)
+        self.deadline_s = None if timeout_s is None else self._loop.time() + timeout_s
+        self._context = CallContext(request, self._metadata, self.deadline_s, self._loop)
         if timeout_s is not None and timeout_s <= 0:
-            self._expire()
+            self.expire()
             return
         self._task = host.begin(self)
         if self._task is None:
             self._fail(grpc.StatusCode.UNAVAILABLE, "this process does not serve it, or not any more")
-        elif timeout_s is not None:
-            self._timer = self._loop.call_later(timeout_s, self._expire)
 
     async def serve(self) -> None:
         """Have the servicer answer, and end with what it said."""
@@ -92,6 +89,10 @@ class Call(grpc.aio.Call):
     def give_up(self) -> None:
         """Cancel the servicer, and tell a caller who still waits that the service did."""
         self._stop(grpc.StatusCode.CANCELLED, "the service gave the call up")
+
+    def expire(self) -> None:
+        """End at the deadline: the caller goes on, and the servicer is cancelled."""
+        self._stop(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
     def cancel(self) -> bool:
         """Leave: the servicer is cancelled at its current await. Return False when it was over before."""
@@ -169,9 +170,6 @@ class Call(grpc.aio.Call):
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    def _expire(self) -> None:
-        self._stop(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-
     def _stop(self, code: grpc.StatusCode, details: str) -> None:
         self._fail(code, details)
         if self._task is not None:
@@ -193,8 +191,6 @@ class Call(grpc.aio.Call):
 
     def _finish(self) -> None:
         self._is_over = True
-        if self._timer is not None:
-            self._timer.cancel()
         self._tell()
 
     async def _end(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 import grpc
@@ -13,6 +14,9 @@ from pointsman.rpc.inprocess.context import Metadata
 
 _CLEARING_S: Final = 5.0
 """How long cancelled servicers may clear away before nobody waits for them any more."""
+
+_EARLY_S: Final = 0.001
+"""A timer may ring so much too early: loops count milliseconds."""
 
 
 @dataclass(slots=True)  # not frozen, which would double what making one costs
@@ -35,6 +39,10 @@ class InProcessServer(grpc.aio.Server):
         self._under_way: dict[asyncio.Task[None], Call] = {}
         self._surroundings: Context | None = None
         self._turn = asyncio.Event()
+        # One for all deadlines, at the earliest: nearly all calls are over before theirs, and a timer a call would cost
+        # as much as its task.
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at_s = inf
 
     @property
     def takes_calls(self) -> bool:
@@ -67,6 +75,7 @@ class InProcessServer(grpc.aio.Server):
             call.give_up()
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=_CLEARING_S)
+        self._ring_at(inf)
 
     async def handler_of(self, method: str, metadata: Metadata) -> "Handler | None":
         """Return what serves a method, with what the interceptor puts around it; None when nothing does."""
@@ -79,6 +88,8 @@ class InProcessServer(grpc.aio.Server):
         task = self.loop.create_task(call.serve(), context=self._surroundings.copy())
         self._under_way[task] = call
         task.add_done_callback(self._forget)
+        if call.deadline_s is not None and call.deadline_s < self._rings_at_s:
+            self._ring_at(call.deadline_s)
         return task
 
     def add_insecure_port(self, address: str) -> int:
@@ -100,6 +111,25 @@ class InProcessServer(grpc.aio.Server):
     def _tell(self) -> None:
         self._turn.set()
         self._turn = asyncio.Event()
+
+    def _ring_at(self, deadline_s: float) -> None:
+        """Look for calls that are due at this instant, and no more at the one that was set; infinity sets none."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at_s = deadline_s
+        self._timer = None if deadline_s == inf else self.loop.call_at(deadline_s, self._ring)
+
+    def _ring(self) -> None:
+        """Expire the calls that are due, and set the timer for the next."""
+        due_s, next_s = self.loop.time() + _EARLY_S, inf
+        for call in tuple(self._under_way.values()):
+            if call.deadline_s is None or call.done():
+                continue
+            if call.deadline_s <= due_s:
+                call.expire()
+            else:
+                next_s = min(next_s, call.deadline_s)
+        self._ring_at(next_s)
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
         del self._under_way[task]
