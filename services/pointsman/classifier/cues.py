@@ -15,7 +15,7 @@ GROUPS = tuple(_groups)
 """Names of the groups; the position is the number of the group."""
 
 OPENING: Final = 2
-"""By so many characters phrases and runs are looked up, before they are compared as a whole."""
+"""By so many characters runs are looked up, before they are compared as a whole."""
 
 Cue = tuple[int, str]
 """The number of a group, and the entry of it that was met."""
@@ -49,7 +49,7 @@ def _sorted_into_tables() -> tuple[_Cues, _Phrases, _Cues, _Cues]:
                 phrase = cue.rstrip("*").strip()
                 first, _, after = phrase.partition(" ")
                 rest = f" {after}"
-                phrases[first][rest[:OPENING]].append(Phrase(rest, cue.endswith("*"), (number, phrase)))
+                phrases[first][after[0]].append(Phrase(rest, cue.endswith("*"), (number, phrase)))
             else:
                 words[cue.strip()].append((number, cue.strip()))
     return words, phrases, stems, runs
@@ -71,9 +71,9 @@ _words, _phrases, _stems, _runs = _sorted_into_tables()
 WORDS = _fixed(_words)
 """Latin words, whole."""
 PHRASES: Final[Mapping[str, Mapping[str, tuple[Phrase, ...]]]] = {
-    first: {opening: tuple(phrases) for opening, phrases in of_first.items()} for first, of_first in _phrases.items()
+    first: {letter: tuple(phrases) for letter, phrases in of_first.items()} for first, of_first in _phrases.items()
 }
-"""First word of a Latin phrase → the OPENING of what follows it → the phrases. Asked for each word of a text."""
+"""First word of a Latin phrase → the letter that begins the next word → the phrases. Asked for each word of a text."""
 STEMS = _fixed(_stems)
 """Beginnings of Latin words."""
 STEM_LENGTHS = _lengths(_stems)

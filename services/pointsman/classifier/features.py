@@ -4,15 +4,15 @@ Pure, and bounded in time.
 """
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import accumulate
-from operator import add
 from unicodedata import normalize
 from zlib import crc32
 
-from pointsman.classifier.cues import GROUPS, OPENING, PHRASES, RUNS, STEM_LENGTHS, STEMS, WORDS, Cue
+from pointsman.classifier.cues import GROUPS, Cue
+from pointsman.classifier.words import WORDS_REMEMBERED, Piece, cues_among
 from pointsman.domain.frozen import frozen
 
 BUCKETS = 1 << 16
@@ -23,24 +23,14 @@ _MASK = BUCKETS - 1
 _HEAD = 240
 _TAIL = 160
 _BODY = 800
-_START = 40
 
 _ZONES = ("start", "head", "body", "tail")
-# A Latin word ends where Hangul, Han or kana begins: "SQL로" and "用Python写" name a language like "in SQL" does.
-_WIDE = "\u1100-\u11ff\u3040-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
-_LATIN = rf"[^\W_{_WIDE}]+"
-_WORD = re.compile(rf"({_LATIN}(?:['’.#+/_-]+{_LATIN})*[#+*]*|[{_WIDE}]+)")
-# The same for casefolded ASCII, which is looked up in a table and takes half the time.
-_ASCII_WORD = re.compile("([a-z0-9]+(?:['.#+/_-]+[a-z0-9]+)*[#+*]*)")
 _NUMBER = re.compile(r"\d+")
 _HANGUL = re.compile("[\uac00-\ud7a3\u3131-\u318e]+")
 _HAN_OR_KANA = re.compile("[\u3040-\u9fff]+")
 _INNER_CAPITAL = re.compile("[A-Z](?<=[A-Za-z][A-Z])")  # begins with what is rare, so that little is tried
 _LATIN_LETTERS = re.compile("[A-Za-z]+")
 _WIDE_LETTERS = re.compile("[\u1100-\U0010ffff]+")
-_RUN_OPENINGS = frozenset(RUNS)
-_WORDS_REMEMBERED = 4096
-"""Of so many words the n-grams and the cues are kept: a few hundred make up most of any text. Some 3 MB at most."""
 _CODE_LINE_ENDS = (";", "{", "}", "):", "):\\", ",)", "=>", "];")
 _CODE_LINE_STARTS = (
     "def ", "class ", "import ", "from ", "function ", "const ", "let ", "var ", "public ", "private ", "#include",
@@ -98,24 +88,12 @@ class Features:
 def extract(text: str) -> Features:
     """Return the features of `text`. Time grows with its length only up to some 1,200 characters."""
     head, body, tail = _zones(text)
-    pieces = [_Piece(zone.casefold()) for zone in (head, body, tail)]
+    pieces = [Piece(zone.casefold()) for zone in (head, body, tail)]
     named = _cues(pieces)
     if not named:
         named.add(_SHAPE["no_cue"])
     named |= _shape(text, head, tail)
     return Features(ngrams=_ngrams((pieces[0].words, pieces[2].words)), named=frozenset(named))
-
-
-class _Piece:
-    """A zone of the text, casefolded, its words in order, and where each of them starts and ends."""
-
-    __slots__ = ("ends", "starts", "text", "words")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        parts = (_ASCII_WORD if text.isascii() else _WORD).split(text)  # between two words stands what parts them
-        places = list(accumulate(map(len, parts)))
-        self.words, self.starts, self.ends = parts[1::2], places[:-1:2], places[1::2]
 
 
 def _zones(text: str) -> tuple[str, str, str]:
@@ -125,56 +103,19 @@ def _zones(text: str) -> tuple[str, str, str]:
     return text[:_HEAD], rest[:-_TAIL][:_BODY], rest[-_TAIL:]
 
 
-def _cues(pieces: Sequence[_Piece]) -> set[int]:
+def _cues(pieces: Sequence[Piece]) -> set[int]:
     """Return the numbers of the cue features: each group by zone, and groups that were met in several words."""
     met: set[Cue] = set()
     named: set[int] = set()
     for zone, piece in enumerate(pieces, 1):
-        for cue, position in _found(piece) if piece.text else ():
+        for cue, is_at_start in cues_among(piece) if piece.text else ():
             met.add(cue)
             named.add(cue[0] * len(_ZONES) + zone)
-            if zone == 1 and position < _START:
+            if zone == 1 and is_at_start:
                 named.add(cue[0] * len(_ZONES))
     groups = [group for group, _ in met]
     named.update([_MANY + group for group in groups if groups.count(group) > 1])
     return named
-
-
-def _found(piece: _Piece) -> list[tuple[Cue, int]]:
-    """Return every cue in a piece of text, with a position; that of a run is its first."""
-    text = piece.text
-    found = [
-        (cue, start)
-        for cues, start in zip(map(_cues_of, piece.words), piece.starts, strict=True)
-        if cues
-        for cue in cues
-    ]
-    found += [
-        (phrase.cue, start)
-        for phrases, start, end in zip(map(PHRASES.get, piece.words), piece.starts, piece.ends, strict=True)
-        if phrases
-        for phrase in phrases.get(text[end : end + OPENING], ())
-        if text.startswith(phrase.rest, end) and (phrase.goes_on or _ends_word(text, end + len(phrase.rest)))
-    ]
-    if not text.isascii():
-        found += [
-            (run, position)
-            for opening in ("", *_RUN_OPENINGS.intersection(map(add, text, text[1:])))
-            for run in RUNS[opening]
-            if (position := text.find(run[1])) >= 0
-        ]
-    return found
-
-
-def _ends_word(text: str, end: int) -> bool:
-    return not text[end : end + 1].isalnum()
-
-
-@lru_cache(maxsize=_WORDS_REMEMBERED)
-def _cues_of(word: str) -> tuple[Cue, ...]:
-    """Return the cues that the word itself is, and the stems that it begins with."""
-    stems = [cue for length in STEM_LENGTHS.get(word[0], ()) for cue in STEMS.get(word[:length], ())]
-    return (*WORDS.get(word, ()), *stems)
 
 
 def _shape(text: str, head: str, tail: str) -> set[int]:
@@ -278,8 +219,8 @@ def _pairs(words: list[str]) -> list[int]:
     return [number & _MASK for number in map(crc32, seconds, map(crc32, firsts))]
 
 
-@lru_cache(maxsize=_WORDS_REMEMBERED)
-def _ngrams_of(word: str) -> tuple[int, ...]:
+@lru_cache(maxsize=WORDS_REMEMBERED)
+def _ngrams_of(word: str) -> "array[int]":
     """Return the numbers of a word and of its character n-grams. Hangul goes by jamo, so that endings of verbs show."""
     if word.isascii():
         slices = _slices(f"<{word}>".encode(), (4, 5), 1)
@@ -289,7 +230,7 @@ def _ngrams_of(word: str) -> tuple[int, ...]:
         slices = _slices(word.encode("utf-16-be"), (2, 4, 6), 2)
     else:
         slices = _slices(f"<{word}>".encode("utf-16-be"), (8, 10), 2)
-    return tuple([number & _MASK for number in map(crc32, (word.encode(), *slices))])
+    return array("H", [number & _MASK for number in map(crc32, (word.encode(), *slices))])
 
 
 def _slices(encoded: bytes, sizes: tuple[int, ...], width: int) -> list[bytes]:

@@ -166,7 +166,7 @@ class Account:
         self.talk.take_in(target, await self.talk.ask(target, asking.reading(allowance, at.now)))
 
     def _target(self, allowance: Allowance, at: Instant) -> Target:
-        return asking.target(allowance, at.now, self.talk.sha)
+        return asking.target(allowance.caller, allowance.grant, at.now, self.talk.sha)
 
     def _instant(self) -> Instant:
         return Instant(now=self._clock.now(), monotonic_s=self._clock.monotonic())

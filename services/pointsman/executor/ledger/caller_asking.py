@@ -3,18 +3,23 @@
 Money is in billionths of a dollar.
 """
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
-from pointsman.executor.allowance import Allowance, Term
+from pointsman.executor.allowance import Allowance, Grant, Term
 from pointsman.executor.ledger.question import Asked, Target
 
 PREFIX: Final = "pointsman:{callers}:"
 """Of every key. The braces keep all keys in one slot of a Redis Cluster, as a script must have them."""
 
 BILLION: Final = Decimal(10**9)
+
+TARGETS_KEPT: Final = 1024
+"""Of callers that have asked last, so that each is packed once a day."""
 
 
 def script() -> bytes:
@@ -27,18 +32,14 @@ def everybody(sha: bytes) -> Target:
     return Target.of((), (f"{PREFIX}lately", f"{PREFIX}replicas"), {}, sha=sha)
 
 
-def target(allowance: Allowance, now: datetime, sha: bytes) -> Target:
-    """Return what stands for a caller in the day and the month of `now`, by the limits of this allowance."""
-    key, terms = f"{PREFIX}of:{allowance.caller}", begins(now)
-    money = (f"{key}:{term}:{begin}" for term, begin in terms.items())
-    keys = (key, f"{key}:calls", f"{key}:since", *money, f"{PREFIX}lately")
-    about = {"caller": allowance.caller, "limits": _limits(allowance), "terms": terms}
-    return Target.of((allowance.caller,), keys, about, sha=sha)
+def target(caller: str, grant: Grant, now: datetime, sha: bytes) -> Target:
+    """Return what stands for a caller in the day and the month of `now`, by the limits of this grant."""
+    return _target(caller, grant, now.astimezone(UTC).date(), sha)
 
 
-def begins(now: datetime) -> dict[str, str]:
+def begins(now: datetime) -> Mapping[str, str]:
     """Return which day and which month are meant, by the date on which each begins."""
-    return {term.value: term.begin(now).date().isoformat() for term in Term}
+    return _begins(now.astimezone(UTC).date())
 
 
 def amounts(tokens: int, usd: Decimal) -> Asked:
@@ -63,11 +64,29 @@ def floor(usd: Decimal) -> Decimal:
     return (usd * BILLION).to_integral_value(ROUND_FLOOR) / BILLION
 
 
-def _limits(allowance: Allowance) -> dict[str, int]:
-    grant = allowance.grant
-    rates = {"requests": grant.requests_per_minute, "tokens": grant.tokens_per_minute}
-    money = {purse.term.value: int(floor(purse.limit) * BILLION) for purse in allowance.purses}
-    return {name: limit for name, limit in rates.items() if limit is not None} | money
+@lru_cache(maxsize=TARGETS_KEPT)
+def _target(caller: str, grant: Grant, day: date, sha: bytes) -> Target:
+    key, terms = f"{PREFIX}of:{caller}", _begins(day)
+    money = (f"{key}:{term}:{begin}" for term, begin in terms.items())
+    keys = (key, f"{key}:calls", f"{key}:since", *money, f"{PREFIX}lately")
+    return Target.of((caller,), keys, {"caller": caller, "limits": _limits(grant), "terms": terms}, sha=sha)
+
+
+@lru_cache(maxsize=2)
+def _begins(day: date) -> Mapping[str, str]:
+    midnight = datetime.combine(day, time.min, tzinfo=UTC)
+    return {term.value: term.begin(midnight).date().isoformat() for term in Term}
+
+
+def _limits(grant: Grant) -> dict[str, int]:
+    """Return the limits that are counted, by the names that the script has for them."""
+    money = {Term.DAY: grant.usd_per_day, Term.MONTH: grant.usd_per_month}
+    limits = {
+        "requests": grant.requests_per_minute,
+        "tokens": grant.tokens_per_minute,
+        **{term.value: None if usd is None else int(floor(usd) * BILLION) for term, usd in money.items()},
+    }
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _billionths(usd: Decimal) -> int:

@@ -70,7 +70,7 @@ class Talk:
 
     def ask(self, target: Target, asked: Asked) -> asyncio.Future[bytes]:
         """Send a question; `take_in` reads its answer."""
-        asked = asked | self._facts() | {"lease_s": self.lease_s}
+        asked = {**asked, **self._facts(), "lease_s": self.lease_s}
         if self.moment:
             asked["now"] = self.moment()
         elif self._ahead_s > -math.inf:

@@ -1,0 +1,41 @@
+from pointsman.classifier.cues import PHRASES, RUNS
+from pointsman.classifier.words import Piece, cues_among
+
+
+def test_every_phrase_of_the_lexicon_is_found_in_a_text_that_says_it() -> None:
+    phrases = [phrase.cue for of_first in PHRASES.values() for of_letter in of_first.values() for phrase in of_letter]
+
+    missed = [cue for cue in phrases if (cue, True) not in cues_among(Piece(f"- {cue[1]} -"))]
+
+    assert len(phrases) > 500
+    assert missed == []
+
+
+def test_every_run_of_the_lexicon_is_found_inside_other_text() -> None:
+    runs = [cue for of_opening in RUNS.values() for cue in of_opening]
+
+    missed = [cue for cue in runs if (cue, True) not in cues_among(Piece(f"뷁{cue[1]}뷁"))]
+
+    assert len(runs) > 500
+    assert missed == []
+
+
+def test_a_phrase_is_found_where_its_first_word_is_no_end_of_another() -> None:
+    begins_a_word = [cue[1] for cue, _ in cues_among(Piece("tell me how many there are"))]
+    ends_a_word = [cue[1] for cue, _ in cues_among(Piece("they show many pictures"))]
+
+    assert "how many" in begins_a_word
+    assert "how many" not in ends_a_word
+
+
+def test_what_begins_behind_forty_characters_is_not_at_the_start() -> None:
+    before = "z" * 38
+
+    assert ("debug", True) in [(cue[1], at_start) for cue, at_start in cues_among(Piece(f"{before} debug"))]
+    assert ("debug", False) in [(cue[1], at_start) for cue, at_start in cues_among(Piece(f"{before}z debug"))]
+
+
+def test_words_of_plain_text_are_those_of_any_text() -> None:
+    plain = "what's c++ or c#? read-me.txt, a_b 3.5% (x)"
+
+    assert Piece(plain).words == Piece(f"{plain} 가").words[:-1]
