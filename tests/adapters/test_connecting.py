@@ -63,5 +63,5 @@ async def test_a_connection_that_does_not_open_ends_with_the_limit_of_its_candid
     async with within(PLENTY_S):
         reply = await ask(crowded)
 
-    assert reply.outcome is Outcome.TIMED_OUT
+    assert (reply.outcome, reply.detail) == (Outcome.TIMED_OUT, "The connection did not open or move in time.")
     assert asyncio.get_running_loop().time() - began >= LIMIT_S

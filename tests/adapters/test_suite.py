@@ -162,6 +162,16 @@ async def test_nobody_there_is_a_network_failure(case: WireCase) -> None:
 
 
 @ALL
+async def test_an_address_that_is_none_is_a_network_failure(case: WireCase) -> None:
+    adapter = case.adapter("http://[::1")
+
+    reply = await adapter.call(case.call())
+
+    await adapter.close()
+    assert reply.outcome is Outcome.NETWORK
+
+
+@ALL
 async def test_connections_are_kept_between_calls(case: WireCase) -> None:
     async with adapter_of(case, ScriptedReply(body=case.answer)) as (adapter, server):
         for _ in range(3):

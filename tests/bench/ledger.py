@@ -26,9 +26,11 @@ from pointsman.domain.clock import Clock, SystemClock
 from pointsman.domain.pool import Candidate, Unit
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import StatedQuota
+from pointsman.executor.ledger.door import door
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger, Reservation, Settlement
-from pointsman.executor.ledger.redis import RedisLedger, Terms, door
+from pointsman.executor.ledger.redis import RedisLedger
+from pointsman.executor.ledger.stay import Terms
 from pointsman.executor.pools import candidates
 from pointsman.executor.quota import Estimate
 from tests.bench.findings import Effort, Findings, spin_s
@@ -204,8 +206,8 @@ async def _redis(candidate: Candidate, effort: Effort) -> Exchange:
 
 @asynccontextmanager
 async def _joined(server: RedisServer, candidate: Candidate, clock: Clock) -> AsyncIterator[Ledger]:
-    terms = Terms(margin_s=1.0, lease_s=75.0, timeout_s=5.0, replicas=1)
-    ledger = RedisLedger([candidate], terms, connect=door(server.url), clock=clock, random=Random(1))
+    terms = Terms(lease_s=75.0, timeout_s=5.0, replicas=1)
+    ledger = RedisLedger([candidate], terms, margin_s=1.0, connect=door(server.url), clock=clock, random=Random(1))
     with capture_logs():  # that it joined is no news here
         async with ledger.kept():
             yield ledger

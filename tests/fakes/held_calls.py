@@ -51,10 +51,9 @@ class Held(grpc.GenericRpcHandler):
 
 def by_name(metadata: Metadata, _context: Context) -> str:
     """Let everybody in who says a name."""
-    name = next((str(value) for key, value in metadata if key == "name"), "")
-    if not name:
+    if "name" not in metadata:
         raise KeyMissing("say your name")
-    return name
+    return metadata["name"]
 
 
 @asynccontextmanager

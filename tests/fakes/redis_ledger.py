@@ -13,9 +13,11 @@ import pytest
 from pointsman.domain.clock import Clock, SystemClock
 from pointsman.domain.pool import Candidate
 from pointsman.domain.trail import Skip
-from pointsman.executor.ledger import asking, redis
+from pointsman.executor.ledger import asking, stay
+from pointsman.executor.ledger.door import door
 from pointsman.executor.ledger.port import Reservation, Settlement
-from pointsman.executor.ledger.redis import RedisLedger, Terms, door
+from pointsman.executor.ledger.redis import RedisLedger
+from pointsman.executor.ledger.stay import Terms
 from pointsman.executor.quota import Estimate
 
 KEYSPACES = itertools.count(1)
@@ -33,7 +35,7 @@ class MovedLedger(RedisLedger):
 
     async def joined(self) -> None:
         """Return when Redis has been looked for."""
-        await self._tried.wait()
+        await self.stay.tried.wait()
 
     async def reserve(self, candidate: Candidate, estimate: Estimate) -> Reservation | Skip:
         await self.joined()
@@ -60,11 +62,13 @@ class Shelf:
     def another(self, *candidates: Candidate, clock: Clock, margin_s: float = 0.0) -> MovedLedger:
         """Return a ledger over the keyspace of the last one."""
         # A look that is answered after the test has moved time on would be of another time.
-        self.monkeypatch.setattr(redis, "REFRESH_S", math.inf)
-        terms = Terms(margin_s=margin_s, lease_s=1e9, timeout_s=5.0, replicas=1)
-        ledger = MovedLedger(candidates, terms, connect=door(self.url), clock=clock, random=Steady(7))
+        self.monkeypatch.setattr(stay, "REFRESH_S", math.inf)
+        terms = Terms(lease_s=1e9, timeout_s=5.0, replicas=1)
+        ledger = MovedLedger(
+            candidates, terms, margin_s=margin_s, connect=door(self.url), clock=clock, random=Steady(7)
+        )
         ledger.talk.moment = clock.monotonic
-        self.keeping.append(asyncio.ensure_future(ledger.keep()))
+        self.keeping.append(asyncio.ensure_future(ledger.stay.keep()))
         return ledger
 
     async def close(self) -> None:
@@ -87,7 +91,9 @@ async def kept(
     seed: int = 1,
 ) -> AsyncIterator[RedisLedger]:
     """Run a replica's ledger in real time until the block ends."""
-    terms = Terms(margin_s=margin_s, lease_s=lease_s, timeout_s=timeout_s, replicas=replicas)
-    ledger = RedisLedger(candidates, terms, connect=door(url), clock=SystemClock(), random=Random(seed))
+    terms = Terms(lease_s=lease_s, timeout_s=timeout_s, replicas=replicas)
+    ledger = RedisLedger(
+        candidates, terms, margin_s=margin_s, connect=door(url), clock=SystemClock(), random=Random(seed)
+    )
     async with ledger.kept():
         yield ledger

@@ -10,8 +10,10 @@ import pytest
 from pointsman.config import Settings
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.pool import Unit
+from pointsman.executor.ledger.door import door
 from pointsman.executor.ledger.port import Ledger
-from pointsman.executor.ledger.redis import RedisLedger, Terms, door
+from pointsman.executor.ledger.redis import RedisLedger
+from pointsman.executor.ledger.stay import Terms
 from pointsman.executor.pools import candidates
 from pointsman.simulator.scenario import Algorithm, LatencyProfile, LimitProfile
 from tests.fakes.redis_server import RedisServer, redis_server
@@ -50,12 +52,13 @@ def shared(server: RedisServer) -> ShareLedger:
 
     @asynccontextmanager
     async def doors(written: Settings, replicas: int) -> AsyncIterator[Sequence[Ledger]]:
-        terms = Terms(margin_s=1.0, lease_s=30.0, timeout_s=0.5, replicas=replicas)
+        terms = Terms(lease_s=30.0, timeout_s=0.5, replicas=replicas)
         async with AsyncExitStack() as stack:
             ledgers = [
                 RedisLedger(
                     candidates(written).values(),
                     terms,
+                    margin_s=1.0,
                     connect=door(server.url),
                     clock=SystemClock(),
                     random=Random(replica),

@@ -42,6 +42,7 @@ ONCE: Final = frozenset(
         "test_simulator",
         "test_simulator_adapters",
         "test_start",  # what a process holds
+        "test_stay",
         "test_tls",  # of ports
         "test_tracing_backend",
         "test_watch_activity",  # the Executor alone

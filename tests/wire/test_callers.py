@@ -102,7 +102,7 @@ def test_a_file_that_turns_bad_keeps_the_keys_that_were_known_and_is_said_once(f
     ring = Keyring(file)
     with structlog.testing.capture_logs() as captured:
         file.write_text(ALICES)
-        found = [ring.caller_of([("x-api-key", ALICES)]) for _ in range(2)]
+        found = [ring.caller_of({"x-api-key": ALICES}) for _ in range(2)]
 
     assert found == ["alice", "alice"]
     assert [line["event"] for line in captured] == ["keys.unusable"]

@@ -14,17 +14,21 @@ import structlog
 
 from pointsman.cli.stack import running
 from pointsman.config import Settings, keys
+from pointsman.config.revision import Prepare, revise
 from pointsman.config.settings import CallerSettings
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import CallerOverBudget, CallerOverRate, PointsmanError
 from pointsman.domain.trail import Skip, SkipReason
 from pointsman.executor.adapters.base import Call, Reply
-from pointsman.executor.allowance import Charge, Grant, Held, Instant, Term
+from pointsman.executor.allowance import Allowances, Charge, Grant, Held, Instant, Term
 from pointsman.executor.execute import Execute
-from pointsman.executor.ledger.redis import door
-from pointsman.executor.ledger.shared_allowances import SharedAllowances, SharingTerms
+from pointsman.executor.ledger.account import Account
+from pointsman.executor.ledger.door import door
+from pointsman.executor.ledger.shared_allowances import SharedAllowances
+from pointsman.executor.ledger.stay import Terms
 from pointsman_client import CallerOverLimit, Client
 from tests.fakes.adapter import ANSWERED, FakeAdapter
+from tests.fakes.faulty_door import FaultyDoor
 from tests.fakes.redis_server import RedisServer, redis_server
 from tests.unit.executor.making import attempt, candidate, engine, request, usage
 
@@ -52,9 +56,10 @@ async def kept(
     **grant: object,
 ) -> AsyncIterator[SharedAllowances]:
     """Run one Executor's allowances until the block ends: alice's, of whom the journal knows what she spent."""
-    terms = SharingTerms(lease_s=lease_s, timeout_s=timeout_s, replicas=2)
+    terms = Terms(lease_s=lease_s, timeout_s=timeout_s, replicas=2)
     grants = {"alice": Grant(**grant), "bob": Grant()}  # type: ignore[arg-type]  # as named
-    shared = SharedAllowances(grants, terms, connect=door(url), clock=CLOCK, random=Random(seed))
+    account = Account(terms, connect=door(url), clock=CLOCK, random=Random(seed))
+    shared = SharedAllowances(Allowances.of(grants).known, account, lease_s=lease_s)
     if spent is not None:
         for _, purse in shared.purses(Term.DAY):
             purse.spent += spent
@@ -175,6 +180,51 @@ async def test_what_another_executor_used_is_heard_of_without_asking(server: Red
         await until(lambda: two["alice"].purses[0].held == 1)
 
 
+async def test_what_another_executor_used_is_heard_of_though_the_caller_has_not_asked_here(server: RedisServer) -> None:
+    async with (
+        kept(server.url, usd_per_month=Decimal(9)) as one,
+        kept(server.url, seed=2, usd_per_month=Decimal(9)) as two,
+    ):
+        (purse,) = two.known["alice"].purses
+        held = await hold(one)
+        await until(lambda: purse.held == 1)
+        one.settle("alice", held, attempt(usage=usage(), cost_usd=Decimal("0.5")), now())
+        await until(lambda: [purse.held, purse.spent] == [0, Decimal("0.5")])
+
+
+async def test_the_part_follows_the_executors_that_are_there(server: RedisServer) -> None:
+    async with (
+        kept(server.url, usd_per_day=Decimal(12)) as one,
+        kept(server.url, seed=2, usd_per_day=Decimal(12)),
+        kept(server.url, seed=3, usd_per_day=Decimal(12)),
+    ):
+        await until(lambda: one.account.replicas == 3)
+        await server.kill()
+        let = await let_in(one)
+
+    assert let == 4
+
+
+async def test_an_end_that_is_told_twice_because_the_answer_was_lost_counts_once(server: RedisServer) -> None:
+    way = FaultyDoor(server.url)
+    account = Account(
+        Terms(lease_s=60.0, timeout_s=5.0, replicas=2), connect=way.connect, clock=CLOCK, random=Random(1)
+    )
+    granted = Allowances.of({"alice": Grant(usd_per_day=Decimal(9))}).known
+    shared = SharedAllowances(granted, account, lease_s=60.0)
+    (purse,) = granted["alice"].purses
+    async with shared.kept():
+        held = await hold(shared)
+        way.fails_at = "receiving"
+        shared.settle("alice", held, attempt(usage=usage(), cost_usd=Decimal(2)), now())
+        await until(lambda: way.faults >= 1)
+        way.fails_at = ""
+        await until(lambda: not shared.is_away)
+        await until(lambda: not purse.held)
+
+        assert purse.spent == 2
+
+
 async def test_the_part_of_each_while_redis_is_away_is_never_more_than_what_was_left(server: RedisServer) -> None:
     async with (
         kept(server.url, usd_per_day=Decimal(11)) as one,
@@ -242,10 +292,10 @@ async def test_a_redis_that_hangs_delays_no_request_longer_than_its_time(server:
         async with asyncio.timeout(5):
             let = await let_in(one)
         server.resume()
-        await until(lambda: not one.is_away)
+        (purse,) = one.known["alice"].purses
+        await until(lambda: not one.is_away and purse.held == 2)
 
-        assert let == 2
-        assert one["alice"].purses[0].held == 2
+    assert let == 2
 
 
 async def test_callers_whom_nobody_counts_are_no_affair_of_redis(server: RedisServer) -> None:
@@ -267,6 +317,83 @@ async def test_a_caller_who_may_not_is_refused_without_asking(server: RedisServe
         await one.admit("alice", "coding", now())
 
     assert caught.value.reason == "CATEGORY_FORBIDDEN"
+
+
+# --- Newer settings
+
+
+def newer(before: SharedAllowances, *, spent: Decimal = Decimal(0), **grant: object) -> SharedAllowances:
+    """Return alice's allowances by newer settings, taken up; for a new budget the journal knows what was spent."""
+    granted = Allowances.of({"alice": Grant(**grant)})  # type: ignore[arg-type]  # as named
+    for _, purse in granted.purses(Term.DAY):
+        purse.spent += spent
+    after = SharedAllowances(granted.known, before.account, lease_s=60.0)
+    after.inherit(before)
+    return after
+
+
+async def test_a_raised_limit_holds_at_once_with_what_was_used_and_what_is_held(server: RedisServer) -> None:
+    async with kept(server.url, usd_per_day=Decimal(3)) as one:
+        before = await let_in(one)
+        after = await let_in(newer(one, usd_per_day=Decimal(5)))
+
+    assert (before, after) == (3, 2)
+
+
+async def test_two_executors_that_go_by_different_limits_for_a_while_count_one_use(server: RedisServer) -> None:
+    async with (
+        kept(server.url, requests_per_minute=9) as one,
+        kept(server.url, seed=2, requests_per_minute=9) as two,
+    ):
+        fewer = newer(two, requests_per_minute=4)
+        for _ in range(4):
+            await one.admit("alice", "quick", now())
+        with pytest.raises(CallerOverRate):
+            await fewer.admit("alice", "quick", now())
+        await one.admit("alice", "quick", now())
+
+
+async def test_a_call_ends_by_the_settings_it_began_with(server: RedisServer) -> None:
+    async with kept(server.url, usd_per_day=Decimal(3)) as one:
+        held = await hold(one)
+        nobody = SharedAllowances({}, one.account, lease_s=60.0)
+        nobody.inherit(one)
+        with pytest.raises(PointsmanError) as caught:
+            await nobody.hold("alice", "a/m", A_DOLLAR, now())
+        another = await hold(one)  # of the same request
+        for each in (held, another):
+            one.settle("alice", each, attempt(usage=usage(), cost_usd=Decimal("0.5")), now())
+        again = newer(nobody, usd_per_day=Decimal(3))
+        let = await let_in(again)
+
+    assert caught.value.reason == "CALLER_UNKNOWN"
+    assert let == 2
+
+
+async def test_a_new_budget_begins_with_what_the_journal_knows(server: RedisServer) -> None:
+    async with kept(server.url, requests_per_minute=100) as one:
+        let = await let_in(newer(one, spent=Decimal(7), requests_per_minute=100, usd_per_day=Decimal(10)))
+
+    assert let == 3
+
+
+async def test_a_limit_that_changes_while_redis_is_away_changes_the_part_and_keeps_what_was_used(
+    server: RedisServer,
+) -> None:
+    async with kept(server.url, usd_per_day=Decimal(10), tokens_per_minute=100_000) as one:
+        under_way = await hold(one)
+        await server.kill()
+        before = await let_in(one)
+        after = newer(one, usd_per_day=Decimal(20), usd_per_month=Decimal(1_000), tokens_per_minute=200_000)
+        more = await let_in(after)
+        one.settle("alice", under_way, None, now())
+        freed = await let_in(after)
+        await server.start()
+        await until(lambda: not after.is_away)
+        purse = after["alice"].purses[0]
+        await until(lambda: purse.held == before + more + freed)
+
+    assert (before, more, freed) == (4, 5, 1)
 
 
 async def test_two_stacks_over_one_redis_let_a_caller_in_as_often_as_one(
@@ -291,3 +418,33 @@ async def test_two_stacks_over_one_redis_let_a_caller_in_as_often_as_one(
                     refused += error.reason == "CALLER_OVER_RATE"
 
     assert refused == 2
+
+
+async def test_a_running_stack_takes_up_what_a_caller_may_though_it_shares_a_redis(
+    settings: Settings, server: RedisServer, tmp_path: Path
+) -> None:
+    key, file = keys.make(), tmp_path / "keys.jsonl"
+    with keys.changing(file) as known:
+        known.append(keys.record(key, caller="alice", created=CLOCK.now()))
+    few = replace(
+        settings,
+        ledger=replace(settings.ledger, url=server.url, timeout_s=2.0),
+        router=replace(settings.router, keys=str(file)),
+        callers={"alice": CallerSettings(requests_per_minute=1)},
+    )
+    more = replace(few, callers={"alice": CallerSettings(requests_per_minute=2, usd_per_day=100.0)})
+    prepares: list[Prepare] = []
+    async with (
+        running(few, clock=CLOCK, on_reload=prepares.append) as stack,
+        Client(stack.router.address, api_key=key) as client,
+    ):
+        await client.route("2+2?", category="quick")
+        with pytest.raises(CallerOverLimit):
+            await client.route("2+2?", category="quick")
+
+        for commit in [await prepare(revise(few, more).settings) for prepare in prepares]:
+            commit()
+
+        await client.route("2+2?", category="quick")
+        with pytest.raises(CallerOverLimit):
+            await client.route("2+2?", category="quick")

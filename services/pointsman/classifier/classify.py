@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from typing import Protocol
 
 from pointsman.classifier import conversation
@@ -143,7 +144,7 @@ class Classifier:
         return replace(verdict, classifier_version=f"{self.version}-uncalibrated")
 
     def _verdict(self, distribution: Distribution, decided_by: DecidedBy, opinion: Opinion) -> Verdict:
-        ranked = sorted(zip(self._categories, distribution, strict=True), key=lambda pair: -pair[1])
+        ranked = sorted(zip(self._categories, distribution, strict=True), key=itemgetter(1), reverse=True)
         category, confidence = ranked[0]
         return Verdict(
             category=category,

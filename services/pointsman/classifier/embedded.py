@@ -4,11 +4,12 @@ It always answers.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from importlib import resources
 from math import sqrt
+from operator import itemgetter
 
 from pointsman.classifier.calibration import Distribution, softmax
 from pointsman.classifier.features import BUCKETS, NAMES, Features, extract
@@ -106,7 +107,8 @@ def _joined(rows: bytes) -> list[int]:
     return [int.from_bytes(fields[at : at + width], "little") for at in range(0, len(fields), width)]
 
 
-def _sums(table: Sequence[int], numbers: Iterable[int]) -> list[int]:
-    chosen = list(map(table.__getitem__, numbers))
+def _sums(table: Sequence[int], numbers: Collection[int]) -> list[int]:
+    # One call fetches all, in two thirds of the time; of a single number it would make no tuple.
+    chosen = itemgetter(*numbers)(table) if len(numbers) > 1 else [table[number] for number in numbers]
     total, offset = sum(chosen), _OFFSET * len(chosen)
     return [((total >> (number * _FIELD_BITS)) & _FIELD_MASK) - offset for number in range(len(CATEGORIES))]

@@ -120,7 +120,7 @@ def instructions_of(settings: ClassifierSettings, *, in_reverse: bool = False) -
 
 def excerpt(text: str, context: str = "") -> Excerpt:
     """Return what is read of a text and of the turns before it."""
-    return Excerpt(text=clean(text), context=clean_context(context), characters=len(text.strip()))
+    return Excerpt(text=clean(text), context=clean_context(context) if context else "", characters=len(text.strip()))
 
 
 def _static(added: Mapping[str, CategorySettings], tag: str, *, in_reverse: bool) -> str:

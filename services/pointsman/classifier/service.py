@@ -5,6 +5,7 @@ import grpc
 from pointsman.classifier.classify import Classifier, Question
 from pointsman.config.settings import LimitsSettings
 from pointsman.domain.errors import InvalidRequest, PromptTooLarge, Violation
+from pointsman.domain.prompt import utf8_bytes
 from pointsman.domain.verdict import Verdict
 from pointsman.rpc import convert
 from pointsman.rpc.check_options import id_violations
@@ -41,14 +42,15 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
 
     def _question(self, request: classifier_pb2.ClassifyRequest) -> Question:
         """Return the question of a request. Raises InvalidRequest with every violation when it cannot be ruled on."""
-        size_bytes = len(request.text.encode()) + len(request.context.encode())
+        text, context = request.text, request.context  # each reading makes a text of its own
+        size_bytes = utf8_bytes(text) + utf8_bytes(context)
         if size_bytes > self._limits.text_bytes:
             message = (
                 f"the text has {size_bytes} bytes, over the limit of {self._limits.text_bytes} (limits.text_bytes)"
             )
             raise PromptTooLarge(Violation(field="text", reason="PROMPT_TOO_LARGE", message=message))
         violations = []
-        if not request.has_image and not request.text.strip():
+        if not request.has_image and not text.strip():
             message = "the text is empty; send at least one character that is not white space, or set has_image"
             violations.append(Violation(field="text", reason="PROMPT_EMPTY", message=message))
         if request.category and request.category not in self._categories:
@@ -58,9 +60,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         violations.extend(id_violations(request.request_id, "request_id"))
         if violations:
             raise InvalidRequest(*violations)
-        return Question(
-            text=request.text, context=request.context, has_image=request.has_image, category=request.category
-        )
+        return Question(text=text, context=context, has_image=request.has_image, category=request.category)
 
 
 def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
@@ -72,9 +72,9 @@ def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
     current.set(names.MODEL_HOP, verdict.model_hop)
     current.set(names.CLASSIFIER_VERSION, verdict.classifier_version)
     current.set(names.CACHED, verdict.cached)
-    if request_id:
-        facts.bind(request_id=request_id)
+    asked_as = {"request_id": request_id} if request_id else {}
     facts.bind(
+        **asked_as,
         category=verdict.category,
         confidence=round(verdict.confidence, 3),
         decided_by=verdict.decided_by.value,

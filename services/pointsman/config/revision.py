@@ -70,9 +70,7 @@ def revise(before: Settings, after: Settings) -> Revision:
     """Return what becomes of the settings in force when a file says `after`."""
     changed: list[str] = []
     left: list[str] = []
-    # Several Executors count callers together; they cannot all be told at one moment.
-    fixed = {"callers"} if before.ledger.url else set[str]()
-    settings: Settings = _revised("", before, after, RELOADABLE - fixed, (changed, left))
+    settings: Settings = _revised("", before, after, (changed, left))
     return Revision(settings=settings, changed=tuple(changed), left=tuple(left))
 
 
@@ -80,23 +78,20 @@ def _revised(
     path: str,
     before: Any,  # noqa: ANN401 - any setting
     after: Any,  # noqa: ANN401 - as said
-    reloadable: frozenset[str],
     named: tuple[list[str], list[str]],
 ) -> Any:  # noqa: ANN401 - as said
     """Return what is in force below a path, and name what changes and what is left."""
     changed, left = named
     if before == after:
         return before
-    if path in reloadable:
+    if path in RELOADABLE:
         changed.extend(_differences(path, before, after))
         return after
     if not dataclasses.is_dataclass(before):
         left.append(path)
         return before
     values = {
-        field.name: _revised(
-            join(path, field.name), getattr(before, field.name), getattr(after, field.name), reloadable, named
-        )
+        field.name: _revised(join(path, field.name), getattr(before, field.name), getattr(after, field.name), named)
         for field in dataclasses.fields(before)
     }
     return dataclasses.replace(before, **values)  # type: ignore[type-var]  # a settings dataclass, never its type

@@ -88,15 +88,15 @@ class Prompt:
         """Every part of every message, in order."""
         return (part for message in self.messages for part in message.parts)
 
-    @cached_property
+    @property
     def has_image(self) -> bool:
         """True when an image is attached or linked."""
-        return any(isinstance(part, Image | ImageUrl) for part in self.parts)
+        return self.image_count > 0
 
-    @cached_property
+    @property
     def has_image_url(self) -> bool:
         """True when an image is linked and not attached."""
-        return any(isinstance(part, ImageUrl) for part in self.parts)
+        return self.image_count > 0 and any(isinstance(part, ImageUrl) for part in self.parts)
 
     @cached_property
     def image_count(self) -> int:

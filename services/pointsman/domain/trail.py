@@ -1,6 +1,6 @@
 """How an answer came about: the candidates left out and the calls made, in order."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -127,26 +127,27 @@ class Trail:
     @property
     def tried(self) -> frozenset[str]:
         """The ids of the candidates that were called."""
-        return frozenset(attempt.candidate for attempt in self.attempts)
+        return frozenset([step.candidate for step in self.steps if isinstance(step, Attempt)])
 
     def attempt_of(self, candidate_id: str) -> Attempt | None:
         """Return the latest call of a candidate, None when there was none."""
-        return next((each for each in reversed([*self.attempts]) if each.candidate == candidate_id), None)
+        return next((each for each in reversed(self.attempts) if each.candidate == candidate_id), None)
 
     @property
-    def attempts(self) -> Iterator[Attempt]:
+    def attempts(self) -> Sequence[Attempt]:
         """The attempts alone, in order."""
-        return (step for step in self.steps if isinstance(step, Attempt))
+        return [step for step in self.steps if isinstance(step, Attempt)]
 
     @property
-    def skips(self) -> Iterator[Skip]:
+    def skips(self) -> Sequence[Skip]:
         """The skips alone, in order."""
-        return (step for step in self.steps if isinstance(step, Skip))
+        return [step for step in self.steps if isinstance(step, Skip)]
 
     @property
     def usage(self) -> Usage:
         """The sum of what all attempts used."""
-        return sum((attempt.usage for attempt in self.attempts if attempt.usage), Usage())
+        used = [attempt.usage for attempt in self.attempts if attempt.usage]
+        return sum(used[1:], used[0]) if used else Usage()
 
     @property
     def cost_usd(self) -> Decimal | None:

@@ -6,6 +6,7 @@ Pure: instants are handed in. What is kept for longer stands in the journal.
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -24,7 +25,7 @@ _HOPS: Final = (Hop.CLASSIFY, Hop.QUEUE, Hop.PROVIDER, Hop.EXECUTE)
 """Those that every row tells of, in the order in which they are shown."""
 
 
-@frozen
+@dataclass(slots=True, kw_only=True)
 class Counts:
     """Sums of requests that ended. `answered_locally` is a part of `answered`, which is of whole answers."""
 
@@ -36,6 +37,21 @@ class Counts:
     unproductive: int = 0
     cost_usd: Decimal = Decimal(0)
     attempts_without_price: int = 0
+
+    def add(self, row: Row) -> None:
+        """Count one request more."""
+        self.requests += 1
+        if row.answered_by is not None:
+            self.answered += 1
+            self.answered_locally += row.answered_by.local
+        for attempt in row.trail.attempts:
+            self.attempts += 1
+            self.wasted += attempt.wasted
+            self.unproductive += RULES[attempt.outcome].unproductive
+            if attempt.cost_usd is not None:
+                self.cost_usd += attempt.cost_usd
+            elif attempt.usage is not None:
+                self.attempts_without_price += 1
 
     def __add__(self, other: "Counts") -> "Counts":
         """Return the sums of both."""
@@ -81,17 +97,18 @@ class Activity:
     def __init__(self, *, started_s: float) -> None:
         """Begin with nothing."""
         self._started_s = started_s
-        self._since_start = Counts()
+        self._before = Counts()
+        """All but the requests of the latest second."""
         self._seconds: deque[tuple[int, Counts]] = deque(maxlen=MINUTE_S)
         self._durations = {hop: deque[tuple[float, float]](maxlen=SAMPLES) for hop in _HOPS}
 
     def add(self, row: Row, now_s: float) -> None:
         """Count a request that ended now; `now_s` never goes back."""
-        counts, second = _counts(row), math.floor(now_s)
-        self._since_start += counts
-        if self._seconds and self._seconds[-1][0] == second:
-            counts += self._seconds.pop()[1]
-        self._seconds.append((second, counts))
+        second = math.floor(now_s)
+        if not self._seconds or self._seconds[-1][0] != second:
+            self._before = self._since_start
+            self._seconds.append((second, Counts()))
+        self._seconds[-1][1].add(row)
         for hop, duration_s in _durations(row):
             self._durations[hop].append((now_s, duration_s))
 
@@ -109,19 +126,10 @@ class Activity:
             hops=tuple(_latencies(self._durations.items(), first)),
         )
 
-
-def _counts(row: Row) -> Counts:
-    attempts = row.attempts
-    return Counts(
-        requests=1,
-        answered=int(row.answered_by is not None),
-        answered_locally=int(row.answered_by is not None and row.answered_by.local),
-        attempts=len(attempts),
-        wasted=sum(each.wasted for each in attempts),
-        unproductive=sum(RULES[each.outcome].unproductive for each in attempts),
-        cost_usd=row.known_cost_usd,
-        attempts_without_price=sum(each.usage is not None and each.cost_usd is None for each in attempts),
-    )
+    @property
+    def _since_start(self) -> Counts:
+        """The sums of all requests, as a value of its own."""
+        return self._before + (self._seconds[-1][1] if self._seconds else Counts())
 
 
 def _durations(row: Row) -> Iterator[tuple[Hop, float]]:

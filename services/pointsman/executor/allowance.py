@@ -170,6 +170,11 @@ class Allowance:
         """True when what calls use matters to it."""
         return self.tokens is not None or bool(self.purses)
 
+    @property
+    def is_shared(self) -> bool:
+        """True when what its requests or their calls use is counted for all Executors."""
+        return self.requests is not None or self.is_counted
+
     def admit(self, category: str, at: Instant) -> None:
         """Count one request. Raises CategoryForbidden, and CallerOverRate, which counts nothing."""
         self.permit(category)
@@ -270,7 +275,7 @@ class Allowances:
             raise CallerUnknown(message, caller=caller)
         return self.known[caller]
 
-    def inherit(self, before: Self) -> None:
+    def inherit(self, before: "Allowances") -> None:
         """Go on with what callers have used who were granted something before."""
         for caller, allowance in self.known.items():
             if known := before.known.get(caller):

@@ -1,7 +1,7 @@
 """Settings to a running Executor."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -31,9 +31,13 @@ from pointsman.executor.journal.sequential import SequentialFallback
 from pointsman.executor.journal.sqlite import SqliteDialect
 from pointsman.executor.journal.store import SchemaTooNew
 from pointsman.executor.keys import Keys
+from pointsman.executor.ledger.account import Account
+from pointsman.executor.ledger.link import Wire
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger
-from pointsman.executor.ledger.shared_allowances import SharedAllowances, SharingTerms
+from pointsman.executor.ledger.redis import RedisLedger
+from pointsman.executor.ledger.shared_allowances import SharedAllowances
+from pointsman.executor.ledger.stay import Terms as Sharing
 from pointsman.executor.means import Bounds
 from pointsman.executor.pools import candidates, longest_call_s, pools
 from pointsman.executor.prices import load as load_prices
@@ -57,26 +61,34 @@ async def run(settings: Settings, *, clock: Clock, on_reload: Register | None = 
     async with AsyncExitStack() as stack:
         keys = Keys(settings.providers, clock=clock)
         random = Random()
-        shared = _shared_allowances(settings, known, clock=clock, random=random)
+        account = _account(settings, known, clock=clock, random=random)
         reload = Reload(
             settings,
             keys,
             adapters=lambda wanted, found, names: adapters_of(wanted, clock=clock, keys=found, names=names),
             engine=lambda wanted, them, doors, found: build(
-                wanted, them, doors, clock=clock, random=random, keys=found, allowances=shared
+                wanted, them, doors, clock=clock, random=random, keys=found, allowances=_shared(wanted, them, account)
             ),
             servicer=_servicer,
             clock=clock,
         )
         stack.push_async_callback(reload.close)
         ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
+        allowances = _shared(settings, known, account)
         engine = build(
-            settings, known, reload.adapters, clock=clock, random=random, ledger=ledger, keys=keys, allowances=shared
+            settings,
+            known,
+            reload.adapters,
+            clock=clock,
+            random=random,
+            ledger=ledger,
+            keys=keys,
+            allowances=allowances,
         )
         recorder = await stack.enter_async_context(_journal(settings, engine, known, random=random))
         await recall(engine.allowances, engine.journal, clock=clock)
-        if shared:
-            await stack.enter_async_context(shared.kept())
+        if allowances:
+            await stack.enter_async_context(allowances.kept())
         servicer = _servicer(settings, engine, known)
         options = ServerOptions(
             address=settings.executor.address,
@@ -193,36 +205,46 @@ async def _ledger(
     if not settings.ledger.url:
         yield None
         return
-    try:
-        from pointsman.executor.ledger import redis  # noqa: PLC0415 - an extra that one Executor alone does not need
-    except ImportError as error:
-        message = "ledger.url is set, which needs the client of Redis; install pointsman[redis], or leave it empty"
-        raise SettingsError(message, path="ledger.url") from error
-    terms = redis.Terms(
+    ledger = RedisLedger(
+        known.values(),
+        _sharing(settings, known),
         margin_s=settings.executor.window_margin_s,
-        lease_s=_lease_s(settings, known),
-        timeout_s=settings.ledger.timeout_s,
-        replicas=settings.ledger.replicas,
-    )
-    ledger = redis.RedisLedger(
-        known.values(), terms, connect=redis.door(settings.ledger.url), clock=clock, random=random
+        connect=_door(settings),
+        clock=clock,
+        random=random,
     )
     async with ledger.kept():
         yield ledger
 
 
-def _shared_allowances(
-    settings: Settings, known: Mapping[str, Candidate], *, clock: Clock, random: Random
-) -> SharedAllowances | None:
-    """Return the allowances that other Executors share, None where there is no ledger that they share."""
+def _account(settings: Settings, known: Mapping[str, Candidate], *, clock: Clock, random: Random) -> Account | None:
+    """Return where several Executors count together what callers use, None where they share no ledger."""
     if not settings.ledger.url:
         return None
-    from pointsman.executor.ledger.redis import door  # noqa: PLC0415 - an extra that one Executor alone does not need
+    return Account(_sharing(settings, known), connect=_door(settings), clock=clock, random=random)
 
-    terms = SharingTerms(
-        lease_s=_lease_s(settings, known), timeout_s=settings.ledger.timeout_s, replicas=settings.ledger.replicas
-    )
-    return SharedAllowances(_grants(settings), terms, connect=door(settings.ledger.url), clock=clock, random=random)
+
+def _shared(settings: Settings, known: Mapping[str, Candidate], account: Account | None) -> SharedAllowances | None:
+    """Return what these settings grant to callers, over an account that is shared; None where there is none."""
+    if account is None:
+        return None
+    granted = Allowances.of(_grants(settings)).known
+    return SharedAllowances(granted, account, lease_s=_lease_s(settings, known))
+
+
+def _sharing(settings: Settings, known: Mapping[str, Candidate]) -> Sharing:
+    timeout_s, replicas = settings.ledger.timeout_s, settings.ledger.replicas
+    return Sharing(lease_s=_lease_s(settings, known), timeout_s=timeout_s, replicas=replicas)
+
+
+def _door(settings: Settings) -> Callable[[], Awaitable[Wire]]:
+    """Return what connects to Redis. Raises SettingsError where its client is not installed."""
+    try:
+        from pointsman.executor.ledger.door import door  # noqa: PLC0415 - an extra that one Executor alone does not need
+    except ImportError as error:
+        message = "ledger.url is set, which needs the client of Redis; install pointsman[redis], or leave it empty"
+        raise SettingsError(message, path="ledger.url") from error
+    return door(settings.ledger.url)
 
 
 def _lease_s(settings: Settings, known: Mapping[str, Candidate]) -> float:

@@ -7,23 +7,22 @@ from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Call, Reply
 from pointsman.executor.attempt import RULES
 from pointsman.telemetry import names
-from pointsman.telemetry.spans import Attribute, Span
+from pointsman.telemetry.spans import Span
 
 
-def asked(call: Call, *, is_fallback: bool, is_streamed: bool) -> dict[str, Attribute]:
-    """Return what is known of an attempt before it leaves."""
-    about: dict[str, Attribute] = {
-        names.GEN_AI_OPERATION_NAME: names.OPERATION_CHAT,
-        names.GEN_AI_PROVIDER_NAME: names.PROVIDERS.get(call.candidate.provider, call.candidate.provider),
-        names.GEN_AI_REQUEST_MODEL: call.candidate.model.id,
-        names.GEN_AI_REQUEST_MAX_TOKENS: call.max_output_tokens,
-        names.GEN_AI_REQUEST_STREAM: is_streamed,
-        names.CANDIDATE: call.candidate.id,
-        names.FALLBACK: is_fallback,
-    }
-    if call.request.session_id:
-        about[names.GEN_AI_CONVERSATION_ID] = call.request.session_id
-    return about
+def announce(span: Span, call: Call, *, is_fallback: bool, is_streamed: bool) -> None:
+    """Say on the span what is known of an attempt before it leaves."""
+    if not span.is_recording:
+        return
+    candidate = call.candidate
+    span.set(names.GEN_AI_OPERATION_NAME, names.OPERATION_CHAT)
+    span.set(names.GEN_AI_PROVIDER_NAME, names.PROVIDERS.get(candidate.provider, candidate.provider))
+    span.set(names.GEN_AI_REQUEST_MODEL, candidate.model.id)
+    span.set(names.GEN_AI_REQUEST_MAX_TOKENS, call.max_output_tokens)
+    span.set(names.GEN_AI_REQUEST_STREAM, is_streamed)
+    span.set(names.CANDIDATE, candidate.id)
+    span.set(names.FALLBACK, is_fallback)
+    span.set(names.GEN_AI_CONVERSATION_ID, call.request.session_id or None)
 
 
 def describe(span: Span, reply: Reply, *, first_token_s: float | None, cost_usd: Decimal | None) -> None:

@@ -17,7 +17,7 @@ from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Outcome
 from pointsman.executor.adapters.base import Adapter, Call, Opening, Reply
 from pointsman.executor.attempt import RULES
-from pointsman.executor.attempt_span import asked, describe, describe_given_up
+from pointsman.executor.attempt_span import announce, describe, describe_given_up
 from pointsman.executor.budget import Slice
 from pointsman.executor.content import Overheard, input_messages, output_messages
 from pointsman.executor.estimate import Estimator, output_limit
@@ -71,8 +71,8 @@ class Caller:
             first_token_s=within.first_token_s,
             idle_s=within.idle_s,
         )
-        about = asked(call, is_fallback=is_fallback, is_streamed=outlet is not None)
-        with span(f"{names.OPERATION_CHAT} {candidate.model.id}", kind=SpanKind.CLIENT, attributes=about) as call_span:
+        with span(f"{names.OPERATION_CHAT} {candidate.model.id}", kind=SpanKind.CLIENT) as call_span:
+            announce(call_span, call, is_fallback=is_fallback, is_streamed=outlet is not None)
             overheard = self._overheard(call_span, request)
             try:
                 reply = self._second_look(candidate, await self._reply(call, outlet, overheard), started)

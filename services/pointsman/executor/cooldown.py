@@ -9,6 +9,7 @@ Any state ──take out──► OUT ──revive──► PROBING. A cooldown 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pointsman.domain.trail import Outcome
 
@@ -36,6 +37,12 @@ class State(StrEnum):
     OUT = "out"
 
 
+OPEN: Final = State.OPEN
+COOLING: Final = State.COOLING
+SHUT: Final = frozenset({State.COOLING, State.OUT})
+"""By names of their own: every call asks for them in each of its scopes, and members are looked up slowly (3.11)."""
+
+
 def wait_s(outcome: Outcome, streak: int, spread: float) -> float:
     """Return how long to stay away after `streak` ends of this kind in a row, when the provider did not say.
 
@@ -51,7 +58,7 @@ def wait_s(outcome: Outcome, streak: int, spread: float) -> float:
 class Cooldown:
     """The state of one scope: a model, a group of models, or a provider account."""
 
-    state: State = State.OPEN
+    state: State = OPEN
     until: float = -math.inf
     streak: int = 0
     under_way: int = 0
@@ -62,9 +69,9 @@ class Cooldown:
 
     def ready_at(self, now: float) -> float:
         """Return when a call may leave: `now`, the end of the cooldown, or infinity when only an event can tell."""
+        if self.state is OPEN:
+            return now
         match self.state:
-            case State.OPEN:
-                return now
             case State.OUT:
                 return math.inf
             case State.COOLING if now < self.until:
@@ -76,7 +83,7 @@ class Cooldown:
 
     def leave(self) -> int:
         """Count a call that leaves and return its round; the caller has asked `ready_at` before."""
-        if self.state is State.COOLING:
+        if self.state is COOLING:
             self.state, self.allowed = State.PROBING, 1
         self.under_way += 1
         return self.round
@@ -88,10 +95,10 @@ class Cooldown:
 
     def succeed(self, left_in: int) -> None:
         """Take in a success: a probe opens the ramp, and each one more doubles it until it is open."""
-        if self.state is State.COOLING or self.state is State.OUT or left_in != self.round:
+        if left_in != self.round or self.state in SHUT:
             return
         self.streak = 0
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             return
         self.state, self.allowed = State.RAMPING, self.allowed * 2
         if self.allowed >= RAMP_CLOSES_AT:

@@ -22,9 +22,9 @@ async def dispatch(means: Means, planned: Planned, course: Course) -> tuple[Atte
 
     The trail has it in each case, cancelled too.
     """
-    candidate, caller = planned.candidate, course.request.caller
-    charge = charge_of(means, candidate, planned.estimate, means.allowances[caller])
-    held = await means.allowances.hold(caller, candidate.id, charge, means.instant())
+    candidate, caller, at = planned.candidate, course.request.caller, means.instant()
+    charge = charge_of(means, candidate, planned.estimate, means.allowances[caller], at.now)
+    held = await means.allowances.hold(caller, candidate.id, charge, at)
     if isinstance(held, Skip):
         course.skip(held)
         return None

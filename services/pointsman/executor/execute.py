@@ -13,6 +13,7 @@ from pointsman.domain.pool import Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Outcome, Skip, SkipReason, Trail
 from pointsman.executor.activity import Activity
+from pointsman.executor.allowance import Instant
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget
 from pointsman.executor.counts import Counts
@@ -67,7 +68,7 @@ class Execute(Means):
         course = Course(
             request=request,
             pool=self.pools[category],
-            budget=self._budget(request, deadline, began.monotonic_s, is_streamed=outlet is not None),
+            budget=self._budget(request, deadline, began, is_streamed=outlet is not None),
             outlet=outlet,
             ruling=ruling,
             began=began,
@@ -139,9 +140,9 @@ class Execute(Means):
         now = self.clock.monotonic()
         return max(now + LOOK_AGAIN_S, now + (min(instants) - self.clock.now()).total_seconds())
 
-    def _budget(self, request: Request, deadline: float, now: float, *, is_streamed: bool) -> Budget:
-        left_s = deadline - now
-        reserve_s = min(self.bounds.fallback_reserve_s, left_s / 2) if has_able_fallback(self, request) else 0.0
+    def _budget(self, request: Request, deadline: float, began: Instant, *, is_streamed: bool) -> Budget:
+        left_s = deadline - began.monotonic_s
+        reserve_s = min(self.bounds.fallback_reserve_s, left_s / 2) if has_able_fallback(self, request, began) else 0.0
         return Budget(
             deadline=deadline,
             attempts=min(request.options.max_attempts or self.bounds.max_attempts, self.bounds.max_attempts),
@@ -189,6 +190,8 @@ def _too_small(planned: Planned, pool: Pool, trail: Trail) -> Skip | None:
     A quota that was too small says nothing of windows; the ledger remembers whom it holds for.
     """
     too_long = {attempt.candidate for attempt in trail.attempts if attempt.outcome is Outcome.CONTEXT_TOO_LONG}
+    if not too_long:
+        return None
     largest = max((each.model.max_input_tokens for each in pool.candidates if each.id in too_long), default=0)
     tokens = planned.candidate.model.max_input_tokens
     if tokens > largest:

@@ -45,15 +45,15 @@ async def fall_back(means: Means, course: Course, *, until: float) -> Execution 
 async def _call(means: Means, fallback: Fallback, prospect: Prospect, course: Course) -> Execution:
     """Call the local model, whose slot is taken, and give the slot back."""
     candidate, request, outlet = fallback.candidate, course.request, course.outlet
-    started_at, caller = means.clock.now(), request.caller
-    charge = charge_of(means, candidate, prospect.estimate, means.allowances[caller])
-    held = means.allowances.take(caller, charge, means.instant())
+    at, caller = means.instant(), request.caller
+    charge = charge_of(means, candidate, prospect.estimate, means.allowances[caller], at.now)
+    held = means.allowances.take(caller, charge, at)
     try:
         total_s = min(fallback.timeout_s, course.budget.deadline - means.clock.monotonic())
         within = Slice(total_s=total_s, idle_s=candidate.time_limits.idle_s)
         attempt, reply = await means.caller.call(candidate, request, within=within, outlet=outlet, is_fallback=True)
     except asyncio.CancelledError:
-        course.trail.add(means.caller.given_up(candidate, request, started_at, outlet=outlet, is_fallback=True))
+        course.trail.add(means.caller.given_up(candidate, request, at.now, outlet=outlet, is_fallback=True))
         raise
     else:
         course.trail.add(attempt)

@@ -1,6 +1,6 @@
 """What to try now, and what not and why. Pure: eligibility first, then what the ledger says, then the pool's order."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -53,22 +53,23 @@ def plan(pool: Pool, request: Request, prospects: Mapping[str, Prospect], now: d
     skips: list[Skip] = []
     for candidate in pool.candidates:
         prospect = prospects[candidate.id]
-        skip = ineligible(candidate, request, prospect) or prospect.blocked
-        wait_s = _worth_waiting_s(pool, skip, now) if not ready else None
-        if skip is None or wait_s is not None:
-            ready.append(
-                Planned(
-                    candidate=candidate, estimate=prospect.estimate, cost_usd=prospect.cost_usd, wait_s=wait_s or 0.0
-                )
-            )
-        else:
-            skips.append(skip)
+        skip, wait_s = ineligible(candidate, request, prospect) or prospect.blocked, 0.0
+        if skip:
+            patience_s = None if ready else _worth_waiting_s(pool, skip, now)
+            if patience_s is None:
+                skips.append(skip)
+                continue
+            wait_s = patience_s
+        ready.append(
+            Planned(candidate=candidate, estimate=prospect.estimate, cost_usd=prospect.cost_usd, wait_s=wait_s)
+        )
     return Plan(ready=tuple(sorted(ready, key=_order(pool.policy, prospects))), skips=tuple(skips))
 
 
 def ineligible(candidate: Candidate, request: Request, prospect: Prospect) -> Skip | None:
     """Return why the candidate can never serve this request, None when it can."""
-    for reason, detail in _bars(candidate, request, prospect):
+    if bar := _bar(candidate, request, prospect):
+        reason, detail = bar
         return Skip(candidate=candidate.id, reason=reason, detail=detail)
     return None
 
@@ -77,47 +78,52 @@ Bar = tuple[SkipReason, str]
 """Why not, in one word and in a sentence."""
 
 
-def _bars(candidate: Candidate, request: Request, prospect: Prospect) -> Iterator[Bar]:
-    """Yield what stands against a candidate, the firmest first. Most meet nothing: no sentence is made in advance."""
+def _bar(candidate: Candidate, request: Request, prospect: Prospect) -> Bar | None:
+    """Return the firmest of what stands against a candidate. Most meet nothing."""
     budget = request.options.max_cost_usd
     if not prospect.is_allowed:
-        yield SkipReason.NOT_ALLOWED, "the caller may not use it"
+        return SkipReason.NOT_ALLOWED, "the caller may not use it"
     if request.options.local_only and not candidate.local:
-        yield SkipReason.NOT_LOCAL, "the prompt must stay on this machine"
-    yield from _lacking_skills(candidate.model, request)
-    yield from _lacking_room(candidate.model, request, prospect.estimate.input_tokens)
+        return SkipReason.NOT_LOCAL, "the prompt must stay on this machine"
+    if lacking := _lacking_skill(candidate.model, request):
+        return lacking
+    if lacking := _lacking_room(candidate.model, request, prospect.estimate.input_tokens):
+        return lacking
     if budget is not None and (prospect.cost_usd is None or prospect.cost_usd > budget):  # unknown is over every bound
-        yield SkipReason.TOO_EXPENSIVE, f"about ${prospect.cost_usd}; ${budget} allowed"
+        return SkipReason.TOO_EXPENSIVE, f"about ${prospect.cost_usd}; ${budget} allowed"
     if not prospect.has_credentials:  # last, so that a missing key is named only where it would help
-        yield SkipReason.NO_CREDENTIALS, candidate.key_advice
+        return SkipReason.NO_CREDENTIALS, candidate.key_advice
+    return None
 
 
-def _lacking_skills(model: Model, request: Request) -> Iterator[Bar]:
+def _lacking_skill(model: Model, request: Request) -> Bar | None:
     prompt, options = request.prompt, request.options
     if prompt.has_image and not model.sees_images:
-        yield SkipReason.NO_IMAGES, f"{model.id} does not see images"
+        return SkipReason.NO_IMAGES, f"{model.id} does not see images"
     if prompt.has_image_url and not model.takes_image_urls:
-        yield SkipReason.NO_IMAGE_URLS, f"{model.id} takes images by value only"
+        return SkipReason.NO_IMAGE_URLS, f"{model.id} takes images by value only"
     if options.tools and not model.takes_tools:
-        yield SkipReason.NO_TOOLS, f"{model.id} does not take tools"
+        return SkipReason.NO_TOOLS, f"{model.id} does not take tools"
     if options.json_schema and not model.follows_json_schema:
-        yield SkipReason.NO_JSON_SCHEMA, f"{model.id} does not promise schemas"
+        return SkipReason.NO_JSON_SCHEMA, f"{model.id} does not promise schemas"
+    return None
 
 
-def _lacking_room(model: Model, request: Request, tokens: int) -> Iterator[Bar]:
+def _lacking_room(model: Model, request: Request, tokens: int) -> Bar | None:
     asked = request.options.max_output_tokens or 0
     if tokens > model.max_input_tokens:
-        yield SkipReason.CONTEXT_TOO_SMALL, f"about {tokens} tokens; at most {model.max_input_tokens}"
+        return SkipReason.CONTEXT_TOO_SMALL, f"about {tokens} tokens; at most {model.max_input_tokens}"
     if asked > model.max_output_tokens:
-        yield SkipReason.OUTPUT_TOO_SMALL, f"{asked} tokens asked; at most {model.max_output_tokens}"
+        return SkipReason.OUTPUT_TOO_SMALL, f"{asked} tokens asked; at most {model.max_output_tokens}"
     if tokens + asked > model.context_tokens:
         together = f"about {tokens} tokens and {asked} of output; {model.context_tokens} together"
-        yield SkipReason.CONTEXT_TOO_SMALL, together
+        return SkipReason.CONTEXT_TOO_SMALL, together
+    return None
 
 
-def _worth_waiting_s(pool: Pool, skip: Skip | None, now: datetime) -> float | None:
+def _worth_waiting_s(pool: Pool, skip: Skip, now: datetime) -> float | None:
     """Return how long to wait for the preferred candidate, None when it is not worth it."""
-    if skip is None or skip.reason not in {SkipReason.OUT_OF_QUOTA, SkipReason.COOLING} or skip.ready_at is None:
+    if skip.reason not in {SkipReason.OUT_OF_QUOTA, SkipReason.COOLING} or skip.ready_at is None:
         return None
     wait_s = (skip.ready_at - now).total_seconds()
     return max(0.0, wait_s) if wait_s <= pool.patience.total_seconds() else None

@@ -31,12 +31,11 @@ class Prices:
     def cost(self, usage: Usage) -> Decimal:
         """Return the cost of a call; reasoning is part of the output."""
         plain = max(0, usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens)
-        total = (
-            plain * self.input
-            + usage.cached_input_tokens * self.cached_input
-            + usage.cache_write_tokens * self.cache_write
-            + usage.output_tokens * self.output
-        )
+        total = plain * self.input + usage.output_tokens * self.output
+        if usage.cached_input_tokens:
+            total += usage.cached_input_tokens * self.cached_input
+        if usage.cache_write_tokens:
+            total += usage.cache_write_tokens * self.cache_write
         return (total / PER).quantize(CENT_OF_NANO, context=WIDE)
 
 

@@ -33,48 +33,38 @@ def plan_of_fallback(means: Means, request: Request) -> Planned | Skip | None:
     return Planned(candidate=candidate, estimate=prospect.estimate, cost_usd=prospect.cost_usd)
 
 
-def has_able_fallback(means: Means, request: Request) -> bool:
-    """Return whether there is a fallback that could serve the request, if it were free."""
+def has_able_fallback(means: Means, request: Request, at: Instant) -> bool:
+    """Return whether there is a fallback that could serve the request, if it were free. Raises CallerUnknown."""
     if means.fallback is None:
         return False
     candidate = means.fallback.candidate
-    return ineligible(candidate, request, _ability_of(means, candidate, request, means.clock.now())) is None
+    return ineligible(candidate, request, prospect_of(means, candidate, request, at)) is None
 
 
 def prospect_of(means: Means, candidate: Candidate, request: Request, at: Instant) -> Prospect:
     """Return what is known of a candidate for one request at this moment. Raises CallerUnknown."""
-    able, allowance = _ability_of(means, candidate, request, at.now), means.allowances[request.caller]
-    charge = charge_of(means, candidate, able.estimate, allowance)
+    caller, allowance = means.caller, means.allowances[request.caller]
+    estimate = caller.estimator.estimate(candidate, request)
+    charge = charge_of(means, candidate, estimate, allowance, at.now)
     return Prospect(
-        estimate=able.estimate,
-        blocked=allowance.skip(candidate.id, charge, at) or means.ledger.skip(candidate, able.estimate),
-        is_allowed=able.is_allowed,
-        has_credentials=able.has_credentials,
-        cost_usd=able.cost_usd,
-        latency_s=means.caller.estimator.latency_s(candidate),
+        estimate=estimate,
+        blocked=allowance.skip(candidate.id, charge, at) or means.ledger.skip(candidate, estimate),
+        is_allowed=allowance.may_use(candidate.id),
+        has_credentials=candidate.provider in means.credentials,
+        cost_usd=caller.prices.estimate(candidate, estimate, at.now),
+        latency_s=caller.estimator.latency_s(candidate),
         risk=_risk(means, candidate, at.monotonic_s),
     )
 
 
-def charge_of(means: Means, candidate: Candidate, estimate: Estimate, allowance: Allowance) -> Charge:
+def charge_of(means: Means, candidate: Candidate, estimate: Estimate, allowance: Allowance, now: datetime) -> Charge:
     """Return what a call will probably use, and cost at most: with all of the output that it may ask for."""
     if not allowance.is_counted:
         return NO_CHARGE
     longest = replace(estimate, output_tokens=estimate.admitted_tokens - estimate.input_tokens)
     return Charge(
         tokens=estimate.input_tokens + estimate.output_tokens,
-        most_usd=means.caller.prices.estimate(candidate, longest, means.clock.now()),
-    )
-
-
-def _ability_of(means: Means, candidate: Candidate, request: Request, now: datetime) -> Prospect:
-    """Return what lies in the candidate and the request, without what the ledger and the caller's limits say."""
-    estimate = means.caller.estimator.estimate(candidate, request)
-    return Prospect(
-        estimate=estimate,
-        is_allowed=means.allowances[request.caller].may_use(candidate.id),
-        has_credentials=candidate.provider in means.credentials,
-        cost_usd=means.caller.prices.estimate(candidate, estimate, now),
+        most_usd=means.caller.prices.estimate(candidate, longest, now),
     )
 
 

@@ -139,8 +139,7 @@ class Reload:
         engine.ledger, engine.journal, engine.activity = before.ledger, before.journal, before.activity
         engine.experience = before.experience
         engine.caller = replace(engine.caller, estimator=before.caller.estimator, suspects=before.caller.suspects)
-        if engine.allowances is not before.allowances:  # else they are shared with other Executors, and stay
-            engine.allowances.inherit(before.allowances)
+        engine.allowances.inherit(before.allowances)
         was, is_same = before.fallback, self._settings.fallback == settings.fallback
         if engine.fallback and was and is_same and was.candidate == engine.fallback.candidate:
             engine.fallback = was  # with whoever waits for it

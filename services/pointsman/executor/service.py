@@ -59,8 +59,9 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         """Run a prompt and answer with one whole message."""
         asked, category, deadline, ruling = self._read(request, context)
         execution = await self.engine.execute(asked, category, deadline=deadline, ruling=ruling)
-        self._tell(execution)
-        return execution_to_pb(execution, self._degraded(execution))
+        degraded = self._degraded(execution)
+        self._tell(execution, degraded)
+        return execution_to_pb(execution, degraded)
 
     async def StreamExecute(
         self, request: pb.StreamExecuteRequest, context: Context
@@ -78,10 +79,11 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
                     facts.bind(candidate=piece.candidate.id)
                     yield pb.StreamExecuteResponse(start=start_to_pb(piece))
                 else:
-                    self._tell(piece)
+                    degraded = self._degraded(piece)
+                    self._tell(piece, degraded)
                     if not has_started:
                         yield pb.StreamExecuteResponse(start=late_start_to_pb(piece))
-                    yield pb.StreamExecuteResponse(end=end_to_pb(piece, self._degraded(piece)))
+                    yield pb.StreamExecuteResponse(end=end_to_pb(piece, degraded))
 
     async def Plan(self, request: pb.PlanRequest, _context: Context) -> pb.PlanResponse:
         """Say what Execute would do now."""
@@ -158,12 +160,12 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         deadline = self.engine.clock.monotonic() + left_s - self.reply_reserve_s
         return asked, category, deadline, Ruling(verdict=verdict, waited_s=waited_s)
 
-    def _tell(self, execution: Execution) -> None:
+    def _tell(self, execution: Execution, degraded: tuple[DegradedReason, ...]) -> None:
         """Put what became of the request into the one log line of the call."""
         facts.bind(
             candidate=execution.attempt.candidate,
             **story_of(execution.trail),
-            degraded=[reason.value for reason in self._degraded(execution)],
+            degraded=[reason.value for reason in degraded],
         )
         if execution.partial:
             facts.bind(partial=True)

@@ -1,7 +1,7 @@
 """Who asks, before the call is served: by the key or the certificate that came along, or by the word of our Router."""
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,9 @@ _NAMES_OF_CERTIFICATE: Final = ("x509_common_name", "x509_subject_alternative_na
 _caller: ContextVar[str] = ContextVar("caller", default="")
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Metadata = Iterable[tuple[str, str | bytes]]
+Metadata = Mapping[str, str]
+"""What came along with a call beside its message, by name: the texts of it, and the last of each name."""
+
 WhoCalls = Callable[[Metadata, Context], str]
 """Returns who calls, empty for nobody in particular; raises KeyMissing, KeyUnknown and CertificateUnknown."""
 
@@ -48,7 +50,7 @@ def greet(caller: str) -> None:
 
 def told_by_router(metadata: Metadata, _context: Context) -> str:
     """Return who calls by the word of our Router, which is believed as whoever reaches the Executor is."""
-    return next((value for key, value in metadata if key == CALLER_KEY and isinstance(value, str)), "")
+    return metadata.get(CALLER_KEY, "")
 
 
 class Keyring:
@@ -129,8 +131,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 def presented_key(metadata: Metadata) -> str:
     """Return the key that came; empty for none. A bearer's goes before the other."""
-    told = {name: value for name, value in metadata if isinstance(value, str)}
-    bearer = told.get(_AUTHORIZATION, "")
+    bearer = metadata.get(_AUTHORIZATION, "")
     if bearer.lower().startswith(_BEARER):
         return bearer[len(_BEARER) :].strip()
-    return told.get(_API_KEY, "").strip()
+    return metadata.get(_API_KEY, "").strip()

@@ -3,17 +3,17 @@
 All of it is decided before a message is parsed, most of it before one is read.
 """
 
-import asyncio
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self
-from weakref import WeakValueDictionary
 
 from pointsman.domain.clock import Clock
-from pointsman.domain.errors import PointsmanError, TooManyBytes, TooManyCalls
+from pointsman.domain.errors import TooManyBytes, TooManyCalls
 from pointsman.domain.places import Denied, Places
 from pointsman.rpc.callers import Context, Metadata, WhoCalls, greet
+from pointsman.rpc.readers import Readers
 
 SMALL_BYTES: Final = 65_536
 """Messages up to this size are not counted, so that small calls go on whatever large ones hold. `concurrent_calls`
@@ -21,13 +21,6 @@ bounds them: 1,024 of them are 64 MiB."""
 
 _COME_BACK_IN: Final = timedelta(seconds=1)
 """What is told to whom there is no room for: most calls are over by then."""
-
-READERS: Final = 8
-"""Calls of one caller whose messages are read at once: what waits stays with its sender, but for 64 KiB. A message that
-is small is there when its call is, and takes no time."""
-
-_PATIENCE_S: Final = 1.0
-"""How long a call waits to be read: senders who are slow must not hold up others for longer."""
 
 _visit: ContextVar["Visit | None"] = ContextVar("visit", default=None)
 
@@ -39,10 +32,9 @@ class Door:
         """Stand open. Without `who_calls` all are one caller, who may take all of it."""
         self.calls = Places(most_calls)
         self.bytes = Places(most_bytes)
+        self.readers = Readers()
         self._clock = clock
         self._who_calls = who_calls
-        # Only while they read: at the Executor a caller is whatever name came along, and there is no end of those.
-        self._readers = WeakValueDictionary[str, asyncio.Semaphore]()
 
     def opened(self, metadata: Metadata, context: Context) -> "Visit":
         """Return the visit of a call that asks for the service's work.
@@ -56,25 +48,9 @@ class Door:
             raise self._too_many_calls(caller, denied)
         return Visit(self, caller, places=1)
 
-    def passed(self) -> "Visit":
+    def passed(self, _metadata: Metadata, _context: Context) -> "Visit":
         """Return the visit of a call that asks about the server: anybody's, at any time. Only its bytes are counted."""
         return Visit(self, "", places=0)
-
-    async def read(self, caller: str, context: Context) -> object:
-        """Return the message of a call, or EOF, once few enough of the caller's are being read."""
-        readers = self._readers.setdefault(caller, asyncio.Semaphore(READERS))
-        if not readers.locked():
-            async with readers:
-                return await context.read()
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await readers.acquire()
-        except TimeoutError:
-            return await context.read()
-        try:
-            return await context.read()
-        finally:
-            readers.release()
 
     def weigh(self, caller: str, size_bytes: int) -> None:
         """Raise TooManyBytes where a message does not fit beside those that are inside."""
@@ -127,13 +103,9 @@ class Visit:
         if self._bytes:
             self._door.bytes.give_back(self._caller, self._bytes)
 
-    async def read(self, context: Context) -> object:
-        """Return the message of the call, EOF where none came. Raises TooManyBytes, and InvalidRequest."""
-        try:
-            return await self._door.read(self._caller, context)
-        except PointsmanError as refused:
-            # The frames in which it was refused hold the message, and an error lives until its status is sent.
-            raise refused.with_traceback(None) from None
+    def read(self, context: Context) -> Awaitable[object]:
+        """Return what waits for the message of the call, EOF where none comes. Raises TooManyBytes, InvalidRequest."""
+        return self._door.readers.read(self._caller, context)
 
     def bring(self, size_bytes: int) -> None:
         """Count a message until the call ends. Raises TooManyBytes."""

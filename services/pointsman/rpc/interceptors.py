@@ -7,7 +7,7 @@ a generator.
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import InvalidRequest, PointsmanError, Violation
+from pointsman.domain.frozen import frozen
 from pointsman.rpc.callers import Context, Metadata
 from pointsman.rpc.door import Door, Visit, bring_in
 from pointsman.rpc.status import code_of, to_status, trailers
@@ -88,36 +89,41 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> "Handler | None":
         """Return the handler with its surroundings; None for an unknown method, which gRPC answers UNIMPLEMENTED."""
         path = handler_call_details.method
-        if path not in self._wrapped:
+        wrapped = self._wrapped.get(path)
+        if wrapped is None:
             handler = await continuation(handler_call_details)
             if handler is None:
                 return None
-            self._wrapped[path] = self._wrap(handler, path.lstrip("/"))
-        return self._wrapped[path]
+            wrapped = self._wrapped[path] = self._wrap(handler, path.lstrip("/"))
+        return wrapped
 
-    def _wrap(self, handler: Handler, method: str) -> Handler:
+    def _wrap(self, handler: Handler, name: str) -> Handler:
         parse = cast("Parse | None", handler.request_deserializer)
-        read = _all if handler.request_streaming else _reading_one(method)
-        is_quiet = method.startswith(_QUIET)
+        read = _all if handler.request_streaming else _reading_one(name)
+        method = _Method(
+            name=name,
+            attributes={names.RPC_SYSTEM_NAME: "grpc", names.RPC_METHOD: name},
+            is_quiet=name.startswith(_QUIET),
+            clock=self._clock,
+            log=self._log.bind(),
+        )
+        enter = self._door.passed if method.is_quiet else self._door.opened
         # The stubs of grpcio type handlers for the synchronous server.
         serve = cast(
             "Serve", handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
-        if is_watch(method):
-            serve = self.watches.bounded(method, serve)
-
-        def visit(metadata: Metadata, context: Context) -> Visit:
-            return self._door.passed() if is_quiet else self._door.opened(metadata, context)
+        if is_watch(name):
+            serve = self.watches.bounded(name, serve)
 
         async def answer_once(requests: object, context: Context) -> object:
-            async with _Call(method, context, self._clock, self._log) as metadata:
-                with visit(metadata, context) as inside:
-                    return await serve(await read(requests, context, inside), context)
+            async with _Call(method, context) as metadata:
+                with enter(metadata, context) as visit:
+                    return await serve(await read(requests, context, visit), context)
 
         async def answer_often(requests: object, context: Context) -> AsyncGenerator[object, None]:
-            async with _Call(method, context, self._clock, self._log) as metadata:
-                with visit(metadata, context) as inside:
-                    async with aclosing(serve(await read(requests, context, inside), context)) as answers:
+            async with _Call(method, context) as metadata:
+                with enter(metadata, context) as visit:
+                    async with aclosing(serve(await read(requests, context, visit), context)) as answers:
                         async for answer in answers:
                             yield answer
 
@@ -128,29 +134,37 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if handler.response_streaming
             else grpc.stream_unary_rpc_method_handler
         )
-        parse = _bringing_in(parse, method)
+        parse = _bringing_in(parse, name)
         return make(answer, request_deserializer=parse, response_serializer=handler.response_serializer)
+
+
+@frozen
+class _Method:
+    """What all calls of a method have in common."""
+
+    name: str
+    attributes: Mapping[str, str]
+    """What its spans say before anything is known."""
+    is_quiet: bool
+    clock: Clock
+    log: FilteringBoundLogger
 
 
 class _Call:
     """One call under way, from its span to its line. Leaving it ends both once, whatever was raised."""
 
-    def __init__(self, method: str, context: Context, clock: Clock, log: FilteringBoundLogger) -> None:
+    __slots__ = ("_context", "_method", "_span", "_started_s")
+
+    def __init__(self, method: _Method, context: Context) -> None:
         self._method = method
         self._context = context
-        self._clock = clock
-        self._log = log
-        self._is_quiet = method.startswith(_QUIET)
         self._span: spans.Span | None = None
-        self._started_s = 0.0
+        self._started_s = method.clock.monotonic()
 
     async def __aenter__(self) -> Metadata:
-        self._started_s = self._clock.monotonic()
-        metadata: Metadata = self._context.invocation_metadata() or ()
-        if not self._is_quiet:
-            caller = {key: value for key, value in metadata if isinstance(value, str)}
-            about = {names.RPC_SYSTEM_NAME: "grpc", names.RPC_METHOD: self._method}
-            self._span = spans.serve_span(self._method, caller, attributes=about)
+        metadata = {key: value for key, value in self._context.invocation_metadata() or () if isinstance(value, str)}
+        if not self._method.is_quiet:
+            self._span = spans.serve_span(self._method.name, metadata, attributes=self._method.attributes)
         return metadata
 
     async def __aexit__(
@@ -174,49 +188,45 @@ class _Call:
         known = {"trace_id": self._span.trace_id} if self._span else {}
         if request_id := facts.known().get("request_id"):
             known["request_id"] = str(request_id)
-        status = to_status(error, now=self._clock.now(), known=known)
-        story = story_of(error.trail) if error.trail is not None else {}
-        self._end(code, reason=error.reason, unexpected=unexpected, story=story)
+        status = to_status(error, now=self._method.clock.now(), known=known)
+        self._end(code, refused=error, unexpected=unexpected)
         await self._context.abort(code, status.message, trailers(error, status))
 
     def _end(
         self,
         code: grpc.StatusCode,
         *,
-        reason: str = "",
+        refused: PointsmanError | None = None,
         unexpected: BaseException | None = None,
         cancelled_by: BaseException | None = None,
-        story: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
-        if self._span is not None:
-            self._span.set(names.RPC_STATUS_CODE, code.name)
-            self._span.set(names.REASON, reason or None)
-            if code in _SERVER_FAULTS:
-                self._span.fail(code.name)
-            if cancelled_by is not None:
-                self._span.fail_with(cancelled_by)
-            self._span.end()
-        duration_s = self._clock.monotonic() - self._started_s
-        if not self._is_quiet:
-            instruments.RPC_SERVER_DURATION.record(duration_s, "grpc", self._method, code.name)
-        line: dict[str, Any] = {
-            "method": self._method,
-            "code": code.name,
-            "duration_s": round(duration_s, 6),
-            **story,
-        }
-        if reason:
-            line["reason"] = reason
+        method, code_name = self._method, code.name
+        is_fault = code in _SERVER_FAULTS
+        duration_s = method.clock.monotonic() - self._started_s
+        line: dict[str, Any] = {"method": method.name, "code": code_name, "duration_s": round(duration_s, 6)}
+        if refused is not None:
+            line |= story_of(refused.trail) if refused.trail is not None else {}
+            line["reason"] = refused.reason
         if self._span is not None:
             line["trace_id"] = self._span.trace_id
+            if self._span.is_recording:
+                self._span.set(names.RPC_STATUS_CODE, code_name)
+                self._span.set(names.REASON, line.get("reason"))
+                if is_fault:
+                    self._span.fail(code_name)
+                if cancelled_by is not None:
+                    self._span.fail_with(cancelled_by)
+                self._span.end()
+        if not method.is_quiet:
+            instruments.RPC_SERVER_DURATION.record(duration_s, "grpc", method.name, code_name)
         if unexpected is not None:
-            self._log.error(names.EVENT_CALL_ENDED, exc_info=unexpected, **line)
-        elif self._is_quiet:
-            self._log.debug(names.EVENT_CALL_ENDED, **line)
-        elif code in _SERVER_FAULTS:
-            self._log.warning(names.EVENT_CALL_ENDED, **line)
+            method.log.error(names.EVENT_CALL_ENDED, exc_info=unexpected, **line)
+        elif method.is_quiet:
+            method.log.debug(names.EVENT_CALL_ENDED, **line)
+        elif is_fault:
+            method.log.warning(names.EVENT_CALL_ENDED, **line)
         else:
-            self._log.info(names.EVENT_CALL_ENDED, **line)
+            method.log.info(names.EVENT_CALL_ENDED, **line)
 
     def _code_of_cancellation(self) -> grpc.StatusCode:
         remaining_s: float | None = self._context.time_remaining()
@@ -251,7 +261,11 @@ def _bringing_in(parse: Parse | None, method: str) -> Parse:
 
 def _reading_one(method: str) -> Read:
     async def read(_requests: object, context: Context, visit: Visit) -> object:
-        request = await visit.read(context)
+        try:
+            request = await visit.read(context)
+        except PointsmanError as refused:
+            # The frames in which it was refused hold the message, and an error lives until its status is sent.
+            raise refused.with_traceback(None) from None
         if request is grpc.aio.EOF:  # the caller has left, or sent none, or one over the limit of gRPC
             raise _malformed(method)
         return request

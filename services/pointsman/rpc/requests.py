@@ -27,15 +27,17 @@ from pointsman.rpc.check_prompt import ambiguous, conversation_violations, text_
 from pointsman.rpc.convert import (
     ROLES,
     degraded_to_pb,
-    duration_to_pb,
     tool_call_from_pb,
     tool_call_to_pb,
     verdict_from_pb,
+    write_duration,
 )
 from pointsman.v1 import executor_pb2, router_pb2
 from pointsman.v1 import types_pb2 as pb
 
 RouterRequest = router_pb2.RouteRequest | router_pb2.StreamRouteRequest | router_pb2.ExplainRequest
+
+_NO_OPTIONS: Final = Options()
 
 _MAX_VIOLATIONS: Final = 20
 """More of them help nobody, and the details of a status are small."""
@@ -99,11 +101,12 @@ def write_execute_request(
         asked_pb.options.CopyFrom(request_pb.options)
     asked_pb.request_id = request_id
     asked_pb.session_id = request_pb.session_id
-    asked_pb.labels.update(request_pb.labels)
+    if request_pb.labels:
+        asked_pb.labels.update(request_pb.labels)
     asked_pb.verdict.CopyFrom(verdict_pb)
     asked_pb.degraded_reasons.extend(degraded_to_pb(degraded))
     if classify_s is not None:
-        asked_pb.classify_duration.CopyFrom(duration_to_pb(classify_s))
+        write_duration(asked_pb.classify_duration, classify_s)
     asked_pb.caller = caller
 
 
@@ -166,7 +169,8 @@ def _violations(request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits:
         yield ambiguous()
     else:
         yield from conversation_violations(request_pb.messages, limits)
-    yield from options_violations(request_pb.options)
+    if request_pb.HasField("options"):
+        yield from options_violations(request_pb.options)
     yield from id_violations(request_pb.request_id, "request_id")
     yield from id_violations(request_pb.session_id, "session_id")
     yield from label_violations(request_pb.labels)
@@ -175,10 +179,10 @@ def _violations(request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits:
 def _request(request_pb: executor_pb2.ExecuteRequest) -> Request:
     return Request(
         prompt=_prompt(request_pb),
-        options=options_from_pb(request_pb.options),
+        options=options_from_pb(request_pb.options) if request_pb.HasField("options") else _NO_OPTIONS,
         request_id=request_pb.request_id,
         session_id=request_pb.session_id,
-        labels=tuple(sorted(request_pb.labels.items())),
+        labels=tuple(sorted(request_pb.labels.items())) if request_pb.labels else (),
         caller=request_pb.caller,
     )
 

@@ -1,5 +1,6 @@
 """How a line reads on a terminal: what happened first, ids last, and nothing that says nothing."""
 
+from datetime import datetime
 from typing import Final
 
 from structlog.typing import EventDict, WrappedLogger
@@ -16,13 +17,15 @@ def for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
     What a caller or a library wrote cannot steer the terminal: characters that are not printable are escaped.
     """
-    told = {name: _harmless(value) for name, value in event.items() if value is not None and value != []}
+    told = {name: _shown(value) for name, value in event.items() if value is not None and value != []}
     # Sorted, because the facts that were bound come in no order of their own.
     between = sorted(name for name in told if name not in _FIRST and name not in _LAST)
     return {name: told[name] for name in (*_FIRST, *between, *_LAST) if name in told}
 
 
-def _harmless(value: object) -> object:
+def _shown(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
     if not isinstance(value, str) or value.isprintable():
         return value
     return "".join(

@@ -28,18 +28,10 @@ class LineWriter:
 
     def msg(self, line: bytes | str) -> None:
         """Write one line soon."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.error(line)
-            return
         with self._lock:
             self._add(line)
-            is_much = self._waiting_bytes >= MOST_BYTES
-            if self._due_in is not loop and not is_much:  # a loop that has ended writes nothing any more
-                self._due_in = loop
-                loop.call_later(GATHER_S, self.flush)
-        if is_much:
+            is_soon = self._waiting_bytes < MOST_BYTES and (self._is_due() or self._becomes_due())
+        if not is_soon:
             self.flush()
 
     def error(self, line: bytes | str) -> None:
@@ -56,7 +48,7 @@ class LineWriter:
             if not lines:
                 return
             try:
-                self._sink.write(b"".join(lines))
+                self._sink.write(b"\n".join(lines) + b"\n")
                 self._sink.flush()
             except (OSError, ValueError):  # no space, a broken pipe; ValueError: the sink was closed
                 self.lost += len(lines)
@@ -64,7 +56,21 @@ class LineWriter:
     debug = info = warning = msg
     critical = error
 
+    def _is_due(self) -> bool:
+        """Return whether a loop is about to write; one that has ended writes nothing any more."""
+        # Asked first: to ask which loop runs is to ask the kernel which process this is (CPython 3.11).
+        return self._due_in is not None and self._due_in.is_running()
+
+    def _becomes_due(self) -> bool:
+        """Have the running loop write in a moment; return False where none runs."""
+        try:
+            self._due_in = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        self._due_in.call_later(GATHER_S, self.flush)
+        return True
+
     def _add(self, line: bytes | str) -> None:
         encoded = line.encode(errors="backslashreplace") if isinstance(line, str) else line
-        self._waiting.append(encoded + b"\n")
+        self._waiting.append(encoded)
         self._waiting_bytes += len(encoded)

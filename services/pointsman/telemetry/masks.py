@@ -5,13 +5,13 @@ The first net is `domain/secret.py`: a key that is a Secret never gets this far.
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from datetime import datetime
 from types import NoneType
 from typing import Final
 
 MASK: Final = "[masked]"
 
-_PLAIN: Final = frozenset({str, int, float, bool, NoneType})
+_PLAIN: Final = frozenset({str, int, float, bool, datetime, NoneType})
 """Types that hold nothing which has a name of its own."""
 
 _SECRET_FIELD: Final = re.compile(r"api.?key|authorization|password|secret|credential", re.IGNORECASE)
@@ -22,9 +22,13 @@ _SECRET_VALUE: Final = re.compile(
 """Keys as OpenAI, Anthropic, DeepSeek, Moonshot (sk-…), Google (AIza…) and we (pm_…) write them (2026-11), bearer
 tokens, and the name and password in a URL."""
 _SECRET_BYTES: Final = re.compile(_SECRET_VALUE.pattern.encode(), re.IGNORECASE)
-_HINTS: Final = (b"sk-", b"rk-", b"pk-", b"pm_", b"aiza", b"bearer", b"://")
+_HINTS: Final = ("sk-", "rk-", "pk-", "pm_", "aiza", "bearer", "://")
 """No match is without one of these. To look for them takes a tenth of what the pattern takes, and most lines have
 none."""
+
+_MOST_NAMES: Final = 1_024
+_harmless: Final[set[str]] = set()
+"""Names of fields that were looked at and do not speak of keys, so that they are looked at once; so many at most."""
 
 
 def masked_text(text: str) -> str:
@@ -34,7 +38,7 @@ def masked_text(text: str) -> str:
 
 def masked_bytes(line: bytes) -> bytes:
     """Return the line without what looks like a key."""
-    lowered = line.lower()
+    lowered = line.decode("latin-1").lower()  # any bytes; a text is searched twice as fast as they are
     for hint in _HINTS:
         if hint in lowered:
             return _SECRET_BYTES.sub(MASK.encode(), line)
@@ -46,25 +50,29 @@ def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
 
     `api_key_env` and `api_key_file` hold names and may be seen.
     """
-    return {
-        name: value if type(value) in _PLAIN and not _speaks_of_keys(name) else _masked(name, value)
-        for name, value in fields.items()
-    }
+    hidden = {name: _masked("", value) for name, value in fields.items() if type(value) not in _PLAIN}
+    if not _harmless.issuperset(fields):
+        hidden |= {name: _masked(name, fields[name]) for name in fields if _speaks_of_keys(name)}
+    return {**fields, **hidden}
 
 
 def _masked(name: object, value: object) -> object:
     match value:
         case str() | bytes() if _speaks_of_keys(name):
             return MASK
-        case Mapping():
-            return masked_fields(value)
         case list() | tuple():
             return [_masked("", inner) for inner in value]
+        case Mapping():
+            return masked_fields(value)
         case _:
             return value
 
 
-@lru_cache(maxsize=1_024)
 def _speaks_of_keys(name: object) -> bool:
+    if name in _harmless:
+        return False
     field = str(name)
-    return bool(_SECRET_FIELD.search(field)) and not field.endswith(("_env", "_file"))
+    speaks = bool(_SECRET_FIELD.search(field)) and not field.endswith(("_env", "_file"))
+    if not speaks and len(_harmless) < _MOST_NAMES:
+        _harmless.add(field)
+    return speaks

@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import IO, Any, Final, Self, cast
+from typing import IO, Final, Self, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pointsman.config.settings import TelemetrySettings
+from pointsman.domain.clock import SystemClock
 from pointsman.telemetry import facts, instruments, names, spans
 from pointsman.telemetry.console import for_people
 from pointsman.telemetry.lines import LineWriter
@@ -25,6 +26,9 @@ from pointsman.telemetry.metrics import REGISTER, Reading
 from pointsman.telemetry.relay import Relay, relayed
 
 _CLOSE_TIMEOUT_S: Final = 2.0
+
+_CLOCK: Final = SystemClock()
+"""Lines bear the real time, of rehearsals too."""
 
 
 class Telemetry:
@@ -98,27 +102,9 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
     """Log to the sink; return what writes there."""
     writer = LineWriter(sink)
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sink.isatty())
-    render: Callable[..., Any] = (
-        structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str)
-        if as_json
-        else structlog.dev.ConsoleRenderer(
-            colors=sink.isatty(),
-            sort_keys=False,
-            exception_formatter=structlog.dev.plain_traceback,  # not the default, which prints local variables
-        )
-    )
+    render = (rendered_as_json,) if as_json else _rendered_for_people(has_colours=sink.isatty())
     structlog.configure(
-        processors=[
-            facts.merge,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            add_trace_ids,
-            *([structlog.processors.format_exc_info] if as_json else []),
-            mask_secret_fields,
-            *([] if as_json else [for_people]),
-            render,
-            cast("Processor", mask_secret_values),  # takes the finished line, which the type has no word for
-        ],
+        processors=[facts.merge, stamp, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=True,
@@ -126,8 +112,10 @@ def _configure_logs(settings: TelemetrySettings, sink: IO[bytes]) -> LineWriter:
     return writer
 
 
-def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add the ids of the current span, where there is one and the event does not name them."""
+def stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    """Add the level, the instant, and the ids of the current span where there is one and the event names none."""
+    event["level"] = level
+    event["timestamp"] = _CLOCK.now()
     within = spans.current()
     if within.trace_id:
         event.setdefault("trace_id", within.trace_id)
@@ -135,11 +123,31 @@ def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     return event
 
 
+def rendered_as_json(logger: WrappedLogger, level: str, event: EventDict) -> bytes:
+    """Return the finished line: what its fields are called and what it looks like are both searched for keys.
+
+    One processor, because each that stands in the chain costs a call a line.
+    """
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, level, event)
+    return masked_bytes(orjson.dumps(masked_fields(event), default=str, option=orjson.OPT_UTC_Z))
+
+
+def _rendered_for_people(*, has_colours: bool) -> tuple[Processor, ...]:
+    """Return what makes a line to read, with the same masks."""
+    render = structlog.dev.ConsoleRenderer(
+        colors=has_colours,
+        sort_keys=False,
+        exception_formatter=structlog.dev.plain_traceback,  # not the default, which prints local variables
+    )
+    return mask_secret_fields, for_people, render, cast("Processor", mask_secret_values)
+
+
 def mask_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Hide the values of fields whose names speak of keys, at any depth."""
     return masked_fields(event)
 
 
-def mask_secret_values(_logger: WrappedLogger, _method: str, line: bytes | str) -> bytes | str:
+def mask_secret_values(_logger: WrappedLogger, _method: str, line: str) -> str:
     """Hide what looks like a key anywhere in the finished line, tracebacks included: the last net, not the first."""
-    return masked_text(line) if isinstance(line, str) else masked_bytes(line)
+    return masked_text(line)

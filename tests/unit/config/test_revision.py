@@ -71,6 +71,15 @@ def test_what_was_built_in_stays_as_it_was_and_is_named(variable: str, value: st
     assert settings_hash(revision.settings) == settings_hash(SETTINGS)
 
 
+def test_what_callers_may_do_can_be_taken_up_where_executors_count_them_together() -> None:
+    shared = changed(ledger__url="redis://127.0.0.1:6379/0")
+    after = changed(ledger__url="redis://127.0.0.1:6379/0", callers__alice__requests_per_minute="9")
+
+    revision = revise(shared, after)
+
+    assert (revision.settings, revision.changed, revision.left) == (after, ("callers.alice",), ())
+
+
 def test_a_pool_that_comes_and_one_that_goes_are_named() -> None:
     pools = dict(SETTINGS.pools)
     pools["legal"] = pools.pop("review")

@@ -85,6 +85,7 @@ def test_every_word_has_its_twin_in_the_contract_and_back(
             Verdict(category="vision", confidence=1.0, decided_by=DecidedBy.RULE, model_hop=ModelHop.NOT_NEEDED),
             id="a rule decided",
         ),
+        pytest.param(replace(VERDICT, duration_s=0.0, model_duration_s=0.0), id="in no time"),
     ],
 )
 def test_a_verdict_survives_the_wire(verdict: Verdict) -> None:

@@ -1,6 +1,7 @@
 """Lines as people read them on a terminal."""
 
 import io
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,14 @@ def written(**facts: object) -> str:
     configure(TelemetrySettings(log_format="console"), service="test", sink=sink)
     structlog.get_logger().info("call.ended", **facts)
     return sink.getvalue().decode().partition(" ")[2]
+
+
+def test_a_line_begins_with_the_instant_in_utc() -> None:
+    sink = io.BytesIO()
+    configure(TelemetrySettings(log_format="console"), service="test", sink=sink)
+    structlog.get_logger().info("call.ended")
+
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z ", sink.getvalue().decode())
 
 
 def test_what_was_called_and_how_it_ended_comes_first_and_ids_come_last() -> None:

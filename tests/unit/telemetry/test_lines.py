@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Awaitable, Callable
+from threading import Thread
 
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from pointsman.telemetry.lines import GATHER_S, MOST_BYTES, LineWriter
@@ -68,6 +69,23 @@ def test_what_waits_is_bounded() -> None:
         assert len(sink.writes) == 1
 
     in_a_loop(use)
+
+
+def test_a_line_from_another_thread_goes_with_those_that_wait() -> None:
+    sink = Written()
+    writer = LineWriter(sink)
+
+    async def use(_: VirtualClock) -> None:
+        writer.info(b"a")
+        thread = Thread(target=writer.warning, args=(b"b",))
+        thread.start()
+        thread.join()
+        assert sink.writes == []
+        writer.flush()
+
+    in_a_loop(use)
+
+    assert sink.writes == [b"a\nb\n"]
 
 
 def test_a_line_without_a_loop_is_written_at_once() -> None:

@@ -36,5 +36,19 @@ def test_fields_that_speak_of_keys_are_hidden_at_any_depth() -> None:
     }
 
 
+def test_a_name_that_speaks_of_keys_does_so_each_time_and_behind_any_number_of_others() -> None:
+    told = {**{f"name-{number}": number for number in range(2_000)}, "Password": "short", "n": 1}
+
+    for _ in range(2):
+        assert masked_fields(told) == told | {"Password": "[masked]"}
+
+
+@pytest.mark.parametrize("text", ["sk-canary0123456789abcdef", "\udcff"])
+def test_bytes_that_are_no_text_are_searched_all_the_same(text: str) -> None:
+    line = b"\xff" + text.encode(errors="surrogateescape")
+
+    assert masked_bytes(line) == (b"\xff[masked]" if text.startswith("sk-") else line)
+
+
 def test_a_secret_needs_no_net() -> None:
     assert "short" not in str(masked_fields({"anything": Secret("short")}))

@@ -41,8 +41,7 @@ class Anthropic:
         else:
             reply = classify(response, document, now)
         id_ = shape.text(document, "request_id") or shape.text(document, "id")
-        named = replace(reply, model=shape.text(document, "model"), provider_request_id=id_)
-        return self.stamp(call, response, named, now)
+        return self.stamp(call, response, reply, now, model=shape.text(document, "model"), id_=id_)
 
     def stream_request(self, call: Call) -> HttpRequest:
         body = request_body(call) | {"stream": True}
@@ -51,12 +50,13 @@ class Anthropic:
     def reader(self, call: Call, response: HttpResponse) -> StreamReader:
         return DocumentReader(self, call, response, Events(), MessageFold())
 
-    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:
-        """Return the reply with what the headers state and the options that were not sent."""
+    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime, *, model: str, id_: str) -> Reply:
+        """Return the reply with its names, what the headers state and the options that were not sent."""
         return replace(
             reply,
+            model=model,
             stated=anthropic_quota(response.headers, now) + reply.stated,
-            provider_request_id=response.headers.get("request-id") or reply.provider_request_id,
+            provider_request_id=response.headers.get("request-id") or id_,
             ignored_options=replies.ignored_options(call),
         )
 

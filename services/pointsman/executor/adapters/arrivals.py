@@ -5,10 +5,8 @@ import math
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
-import httpx
-
 from pointsman.executor.adapters.base import Call, Reply
-from pointsman.executor.adapters.carrier import pieces
+from pointsman.executor.adapters.carrier import Arriving
 from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, OutOfTime, TooLarge, failed, until
 
 _END_S: Final = 0.1
@@ -48,8 +46,8 @@ class Patience:
 class Arrivals:
     """The pieces of one body as they come from the network. What is not asked for is not read."""
 
-    def __init__(self, response: httpx.Response, patience: Patience) -> None:
-        self._chunks = pieces(response)
+    def __init__(self, response: Arriving, patience: Patience) -> None:
+        self._response = response
         self._patience = patience
         self._size = 0
 
@@ -58,10 +56,7 @@ class Arrivals:
         self._patience.has_arrived = True  # the head was there, or the piece before
         try:
             async with self._patience.turn():
-                while (chunk := await anext(self._chunks, None)) == b"":
-                    pass  # a transport may hand out a piece before there is anything in it
-            if chunk is None:
-                return b""
+                chunk = await self._response.piece()
             self._size += len(chunk)
             if self._size > BODY_BYTES:
                 raise TooLarge
@@ -82,4 +77,4 @@ class Arrivals:
         """Wait a moment for the end of a body that has nothing more to say, so that its connection can be kept."""
         with suppress(*FAILURES):  # the answer is whole already
             async with until(asyncio.get_running_loop().time() + _END_S, ""):
-                await anext(self._chunks, b"")
+                await self._response.piece()

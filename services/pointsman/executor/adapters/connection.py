@@ -1,12 +1,12 @@
 """What goes wrong between us and a provider, and the Reply that each of it is."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Final
 
 import aiohttp
 import httpx
+from aiohttp.http_exceptions import ContentEncodingError
 
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Reply
@@ -27,14 +27,26 @@ FAILURES: Final = (TooLarge, OutOfTime, httpx.HTTPError, httpx.InvalidURL, aioht
 """All that talking to a provider may raise, beside being cancelled."""
 
 
-@asynccontextmanager
-async def until(at: float, detail: str) -> AsyncIterator[None]:
-    """Bound what is done inside by an instant of the loop's clock. Raises OutOfTime with `detail`."""
-    try:
-        async with asyncio.timeout_at(at):
-            yield
-    except TimeoutError as error:
-        raise OutOfTime(detail) from error
+class until:  # noqa: N801 - read as a word: async with until(...)
+    """Bounds what is done inside by an instant of the loop's clock. Raises OutOfTime with `detail`.
+
+    Time limits of others that are reached inside go on as they are.
+    """
+
+    def __init__(self, at: float, detail: str) -> None:
+        self._timeout = asyncio.timeout_at(at)
+        self._detail = detail
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError as timeout:
+            raise OutOfTime(self._detail) from timeout
 
 
 def failed(error: Exception) -> Reply:
@@ -45,23 +57,13 @@ def failed(error: Exception) -> Reply:
             return Reply(outcome=Outcome.SERVER_ERROR, detail=detail)
         case OutOfTime():
             return Reply(outcome=Outcome.TIMED_OUT, detail=str(error))
-        case httpx.DecodingError():
+        case httpx.DecodingError() | aiohttp.ClientPayloadError(__cause__=ContentEncodingError()):
             return Reply(outcome=Outcome.SERVER_ERROR, detail="The answer of the provider cannot be decompressed.")
+        case TimeoutError() | httpx.TimeoutException():
+            return Reply(outcome=Outcome.TIMED_OUT, detail="The connection did not open or move in time.")
+        case httpx.ConnectError() | aiohttp.ClientConnectorError():
+            return Reply(outcome=Outcome.NETWORK, detail="The provider cannot be reached.")
+        case aiohttp.ClientResponseError():
+            return Reply(outcome=Outcome.NETWORK, detail="The provider does not speak HTTP.")
         case _:
-            return _broken(error)
-
-
-def _broken(error: Exception) -> Reply:
-    """Return the reply for a connection that failed: TIMED_OUT or NETWORK.
-
-    httpx-aiohttp 0.2 calls every broken connection a ConnectTimeout, so the cause decides: aiohttp's time limits are
-    TimeoutErrors, its disconnections are not.
-    """
-    cause = error.__cause__ if error.__cause__ is not None else error
-    if isinstance(cause, TimeoutError) or isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | httpx.PoolTimeout):
-        return Reply(outcome=Outcome.TIMED_OUT, detail="The connection did not open or move in time.")
-    if isinstance(error, httpx.ConnectError) or isinstance(cause, aiohttp.ClientConnectorError):
-        return Reply(outcome=Outcome.NETWORK, detail="The provider cannot be reached.")
-    if isinstance(cause, aiohttp.ClientResponseError):
-        return Reply(outcome=Outcome.NETWORK, detail="The provider does not speak HTTP.")
-    return Reply(outcome=Outcome.NETWORK, detail="The connection broke.")
+            return Reply(outcome=Outcome.NETWORK, detail="The connection broke.")

@@ -44,8 +44,7 @@ class Gemini:
         else:
             reply = classify(response, document, now)
         id_ = shape.text(document, "responseId")
-        named = replace(reply, model=shape.text(document, "modelVersion"), provider_request_id=id_)
-        return self.stamp(call, response, named, now)
+        return self.stamp(call, response, reply, now, model=shape.text(document, "modelVersion"), id_=id_)
 
     def stream_request(self, call: Call) -> HttpRequest:
         return self._post(call, "streamGenerateContent?alt=sse")
@@ -53,9 +52,19 @@ class Gemini:
     def reader(self, call: Call, response: HttpResponse) -> StreamReader:
         return DocumentReader(self, call, response, Events(), ContentFold())
 
-    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:  # noqa: ARG002 - the port's
-        """Return the reply with the options that were not sent; the headers state nothing."""
-        return replace(reply, ignored_options=replies.ignored_options(call))
+    def stamp(
+        self,
+        call: Call,
+        response: HttpResponse,  # noqa: ARG002 - the port's
+        reply: Reply,
+        now: datetime,  # noqa: ARG002 - the port's
+        *,
+        model: str,
+        id_: str,
+    ) -> Reply:
+        """Return the reply with its names and the options that were not sent; the headers state nothing."""
+        ignored = replies.ignored_options(call)
+        return replace(reply, model=model, provider_request_id=id_, ignored_options=ignored)
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's
         return (HttpRequest(path=f"{self._root}?pageSize=1000", headers=self._headers()),)

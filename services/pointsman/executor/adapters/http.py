@@ -7,8 +7,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-import httpx
-
 from pointsman.domain.answer import Delta
 from pointsman.domain.clock import Clock
 from pointsman.domain.trail import Outcome
@@ -24,7 +22,7 @@ from pointsman.executor.adapters.base import (
     Unsendable,
     Wire,
 )
-from pointsman.executor.adapters.carrier import Carrier, network, pieces
+from pointsman.executor.adapters.carrier import Arriving, Carrier
 from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed, until
 from pointsman.telemetry.spans import outgoing_metadata
 
@@ -34,26 +32,14 @@ _SIMULATED: Final = "x-pointsman-simulated"
 
 
 class HttpAdapter:
-    """An Adapter for one wire format at one base URL. It owns its connections, and retries and follows nothing."""
+    """An Adapter for one wire format over one carrier, which it owns. It retries and follows nothing."""
 
-    def __init__(
-        self,
-        wire: Wire,
-        *,
-        base_url: str,
-        clock: Clock,
-        connections: int,
-        connect_timeout_s: float,
-        transport: httpx.AsyncBaseTransport | None = None,
-        tells_trace: bool = False,
-    ) -> None:
+    def __init__(self, wire: Wire, carrier: Carrier, *, clock: Clock, tells_trace: bool = False) -> None:
         """Open nothing yet. `tells_trace` says that the provider is told which trace a call belongs to."""
         self._wire = wire
-        self._tells_trace = tells_trace
+        self._carrier = carrier
         self._clock = clock
-        self._carrier = Carrier(
-            transport or network(connections), base_url=base_url, connect_timeout_s=connect_timeout_s
-        )
+        self._tells_trace = tells_trace
 
     async def call(self, call: Call) -> Reply:
         """Make the call and return what became of it. Raises nothing but CancelledError."""
@@ -89,7 +75,7 @@ class HttpAdapter:
                 async for step in answer:
                     yield step
         finally:
-            await response.aclose()
+            await response.close()
 
     async def probe(self, model: str) -> Reply:
         """Ask what is free, and return the first reply that is not well, else the last."""
@@ -116,17 +102,18 @@ class HttpAdapter:
             async with until(at, f"No answer within {timeout_s:.2f} s."):
                 response = await self._send(request, connect_s)
                 try:
-                    return replace(_head(response), body=await _body(response))
+                    return HttpResponse(status=response.status, headers=response.headers, body=await _body(response))
                 finally:
-                    await response.aclose()
+                    await response.close()
         except FAILURES as error:
             return failed(error)
 
     async def _listen(
-        self, call: Call, response: httpx.Response, patience: Patience
+        self, call: Call, response: Arriving, patience: Patience
     ) -> AsyncGenerator[Opening | Delta | Reply, None]:
         """Yield the answer that has begun with `response`."""
-        head, arrivals = _head(response), Arrivals(response, patience)
+        head = HttpResponse(status=response.status, headers=response.headers)
+        arrivals = Arrivals(response, patience)
         if not head.is_success or _is_json(head):
             body = await arrivals.rest()
             whole = _stamped(body, head) if isinstance(body, Reply) else self._read(call, replace(head, body=body))
@@ -159,26 +146,22 @@ class HttpAdapter:
             reply = replies.no_answer(str(error))
         return _stamped(reply, response)
 
-    async def _send(self, request: HttpRequest, connect_s: float) -> httpx.Response:
+    async def _send(self, request: HttpRequest, connect_s: float) -> Arriving:
         """Return the head of what comes back; without a limit of its own it may take as long to connect as any."""
         return await self._carrier.send(
             request, connect_s=connect_s, more=outgoing_metadata() if self._tells_trace else ()
         )
 
 
-async def _body(response: httpx.Response) -> bytes:
-    chunks: list[bytes] = []
+async def _body(response: Arriving) -> bytes:
+    pieces: list[bytes] = []
     size = 0
-    async for chunk in pieces(response):
-        size += len(chunk)
+    while piece := await response.piece():
+        size += len(piece)
         if size > BODY_BYTES:
             raise TooLarge
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _head(response: httpx.Response) -> HttpResponse:
-    return HttpResponse(status=response.status_code, headers=_headers(response))
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _is_json(head: HttpResponse) -> bool:
@@ -204,10 +187,6 @@ def _handed_on(reply: Reply) -> Iterator[Opening | Delta | Reply]:
 def _broken_off(reply: Reply, failure: Reply) -> Reply:
     """Return what is known of a stream that did not come to its end, with what ended it."""
     return replace(reply, outcome=failure.outcome, detail=failure.detail, answer=None, retry_after_s=None)
-
-
-def _headers(response: httpx.Response) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
 
 
 def _stamped(reply: Reply, response: HttpResponse) -> Reply:

@@ -62,7 +62,7 @@ class Ollama:
             reply = read_chat(call, document)
         else:
             reply = _classify(response, document, now)
-        return self.stamp(call, response, replace(reply, model=shape.text(document, "model")), now)
+        return self.stamp(call, response, reply, now, model=shape.text(document, "model"), id_="")
 
     def stream_request(self, call: Call) -> HttpRequest:
         return self._post(request_body(call) | {"stream": True})
@@ -70,9 +70,19 @@ class Ollama:
     def reader(self, call: Call, response: HttpResponse) -> StreamReader:
         return DocumentReader(self, call, response, JsonLines(), ChatFold())
 
-    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:  # noqa: ARG002 - the port's
-        """Return the reply with the options that were not sent; the headers state nothing."""
-        return replace(reply, ignored_options=replies.ignored_options(call))
+    def stamp(
+        self,
+        call: Call,
+        response: HttpResponse,  # noqa: ARG002 - the port's
+        reply: Reply,
+        now: datetime,  # noqa: ARG002 - the port's
+        *,
+        model: str,
+        id_: str,
+    ) -> Reply:
+        """Return the reply with its names and the options that were not sent; the headers state nothing."""
+        ignored = replies.ignored_options(call)
+        return replace(reply, model=model, provider_request_id=id_, ignored_options=ignored)
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:
         body = shape.encode({"model": model})

@@ -42,8 +42,8 @@ class OpenAI:
             reply = read_completion(call, document)
         else:
             reply = classify(response, document, now, self._dialect.errors)
-        named = replace(reply, model=shape.text(document, "model"), provider_request_id=shape.text(document, "id"))
-        return self.stamp(call, response, named, now)
+        model, id_ = shape.text(document, "model"), shape.text(document, "id")
+        return self.stamp(call, response, reply, now, model=model, id_=id_)
 
     def stream_request(self, call: Call) -> HttpRequest:
         body = request_body(call, self._dialect) | {"stream": True, "stream_options": {"include_usage": True}}
@@ -52,12 +52,13 @@ class OpenAI:
     def reader(self, call: Call, response: HttpResponse) -> StreamReader:
         return DocumentReader(self, call, response, Events(), CompletionFold(), terminal=b"[DONE]")
 
-    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:
-        """Return the reply with what the headers state and the options that were not sent."""
+    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime, *, model: str, id_: str) -> Reply:
+        """Return the reply with its names, what the headers state and the options that were not sent."""
         return replace(
             reply,
+            model=model,
             stated=self._stated(response, now) + reply.stated,
-            provider_request_id=response.headers.get("x-request-id") or reply.provider_request_id,
+            provider_request_id=response.headers.get("x-request-id") or id_,
             ignored_options=ignored_options(call, self._dialect),
         )
 

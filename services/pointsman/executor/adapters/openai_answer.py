@@ -22,10 +22,11 @@ _FINISH: Final = {
 
 def read_completion(call: Call, document: object) -> Reply:
     """Return what a whole completion means, whatever `document` is."""
-    message = shape.at(document, "choices", 0, "message")
+    choice = shape.at(document, "choices", 0)
+    message = shape.at(choice, "message")
     if not isinstance(message, dict):
         return replies.no_answer("The provider answered with something that is no chat completion.")
-    finish = shape.text(document, "choices", 0, "finish_reason")
+    finish = shape.text(choice, "finish_reason")
     counted = usage(document)
     refusal = shape.text(message, "refusal")
     if refusal:
@@ -59,15 +60,16 @@ def usage(completion: object) -> Usage | None:
     if not isinstance(counted, dict):
         return None
     total = shape.count(counted, "prompt_tokens")
+    in_prompt = counted.get("prompt_tokens_details")
     cached = (
-        shape.count(counted, "prompt_tokens_details", "cached_tokens")
+        shape.count(in_prompt, "cached_tokens")
         or shape.count(counted, "prompt_cache_hit_tokens")  # DeepSeek
         or shape.count(counted, "cached_tokens")  # Moonshot's older answers
     )
     return Usage(
         input_tokens=total,
         cached_input_tokens=min(cached, total),
-        cache_write_tokens=shape.count(counted, "prompt_tokens_details", "cache_write_tokens"),
+        cache_write_tokens=shape.count(in_prompt, "cache_write_tokens"),
         output_tokens=shape.count(counted, "completion_tokens"),
         reasoning_tokens=shape.count(counted, "completion_tokens_details", "reasoning_tokens"),
     )

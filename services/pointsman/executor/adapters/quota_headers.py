@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
+from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Unit
 from pointsman.executor.adapters.base import StatedQuota
 
@@ -17,6 +18,9 @@ MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
 LONGEST: Final = timedelta(days=31)
 """Longest wait that is believed: spend limits renew monthly, nothing renews later."""
+_MINUTE_S: Final = MINUTE.total_seconds()
+_DAY_S: Final = DAY.total_seconds()
+_LONGEST_S: Final = LONGEST.total_seconds()
 
 _LONGEST_TEXT: Final = 64
 _PIECE: Final = re.compile(r"([0-9]++(?:\.[0-9]++)?)(ms|s|m|h|d)")
@@ -26,13 +30,42 @@ _MILLISECOND: Final = 0.001
 _MINUTE_AT_MOST_S: Final = 90.0
 """A reset that is longer belongs to a day; the half minute is for clocks and roundings."""
 
-_WHOLE: Final = re.compile(r"[0-9]{1,15}")
+_LONGEST_NUMBER: Final = 15
 
-_ANTHROPIC_UNITS: Final = {
-    "requests": Unit.REQUESTS,
-    "input-tokens": Unit.INPUT_TOKENS,
-    "output-tokens": Unit.OUTPUT_TOKENS,
-}
+
+@frozen
+class _Window:
+    """One window as headers name it."""
+
+    unit: Unit
+    limit: str
+    remaining: str
+    reset: str
+
+
+_OPENAI: Final = tuple(
+    _Window(
+        unit=unit,
+        limit=f"x-ratelimit-limit-{name}",
+        remaining=f"x-ratelimit-remaining-{name}",
+        reset=f"x-ratelimit-reset-{name}",
+    )
+    for name, unit in (("requests", Unit.REQUESTS), ("tokens", Unit.TOKENS), ("project-tokens", Unit.TOKENS))
+)
+*_ANTHROPIC, _ANTHROPIC_TOTAL = (
+    _Window(
+        unit=unit,
+        limit=f"anthropic-ratelimit-{name}-limit",
+        remaining=f"anthropic-ratelimit-{name}-remaining",
+        reset=f"anthropic-ratelimit-{name}-reset",
+    )
+    for name, unit in (
+        ("requests", Unit.REQUESTS),
+        ("input-tokens", Unit.INPUT_TOKENS),
+        ("output-tokens", Unit.OUTPUT_TOKENS),
+        ("tokens", Unit.TOKENS),
+    )
+)
 
 
 def duration_s(text: str) -> float | None:
@@ -40,9 +73,8 @@ def duration_s(text: str) -> float | None:
     text = text.strip()
     if not text or len(text) > _LONGEST_TEXT:
         return None
-    bare = seconds(text)
-    if bare is not None:
-        return bare
+    if not text[-1].isalpha():
+        return seconds(text)
     total, position = 0.0, 0
     while position < len(text):
         piece = _PIECE.match(text, position)
@@ -50,7 +82,7 @@ def duration_s(text: str) -> float | None:
             return None
         total += float(piece[1]) * _SECONDS[piece[2]]
         position = piece.end()
-    return min(total, LONGEST.total_seconds())
+    return min(total, _LONGEST_S)
 
 
 def seconds(text: str) -> float | None:
@@ -61,7 +93,7 @@ def seconds(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return min(value, LONGEST.total_seconds()) if math.isfinite(value) and value >= 0 else None
+    return min(value, _LONGEST_S) if math.isfinite(value) and value >= 0 else None
 
 
 def retry_after_s(status: int, headers: Headers, now: datetime) -> float | None:
@@ -81,12 +113,7 @@ def retry_after_s(status: int, headers: Headers, now: datetime) -> float | None:
 
 def openai_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
     """Return what `x-ratelimit-*` states. Resets are durations until the window is full again."""
-    stated = (
-        _openai_window(headers, now, "requests", Unit.REQUESTS),
-        _openai_window(headers, now, "tokens", Unit.TOKENS),
-        _openai_window(headers, now, "project-tokens", Unit.TOKENS),
-    )
-    return tuple(quota for quota in stated if quota)
+    return tuple([quota for window in _OPENAI if (quota := _openai_quota(headers, now, window))])
 
 
 def anthropic_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
@@ -95,9 +122,8 @@ def anthropic_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
     The `tokens` bucket repeats the most restrictive of the others (docs, 2026-11); it is reported only when it says
     something else.
     """
-    named = [_anthropic_bucket(headers, now, name, unit) for name, unit in _ANTHROPIC_UNITS.items()]
-    stated = [quota for quota in named if quota]
-    total = _anthropic_bucket(headers, now, "tokens", Unit.TOKENS)
+    stated = [quota for window in _ANTHROPIC if (quota := _anthropic_quota(headers, now, window))]
+    total = _anthropic_quota(headers, now, _ANTHROPIC_TOTAL)
     if total and not any((q.limit, q.remaining) == (total.limit, total.remaining) for q in stated):
         stated.append(total)
     return tuple(stated)
@@ -117,7 +143,8 @@ def instant(text: str) -> datetime | None:
 def whole(text: str) -> int | None:
     """Return a whole number ≥ 0; None when it is none, as in "-1", which stands for unknown."""
     text = text.strip()
-    return int(text) if _WHOLE.fullmatch(text) else None
+    is_whole = text.isdecimal() and text.isascii() and len(text) <= _LONGEST_NUMBER
+    return int(text) if is_whole else None
 
 
 def _until_http_date(text: str, now: datetime) -> float | None:
@@ -129,20 +156,20 @@ def _until_http_date(text: str, now: datetime) -> float | None:
         wait_s = (moment - now).total_seconds()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return min(max(0.0, wait_s), LONGEST.total_seconds())
+    return min(max(0.0, wait_s), _LONGEST_S)
 
 
-def _openai_window(headers: Headers, now: datetime, name: str, unit: Unit) -> StatedQuota | None:
-    limit = whole(headers.get(f"x-ratelimit-limit-{name}", ""))
+def _openai_quota(headers: Headers, now: datetime, window: _Window) -> StatedQuota | None:
+    limit = whole(headers.get(window.limit, ""))
     if not limit:  # 0 and -1 were seen where there is no limit (Azure, 2026)
         return None
-    remaining = whole(headers.get(f"x-ratelimit-remaining-{name}", ""))
-    reset_s = duration_s(headers.get(f"x-ratelimit-reset-{name}", ""))
+    remaining = whole(headers.get(window.remaining, ""))
+    reset_s = duration_s(headers.get(window.reset, ""))
     full_at = None if reset_s is None else now + timedelta(seconds=reset_s)
     period, refills = _kind(limit, remaining, reset_s)
-    if period is None and unit is Unit.TOKENS:
+    if period is None and window.unit is Unit.TOKENS:
         period = MINUTE
-    return _quota(unit, limit, remaining, full_at, now, period, refills=refills)
+    return _quota(window.unit, limit, remaining, full_at, now, period, refills=refills)
 
 
 def _kind(limit: int, remaining: int | None, reset_s: float | None) -> tuple[timedelta | None, bool]:
@@ -155,9 +182,9 @@ def _kind(limit: int, remaining: int | None, reset_s: float | None) -> tuple[tim
     if not reset_s or remaining is None or remaining >= limit:
         return None, False
     missing = limit - remaining
-    if _refills(missing, reset_s, MINUTE.total_seconds() / limit):
+    if _refills(missing, reset_s, _MINUTE_S / limit):
         return MINUTE, True
-    day_share_s = DAY.total_seconds() / limit
+    day_share_s = _DAY_S / limit
     if reset_s > _MINUTE_AT_MOST_S:
         return DAY, _refills(missing, reset_s, day_share_s)
     if math.isclose(reset_s, missing * day_share_s, rel_tol=_ROUNDING):
@@ -174,13 +201,13 @@ def _refills(missing: int, reset_s: float, share_s: float) -> bool:
     return earliest_s * (1 - _ROUNDING) <= reset_s <= latest_s * (1 + _ROUNDING) + _MILLISECOND
 
 
-def _anthropic_bucket(headers: Headers, now: datetime, name: str, unit: Unit) -> StatedQuota | None:
-    limit = whole(headers.get(f"anthropic-ratelimit-{name}-limit", ""))
+def _anthropic_quota(headers: Headers, now: datetime, window: _Window) -> StatedQuota | None:
+    limit = whole(headers.get(window.limit, ""))
     if not limit:
         return None
-    remaining = whole(headers.get(f"anthropic-ratelimit-{name}-remaining", ""))
-    full_at = instant(headers.get(f"anthropic-ratelimit-{name}-reset", ""))
-    return _quota(unit, limit, remaining, full_at, now, MINUTE, refills=True)
+    remaining = whole(headers.get(window.remaining, ""))
+    full_at = instant(headers.get(window.reset, ""))
+    return _quota(window.unit, limit, remaining, full_at, now, MINUTE, refills=True)
 
 
 def _quota(

@@ -12,10 +12,13 @@ from pointsman.domain.secret import Key, fits_header
 from pointsman.executor.adapters import openai_dialect
 from pointsman.executor.adapters.anthropic import Anthropic
 from pointsman.executor.adapters.base import Adapter, Wire
+from pointsman.executor.adapters.carrier import Carrier
 from pointsman.executor.adapters.gemini import Gemini
 from pointsman.executor.adapters.http import HttpAdapter
+from pointsman.executor.adapters.network import Network
 from pointsman.executor.adapters.ollama import Ollama
 from pointsman.executor.adapters.openai import OpenAI
+from pointsman.executor.adapters.stand_in import StandIn
 
 Transport = httpx.AsyncBaseTransport
 """What carries HTTP: the network, or the simulated world in this process."""
@@ -50,12 +53,10 @@ def make_adapter(
             f"{provider.key_place} holds white space or characters that no API key has; copy the key again."
         )
     wire = WIRES[provider.wire](api_key, provider.api_version)
-    return HttpAdapter(
-        wire,
-        base_url=provider.base_url,
-        clock=clock,
-        connections=connections,
-        connect_timeout_s=connect_timeout_s,
-        transport=transport,
-        tells_trace=provider.trace_context,
+    base_url = provider.base_url
+    carrier: Carrier = (
+        StandIn(transport, base_url=base_url, connect_timeout_s=connect_timeout_s)
+        if transport is not None
+        else Network(base_url=base_url, connections=connections, connect_timeout_s=connect_timeout_s)
     )
+    return HttpAdapter(wire, carrier, clock=clock, tells_trace=provider.trace_context)

@@ -54,8 +54,5 @@ def listed(model: str, known: Iterable[str]) -> Reply:
 def ignored_options(call: Call) -> tuple[str, ...]:
     """Return the names of the options that were asked for and that this model does not take."""
     options, model = call.request.options, call.candidate.model
-    ignored = {
-        "temperature": options.temperature is not None and not model.accepts_temperature,
-        "stop": bool(options.stop) and not model.accepts_stop,
-    }
-    return tuple(name for name, is_ignored in ignored.items() if is_ignored)
+    ignored = ("temperature",) if options.temperature is not None and not model.accepts_temperature else ()
+    return (*ignored, "stop") if options.stop and not model.accepts_stop else ignored

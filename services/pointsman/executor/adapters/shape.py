@@ -45,7 +45,7 @@ def unwrap(document: object) -> object:
 def at(value: object, *path: str | int) -> object:
     """Return what stands at `path` (keys of objects, indices of lists); None when the way there breaks off."""
     for step in path:
-        if isinstance(step, str) and isinstance(value, dict):
+        if isinstance(value, dict):
             value = value.get(step)
         elif isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value):
             value = value[step]
@@ -67,7 +67,7 @@ def string(found: object) -> str:
 def count(value: object, *path: str | int) -> int:
     """Return the whole number at `path`; 0 when there is none that counts something."""
     found = at(value, *path)
-    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= _MOST else 0
+    return found if type(found) is int and 0 <= found <= _MOST else 0  # True is an int, too
 
 
 def objects(value: object, *path: str | int) -> list[dict[str, Any]]:

@@ -38,8 +38,8 @@ class WholeWire(Protocol):
     def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
         """Return what a whole response means. Raises Unreadable, but not for an error."""
 
-    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime) -> Reply:
-        """Return the reply with what the headers and the call add to it."""
+    def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime, *, model: str, id_: str) -> Reply:
+        """Return the reply with its names, and what the headers and the call add to it."""
 
 
 class DocumentReader:
@@ -91,12 +91,9 @@ class DocumentReader:
         if self._error is not None:
             reply = self._wire.read(self._call, replace(self._response, body=self._error), now)
             id_ = reply.provider_request_id or fold.id
-        else:
-            reply = self._wire.stamp(
-                self._call, self._response, replace(self._ending(), provider_request_id=fold.id), now
-            )
-            id_ = reply.provider_request_id
-        return replace(reply, usage=fold.usage, model=fold.model, provider_request_id=id_)
+            return replace(reply, usage=fold.usage, model=fold.model, provider_request_id=id_)
+        ending = replace(self._ending(), usage=fold.usage)
+        return self._wire.stamp(self._call, self._response, ending, now, model=fold.model, id_=fold.id)
 
     def _deltas(self, events: Iterator[Event]) -> Iterator[Delta]:
         try:

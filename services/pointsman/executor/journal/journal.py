@@ -172,9 +172,15 @@ class Journal:
             return await self._in_thread(partial(self._open_store().trim, before, most=BATCH))
 
     async def _write_out(self) -> None:
-        """Write all that waits. Under the lock. Raises StoreAway, and keeps what was not written."""
-        while self.waiting:
+        """Write all that waits now, and on while there are whole batches. Under the lock.
+
+        What comes meanwhile gathers for the next time: a transaction costs as much for a row as for a hundred.
+        Raises StoreAway, and keeps what was not written.
+        """
+        due = len(self.waiting)
+        while due > 0 or len(self.waiting) >= BATCH:
             batch = self._batch(BATCH)
+            due -= len(batch)
             try:
                 await self._in_thread(self._open_store().write, batch)
             except StoreRefused:

@@ -21,7 +21,8 @@ class WastedToday:
             return []
         if day > self.day:
             self.day, self.calls = day, Counter()
-        self.calls.update(wasted)
+        if wasted:
+            self.calls.update(wasted)
         return wasted
 
     def on(self, day: date, candidate_id: str) -> int:

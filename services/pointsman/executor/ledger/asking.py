@@ -1,12 +1,9 @@
-"""What is asked of the scripts in Redis, as they read it. Pure, but for the reading of the scripts themselves."""
+"""What is asked of the ledger's scripts in Redis, as they read it. Pure, but for the reading of the scripts."""
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-
-import orjson
 
 from pointsman.domain.pool import Algorithm, Candidate, Limit, Unit
 from pointsman.domain.trail import Outcome
@@ -14,9 +11,9 @@ from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.attempt import RULES, Effect
 from pointsman.executor.cooldown import wait_s
 from pointsman.executor.ledger.lessons import scope_of, stated_period_s, used_by
-from pointsman.executor.ledger.link import pack, pack_part
 from pointsman.executor.ledger.memory import LONGEST_COOLDOWN_S, PER_MINUTE
 from pointsman.executor.ledger.port import Settlement
+from pointsman.executor.ledger.question import Asked, Target
 from pointsman.executor.ledger.terms import WindowKey, strictest
 from pointsman.executor.quota import MINUTE_S, Estimate
 
@@ -28,26 +25,11 @@ PARTS = ("quota.lua", "cooldown.lua", "scope.lua", "operations.lua")
 MOST = 2**53
 """The largest whole number that Lua counts exactly."""
 
-Asked = dict[str, object]
-"""One question: `op` and what it needs. Instants are seconds of the caller's clock until they are sent as ages."""
-
 Limits = Mapping[str, Mapping[WindowKey, Limit | None]]
 """Limits of the settings by scope and window; None for one that is counted before a limit is known."""
 
 WAITING = frozenset({Effect.COOL, Effect.COOL_DAY, Effect.BREAK, Effect.NARROW})
 """Effects that may keep calls away for a while."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The scopes that a question is about, packed once, with all that does not change from call to call."""
-
-    scopes: tuple[str, ...]
-    head: bytes
-
-    def command(self, asked: Asked) -> bytes:
-        """Return the packed command."""
-        return self.head + pack_part(orjson.dumps(asked))
 
 
 def script() -> bytes:
@@ -77,8 +59,7 @@ def target(scopes: Iterable[str], limits: Limits, sha: bytes, candidate: Candida
     if candidate:
         about |= {"candidate": candidate.id, "quota_scope": names.index(candidate.quota_scope) + 1}
     keys = [f"{PREFIX}clock", *(f"{PREFIX}{name}" for name in names)]
-    parts = [b"EVALSHA", sha, str(len(keys)).encode(), *(key.encode() for key in keys), orjson.dumps(about)]
-    return Target(scopes=names, head=pack(parts, more=1))
+    return Target.of(names, keys, about, sha=sha)
 
 
 def sizes(estimate: Estimate) -> list[int]:
@@ -89,7 +70,7 @@ def sizes(estimate: Estimate) -> list[int]:
 def settling(
     candidate: Candidate, estimate: Estimate, settlement: Settlement, *, now: datetime, spread: float
 ) -> Asked:
-    """Return the question that settles a call which has just ended; `spread` from 0 to 1 lengthens derived waits."""
+    """Return what settles a call which has just ended; `spread` from 0 to 1 lengthens derived waits."""
     outcome = settlement.outcome
     wait: Asked = {"derived": _waits_s(outcome, spread)[settlement.was_familiar :], "most": LONGEST_COOLDOWN_S}
     asked_s = settlement.retry_after_s
@@ -98,7 +79,6 @@ def settling(
     if asked_s is not None:
         wait["asked"] = min(asked_s, LONGEST_COOLDOWN_S) if asked_s > 0 else 0.0  # what is no number is no wait
     return {
-        "op": "settle",
         "used": sizes(used_by(estimate, settlement)),
         "stated": [_stated(stated, now) for stated in settlement.stated if stated.limit >= 1],
         "is_refused": RULES[outcome].wasted and not settlement.stated,

@@ -4,16 +4,51 @@
 --   KEYS[2]  hash: id of a call under way -> what is held for it, packed
 --   KEYS[3]  sorted set: the same ids by when they left
 --   KEYS[4]  what was spent in the day under way, KEYS[5] in the month; each day and each month has a key of its own
+--   KEYS[6]  sorted set: callers by when their use last changed
+--
+-- Only `look` is about nobody: its KEYS[1] is that last set, KEYS[2] a sorted set of the Executors by when they looked.
+--
+-- ARGV[1] says what is known beforehand: the name of the caller, its `limits`, and which day and month, its `terms`, are
+-- meant; ARGV[2] what is asked; both are JSON.
 --
 -- Money is in billionths of a dollar: whole numbers, which Lua counts exactly up to nine million dollars.
 
 local MINUTE_S, BIN_S, KEPT_S = 60, 0.5, 40 * 86400
-local state, calls, since = KEYS[1], KEYS[2], KEYS[3]
-local spent = { day = KEYS[4], month = KEYS[5] }
 
-local asked = cjson.decode(ARGV[1])
+local about, asked = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 local time = redis.call("TIME")
 local now = asked.now or time[1] + time[2] / 1e6
+if asked.not_after and now > asked.not_after then
+  return cjson.encode({ now = now, late = true }) -- who asked has given up
+end
+
+local function exact(instant)
+  return string.format("%.6f", instant)
+end
+
+-- Who is there, and whose use has changed since an earlier look.
+local function look(lately, replicas)
+  local gone_at = exact(now - asked.replica_s)
+  redis.call("ZADD", replicas, exact(now), asked.replica)
+  redis.call("ZREMRANGEBYSCORE", replicas, "-inf", gone_at)
+  redis.call("ZREMRANGEBYSCORE", lately, "-inf", gone_at)
+  redis.call("EXPIRE", replicas, KEPT_S)
+  return cjson.encode({
+    now = now,
+    looked_at = exact(now),
+    replicas = redis.call("ZCARD", replicas),
+    changed = redis.call("ZRANGEBYSCORE", lately, asked.since, "+inf"),
+    scopes = {},
+  })
+end
+
+if asked.op == "look" then
+  return look(KEYS[1], KEYS[2])
+end
+
+local state, calls, since, lately = KEYS[1], KEYS[2], KEYS[3], KEYS[6]
+local spent = { day = KEYS[4], month = KEYS[5] }
+local is_changed = false
 
 local function whole(number)
   return string.format("%.0f", number)
@@ -51,13 +86,15 @@ local function remember(field, amount)
     bins[#bins + 1], bins[#bins + 2] = ends_at, amount
   end
   redis.call("HSET", state, field, cmsgpack.pack(bins))
+  is_changed = true
 end
 
 local function hold(id, tokens, usd, at)
   redis.call("HSET", calls, id, cmsgpack.pack({ tokens, usd }))
-  redis.call("ZADD", since, string.format("%.6f", at), id)
+  redis.call("ZADD", since, exact(at), id)
   redis.call("HINCRBY", state, "held_tokens", whole(tokens))
   redis.call("HINCRBY", state, "held_usd", whole(usd))
+  is_changed = true
 end
 
 -- Returns what was held for a call, nil when nobody knows it.
@@ -71,6 +108,7 @@ local function let_go(id)
   redis.call("ZREM", since, id)
   redis.call("HINCRBY", state, "held_tokens", whole(-held[1]))
   redis.call("HINCRBY", state, "held_usd", whole(-held[2]))
+  is_changed = true
   return held
 end
 
@@ -79,18 +117,19 @@ local function use(tokens, usd)
   for _, key in pairs(spent) do
     redis.call("INCRBY", key, whole(usd))
   end
+  is_changed = true
 end
 
 -- Whoever held a call for longer than the lease has crashed: the call may have run, and counts as held.
 local function return_leases()
-  for _, id in ipairs(redis.call("ZRANGEBYSCORE", since, "-inf", string.format("%.6f", now - asked.lease_s))) do
+  for _, id in ipairs(redis.call("ZRANGEBYSCORE", since, "-inf", exact(now - asked.lease_s))) do
     local held = let_go(id)
     use(held[1], held[2])
   end
 end
 
 local function denied(tokens, usd)
-  local limits = asked.limits
+  local limits = about.limits
   local _, used = minute("tokens")
   if limits.tokens and used + number_at("held_tokens") + tokens > limits.tokens then
     return "rate"
@@ -107,7 +146,7 @@ local operations = {}
 
 function operations.admit()
   local _, used = minute("requests")
-  if used + 1 > asked.limits.requests then
+  if used + 1 > about.limits.requests then
     return "rate"
   end
   remember("requests", 1)
@@ -129,9 +168,16 @@ function operations.adopt()
   end
 end
 
--- Replace what was held by what was used. Of a call that is not known, `is_news` says that it was never counted.
+-- Forget a call that never left.
+function operations.release()
+  let_go(asked.id)
+end
+
+-- Replace what was held by what was used. Of a call that is not known, an age says that it left while Redis was away, or
+-- before Redis lost what it knew; it is counted once, however often that is told.
 function operations.settle()
-  if let_go(asked.id) or asked.is_news then
+  local is_news = asked.age_s and redis.call("SET", calls .. ":late:" .. asked.id, 1, "NX", "EX", 600)
+  if let_go(asked.id) or is_news then
     use(asked.tokens, asked.usd)
   end
 end
@@ -141,12 +187,16 @@ function operations.read()
   for term, usd in pairs(asked.at_least or {}) do
     if spent_in(term) < usd then
       redis.call("SET", spent[term], whole(usd))
+      is_changed = true
     end
   end
 end
 
 return_leases()
 local why = operations[asked.op]()
+if is_changed then
+  redis.call("ZADD", lately, exact(now), about.caller)
+end
 for _, key in ipairs(KEYS) do
   redis.call("EXPIRE", key, KEPT_S)
 end
@@ -159,12 +209,13 @@ local function ages(field)
   return bins
 end
 
-return cjson.encode({
-  denied = why,
+local view = {
+  terms = about.terms,
   requests = ages("requests"),
   tokens = ages("tokens"),
   held_tokens = whole(number_at("held_tokens")),
   held_usd = whole(number_at("held_usd")),
   day = whole(spent_in("day")),
   month = whole(spent_in("month")),
-})
+}
+return cjson.encode({ now = now, denied = why, scopes = { view } })

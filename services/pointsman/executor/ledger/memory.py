@@ -19,7 +19,7 @@ from pointsman.executor.cooldown import Cooldown, State, wait_s
 from pointsman.executor.ledger.lessons import how_to_run, longer, scope_of, stated_period_s, used_by
 from pointsman.executor.ledger.port import Reservation, Settlement, WindowState
 from pointsman.executor.ledger.terms import WindowKey, go_by, strictest
-from pointsman.executor.quota import DAY_S, MINUTE_S, Estimate, Window, next_midnight
+from pointsman.executor.quota import AMOUNTS, DAY_S, MINUTE_S, Estimate, Window, next_midnight
 from pointsman.executor.statement import FOREVER, Statement
 
 DAY_ZONE = ZoneInfo("America/Los_Angeles")
@@ -109,7 +109,7 @@ class MemoryLedger:
         self._last_left_at = left_at
         reservation = Reservation(id=next(self._ids), candidate=candidate, estimate=estimate, left_at=left_at)
         for _, window in windows:
-            window.hold(reservation.id, estimate.amount(window.unit), left_at)
+            window.hold(reservation.id, AMOUNTS[window.unit](estimate), left_at)
         rounds = tuple([cooldown.leave() for cooldown in self._cooldowns_of(candidate)])
         self._in_flight[candidate.id] += 1
         self._open[reservation.id] = (reservation, rounds)
@@ -126,17 +126,17 @@ class MemoryLedger:
             for stated in settlement.stated:
                 self._state(candidate, stated, sent_at=reservation.left_at, now=now, here=here)
         _, rounds = self._open.pop(reservation.id)
-        used = used_by(reservation.estimate, settlement)
+        used, rule = used_by(reservation.estimate, settlement), RULES[settlement.outcome]
+        tells_nothing = rule.wasted and not settlement.stated
         for _, window in self._windows_of(candidate, now):
-            amount = used.amount(window.unit)
-            if window.ceiling is None and not settlement.stated and RULES[settlement.outcome].wasted:
-                amount = 0  # counted to guess a limit, and what is refused is not part of it
+            # What is counted to guess a limit does not hold what is refused.
+            amount = 0 if tells_nothing and window.ceiling is None else AMOUNTS[window.unit](used)
             window.settle(reservation.id, amount, now)
         cooldowns = self._cooldowns_of(candidate)
         for cooldown, left_in in zip(cooldowns, rounds, strict=True):
             cooldown.end(left_in)
         self._in_flight[candidate.id] -= 1
-        match RULES[settlement.outcome].effect:
+        match rule.effect:
             case Effect.CLOSE:
                 for cooldown, left_in in zip(cooldowns, rounds, strict=True):
                     cooldown.succeed(left_in)
@@ -164,11 +164,12 @@ class MemoryLedger:
 
     def is_told(self, candidate: Candidate) -> bool:
         """Return whether settings or the provider itself say how much it allows."""
-        return candidate.local or any(
-            window.ceiling is not None or window.statement
-            for scope in candidate.scopes
-            for window in self._windows[scope.name].values()
-        )
+        if candidate.local:
+            return True
+        for _, window in self._named_windows(candidate):
+            if window.ceiling is not None or window.statement is not None:
+                return True
+        return False
 
     def windows(self, candidate: Candidate) -> tuple[WindowState, ...]:
         """Return the windows that hold for the candidate and have a limit."""
@@ -222,8 +223,6 @@ class MemoryLedger:
         longest: Skip | None = None
         for scope in candidate.scopes:
             cooldown = self._cooldowns[scope.name]
-            if cooldown.state is State.OPEN:
-                continue
             ready_at = cooldown.ready_at(now)
             if ready_at <= now:
                 continue
@@ -239,7 +238,8 @@ class MemoryLedger:
     def _skip_for_quota(self, candidate: Candidate, estimate: Estimate, windows: Named, now: float) -> Skip | None:
         longest: Skip | None = None
         for scope, window in windows:
-            unit, amount = window.unit, estimate.amount(window.unit)
+            unit = window.unit
+            amount = AMOUNTS[unit](estimate)
             ready_at = window.ready_at(amount, now)
             if ready_at <= now:
                 continue
@@ -371,17 +371,22 @@ class MemoryLedger:
 
     def _windows_of(self, candidate: Candidate, now: float) -> Named:
         """Return the windows that hold for the candidate, as they are now, with the names of their scopes."""
+        found = self._named_windows(candidate)
+        for _, window in found:
+            if window.offset_s is not None or window.period_s == DAY_S:
+                self._renew(window, now)
+            if window.statement:
+                window.expire(now)
+        return found
+
+    def _named_windows(self, candidate: Candidate) -> Named:
+        """Return the same windows as they were left."""
         known, found = self._named.get(candidate.id, (None, []))
         if known is not candidate:
             found = [
                 (scope.name, window) for scope in candidate.scopes for window in self._windows[scope.name].values()
             ]
             self._named[candidate.id] = candidate, found
-        for _, window in found:
-            if window.offset_s is not None or window.period_s == DAY_S:
-                self._renew(window, now)
-            if window.statement:
-                window.expire(now)
         return found
 
     def _cooldowns_of(self, candidate: Candidate) -> list[Cooldown]:

@@ -28,6 +28,10 @@ HELD_MESSAGES: Final = 8
 class Host(Protocol):
     """Where calls are served."""
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop to which it belongs."""
+
     async def handler_of(self, method: str, metadata: Metadata) -> "Handler | None":
         """Return what serves a method, None when nothing does."""
 
@@ -49,7 +53,7 @@ class Call(grpc.aio.Call):
         self._method = method
         self._request = request
         self._metadata: Metadata = metadata or ()
-        self._loop = asyncio.get_running_loop()
+        self._loop = host.loop
         self._is_over = False
         self._was_left = False
         self._error: grpc.aio.AioRpcError | None = None

@@ -4,58 +4,41 @@ Messages are passed as they are. Nobody changes one that was given to them (test
 sizes were checked where they came into the process. Nothing is retried: there is no connection that can break.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Generic, Never, Self, TypeVar
 
 import grpc
 
-from pointsman.rpc.inprocess.call import AnswerCall, StreamCall
+from pointsman.rpc.inprocess.call import AnswerCall, Call, StreamCall
 from pointsman.rpc.inprocess.context import Metadata
 from pointsman.rpc.inprocess.server import InProcessServer
 
-RequestT = TypeVar("RequestT")
-ResponseT = TypeVar("ResponseT")
+CallT = TypeVar("CallT", bound=Call)
 
 _ABSENT: Final = "a channel within the process has no such thing; nothing of ours has needed it so far"
 
 
-class _AskOnce(grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT], Generic[RequestT, ResponseT]):
-    """A method that answers with one message."""
+class _Method(Generic[CallT]):
+    """A method as its stub calls it: each time it makes a call of one type, for one answer or for a stream of them."""
 
-    def __init__(self, server: InProcessServer, method: str) -> None:
+    def __init__(self, server: InProcessServer, method: str, make: Callable[..., CallT]) -> None:
         self._server = server
         self._method = method
+        self._make = make
 
     def __call__(
         self,
-        request: RequestT,
+        request: object,
         *,
         timeout: float | None = None,
         metadata: Metadata | None = None,
+        wait_for_ready: bool | None = None,  # noqa: ARG002 - there is nothing to wait for
         **of_a_connection: object,
-    ) -> AnswerCall[RequestT, ResponseT]:
-        _refuse(of_a_connection)
-        return AnswerCall(self._server, self._method, request, timeout_s=timeout, metadata=metadata)
-
-
-class _AskForStream(grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT], Generic[RequestT, ResponseT]):
-    """A method that answers with many messages."""
-
-    def __init__(self, server: InProcessServer, method: str) -> None:
-        self._server = server
-        self._method = method
-
-    def __call__(
-        self,
-        request: RequestT,
-        *,
-        timeout: float | None = None,
-        metadata: Metadata | None = None,
-        **of_a_connection: object,
-    ) -> StreamCall[RequestT, ResponseT]:
-        _refuse(of_a_connection)
-        return StreamCall(self._server, self._method, request, timeout_s=timeout, metadata=metadata)
+    ) -> CallT:
+        if of_a_connection:
+            _refuse(of_a_connection)
+        return self._make(self._server, self._method, request, timeout_s=timeout, metadata=metadata)
 
 
 class InProcessChannel(grpc.aio.Channel):
@@ -65,13 +48,13 @@ class InProcessChannel(grpc.aio.Channel):
         """Lead to this server, started or not."""
         self._server = server
 
-    def unary_unary(self, method: str, *_serializers: object, **_named: object) -> _AskOnce[Any, Any]:
+    def unary_unary(self, method: str, *_serializers: object, **_named: object) -> Any:  # noqa: ANN401 - calls are
         """Return the method of that path; nothing is serialized."""
-        return _AskOnce(self._server, method)
+        return _Method(self._server, method, AnswerCall)
 
-    def unary_stream(self, method: str, *_serializers: object, **_named: object) -> _AskForStream[Any, Any]:
+    def unary_stream(self, method: str, *_serializers: object, **_named: object) -> Any:  # noqa: ANN401 - as above
         """Return the method of that path; nothing is serialized."""
-        return _AskForStream(self._server, method)
+        return _Method(self._server, method, StreamCall)
 
     def stream_unary(self, method: str, *_serializers: object, **_named: object) -> Never:
         """Not here: no service of ours takes a stream."""
@@ -109,6 +92,6 @@ class InProcessChannel(grpc.aio.Channel):
 
 
 def _refuse(of_a_connection: Mapping[str, object]) -> None:
-    """Raise NotImplementedError for what a call that is not sent cannot do; it has nothing to wait for either."""
-    if asked := [name for name, value in of_a_connection.items() if value is not None and name != "wait_for_ready"]:
+    """Raise NotImplementedError for what a call that is not sent cannot do."""
+    if asked := [name for name, value in of_a_connection.items() if value is not None]:
         raise NotImplementedError(f"a call within the process is not sent, so it takes no {', '.join(asked)}")

@@ -27,7 +27,9 @@ class InProcessServer(grpc.aio.Server):
     """Serves calls of this process, each in a task of its own. Starts once, stops once; belongs to the running loop."""
 
     def __init__(self, interceptor: grpc.aio.ServerInterceptor) -> None:
-        """Begin with no services."""
+        """Begin with no services, within the running loop."""
+        # Kept, because to ask which loop runs is to ask the kernel which process this is (CPython 3.11).
+        self.loop = asyncio.get_running_loop()
         self._interceptor = interceptor
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._under_way: dict[asyncio.Task[None], Call] = {}
@@ -74,7 +76,7 @@ class InProcessServer(grpc.aio.Server):
         """Return the task that serves the call; None before the start and after the stop."""
         if self._surroundings is None:
             return None
-        task = asyncio.get_running_loop().create_task(call.serve(), context=self._surroundings.copy())
+        task = self.loop.create_task(call.serve(), context=self._surroundings.copy())
         self._under_way[task] = call
         task.add_done_callback(self._forget)
         return task
