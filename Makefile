@@ -76,8 +76,15 @@ contract: setup
 	echo "contract: comparing with $$(git log -1 --format='%h %s' "$$base")" && \
 	$(BIN)/buf breaking protos --against "$$before/protos"
 
+# What starts many processes at once, or measures, has the machine to itself, after all the rest on two cores.
+ALONE := tests/bench tests/chaos tests/soak
 test: setup ## Run the tests; those whose tool is missing are skipped with a reason (POINTSMAN_NO_SKIP=1: fail)
+ifeq ($(ARGS),)
+	@$(PY) -m pytest --numprocesses 2 --dist worksteal $(ALONE:%=--ignore=%)
+	@$(PY) -m pytest $(ALONE)
+else
 	@$(PY) -m pytest $(ARGS)
+endif
 
 .PHONY: fuzz fuzz-atheris audit sbom
 fuzz: setup ## The property tests with a hundred times the inputs; some minutes, ARGS="-k settings" one target

@@ -1,11 +1,13 @@
 """What tests share: a clock, settings, a simulated world, a real stack on free ports. No test leaves this machine."""
 
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -27,6 +29,16 @@ ANY_PORT = "127.0.0.1:0"
 sys.addaudithook(stay_on_loopback)
 # A test that forgot to say where its journal is must not write into that of whoever runs the tests.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="pointsman-tests-")  # noqa: TID251 - as said
+
+
+def _hear(sign: signal.Signals, handler: Callable[[int, FrameType | None], object]) -> None:
+    """Handle a signal that this run was told to ignore: every command that a test starts would ignore it too."""
+    if signal.getsignal(sign) is signal.SIG_IGN:
+        signal.signal(sign, handler)
+
+
+_hear(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
+_hear(signal.SIGHUP, lambda *_: None)  # ignored under nohup, and still so by this run itself
 
 
 @pytest.fixture

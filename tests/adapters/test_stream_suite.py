@@ -187,7 +187,7 @@ async def test_silence_before_the_head_ends_with_the_limit_of_the_first_token(ca
 @ALL
 async def test_a_stall_midway_ends_with_the_idle_limit(case: WireCase) -> None:
     async with adapter_of(case, streamed(case, SAID[case.kind], fate=Fate.STALL)) as (adapter, server):
-        *_, reply = await steps_of(adapter.stream(limited(case, first_token_s=SHORT_S, idle_s=SHORT_S)))
+        *_, reply = await steps_of(adapter.stream(limited(case, idle_s=SHORT_S)))
         async with within(CLOSE_S):
             await server.left.wait()
 

@@ -88,9 +88,6 @@ async def pointsman_running(*arguments: str, environment: Mapping[str, str] | No
 
 
 async def _start(arguments: tuple[str | bytes, ...], environment: Mapping[str, str], *, stdin: int) -> Process:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A test run in the background of a shell ignores SIGINT, and so would every command that it starts.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     environment = {
         "POINTSMAN__JOURNAL__URL": "",
         **environment,

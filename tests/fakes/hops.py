@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pointsman.cli import stack
 from pointsman.cli.stack import Stack
 from pointsman.config import Settings
+from pointsman.config.revision import Register
 from pointsman.domain.clock import Clock
 
 
@@ -23,6 +24,8 @@ class Hops:
 HOPS = Hops()
 
 
-def running(settings: Settings, *, clock: Clock) -> AbstractAsyncContextManager[Stack]:
+def running(
+    settings: Settings, *, clock: Clock, on_reload: Register | None = None
+) -> AbstractAsyncContextManager[Stack]:
     """Run the three services, the Router asking the others in the way of the test."""
-    return stack.running(settings, clock=clock, over_the_wire=HOPS.over_the_wire)
+    return stack.running(settings, clock=clock, over_the_wire=HOPS.over_the_wire, on_reload=on_reload)

@@ -90,7 +90,7 @@ class FakeHttpServer:
         self.asked = asyncio.Event()
         """Set when a request has been read completely."""
         self.left = asyncio.Event()
-        """Set when a client has closed a connection that it was to wait on."""
+        """Set when a client has closed a connection that it was to wait on, or on which it never asked."""
         self._script: deque[ScriptedReply] = deque()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -123,12 +123,17 @@ class FakeHttpServer:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
+        answered = 0
         try:
             while (request := await _read_request(reader)) is not None:
                 self.requests.append(request)
                 self.asked.set()
                 if not await self._perform(self._next(), reader, writer):
                     break
+                answered += 1
+            else:
+                if not answered:  # its time was over before it had asked
+                    self.left.set()
         except ConnectionError:
             self.left.set()
         finally:

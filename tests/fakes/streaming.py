@@ -42,6 +42,8 @@ EXECUTOR = ExecutorSettings(
     fallback_reserve_s=0.0,
     grace_s=1.0,
 )
+UNHURRIED = replace(EXECUTOR, first_token_timeout_s=5.0, idle_timeout_s=5.0, reply_reserve_s=0.2)
+"""With which the caller's deadline is the first limit to be reached, and a busy machine has time for the way back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

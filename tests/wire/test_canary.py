@@ -148,9 +148,12 @@ async def test_no_key_is_in_what_a_process_leaves_behind_that_crashes(key_file: 
         async with pointsman_running("up", "--json", environment=environment) as process:
             addresses = (await process.json_line())["addresses"]
             at = ("--address", addresses["executor"])
-            told = [await pointsman("route", "2+2?", "--address", addresses["router"]) for _ in range(2)]
-            told += [await pointsman(*words, *at) for words in (("pools",), ("pools", "--json"), ("report", "--json"))]
-            told.append(await pointsman("report", "--html", str(folder / "report.html"), *at))
+            route = ("route", "2+2?", "--address", addresses["router"])
+            html = ("report", "--html", str(folder / "report.html"))
+            told = list(await asyncio.gather(pointsman(*route), pointsman(*route)))
+            told += await asyncio.gather(
+                *(pointsman(*words, *at) for words in (("pools",), ("pools", "--json"), ("report", "--json"), html))
+            )
             async with pointsman_running("top", "--json", "--interval", "0.1", *at) as top:
                 said = [await top.line(), await page(environment)]
             process.tell(signal.SIGSEGV)

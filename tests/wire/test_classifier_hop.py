@@ -17,6 +17,7 @@ from pointsman.telemetry import names
 from pointsman.telemetry.spans import SpanKind
 from tests.fakes.clock import FakeClock
 from tests.fakes.ollama import FakeOllama
+from tests.fakes.ports import free_port
 from tests.fakes.spans import recorded_spans
 
 INSTRUCTIONS = Instructions({}, tag="7f3a9c", num_ctx=4096)
@@ -233,10 +234,8 @@ async def test_a_reset_in_the_middle_of_an_answer_is_a_failure(ollama: FakeOllam
 
 
 async def test_nobody_listening_is_no_error_of_ours_and_heals(clock: WatchedClock) -> None:
-    ollama = FakeOllama()
-    async with ollama.running():
-        port = int(ollama.url.rpartition(":")[2])
-    settings = OllamaSettings(url=ollama.url)
+    ollama, port = FakeOllama(), free_port()
+    settings = OllamaSettings(url=f"http://127.0.0.1:{port}")
 
     async with Hop(settings, instructions=INSTRUCTIONS, clock=clock).running() as hop:
         await clock.until_asleep()

@@ -20,6 +20,7 @@ from pointsman.domain.clock import SystemClock
 from pointsman_client import Client
 from tests.fakes.command import LIMIT_S, Running, pointsman, pointsman_running
 from tests.fakes.hops import running
+from tests.fakes.ports import free_port
 
 QUICKLY = ("--interval", "0.1")
 
@@ -68,15 +69,15 @@ async def test_a_pipe_gets_a_line_a_look_and_each_candidate_once(stack: Stack, s
 
 
 async def test_an_executor_that_goes_away_is_said_so_and_found_again(settings: Settings) -> None:
-    clock = SystemClock()
+    clock, address = SystemClock(), f"127.0.0.1:{free_port()}"
+    settled = replace(settings, executor=replace(settings.executor, address=address))
     async with AsyncExitStack() as until_the_end:
-        async with running(settings, clock=clock) as stack:
-            address = stack.executor.address
+        async with running(settled, clock=clock):
             command = ("top", "--json", *QUICKLY, "--address", address)
             top = await until_the_end.enter_async_context(pointsman_running(*command))
             before = await until(top, "running")
         away = await until(top, "away")
-        async with running(replace(settings, executor=replace(settings.executor, address=address)), clock=clock):
+        async with running(settled, clock=clock):
             back = await until(top, "running")
 
     assert address in away["detail"]

@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pointsman.cli.stack import running
 from pointsman.config import Settings
 from pointsman.config.revision import Prepare
 from pointsman.domain.clock import SystemClock
 from pointsman_client import Client
+from tests.fakes.hops import running
 
 ROUNDS = 4
 SETTLE_S = 5.0

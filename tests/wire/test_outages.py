@@ -28,8 +28,8 @@ async def router(processes: Stack) -> AsyncIterator[Router]:
     """A stub of the Router, once all three services answer."""
     async with grpc.aio.insecure_channel(processes.router) as channel:
         stub = router_pb2_grpc.RouterServiceStub(channel)
-        while not await is_whole(stub):
-            await asyncio.sleep(0.05)  # noqa: TID251 - other processes are waited for
+        while not await is_whole(stub):  # noqa: ASYNC110 - other processes are waited for
+            await asyncio.sleep(0.05)  # noqa: TID251 - as said
         yield stub
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pointsman.cli.rehearsal import overrides
-from pointsman.cli.stack import Stack, running
+from pointsman.cli.stack import Stack
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.revision import Prepare
 from pointsman.config.settings import CategorySettings, PoolSettings, QuotaSettings
@@ -26,6 +26,7 @@ from pointsman.simulator.simulation import Simulation
 from pointsman.v1 import types_pb2
 from pointsman_client import Client, InvalidRequest
 from tests.fakes.command import Running, pointsman_running
+from tests.fakes.hops import running
 
 REFERENCE = Path(__file__).parents[2] / "deploy/pointsman.toml"
 SOON_S = 20.0

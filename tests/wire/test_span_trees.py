@@ -13,11 +13,12 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan  # noqa: TID251  # what the fake collector keeps
 from opentelemetry.trace import StatusCode
 
+from pointsman.config.settings import ExecutorSettings
 from pointsman.v1 import router_pb2, types_pb2
 from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply, json_reply
 from tests.fakes.patience import within
 from tests.fakes.spans import SpanRecorder, recorded_spans
-from tests.fakes.streaming import CASES, Routed, playing, routed, settings_of
+from tests.fakes.streaming import CASES, EXECUTOR, UNHURRIED, Routed, playing, routed, settings_of
 
 OPENAI = CASES[0]
 ANSWER = OPENAI.reply(OPENAI.whole)
@@ -33,7 +34,10 @@ ANSWERED = "      CLIENT chat gpt-6.2-sol: answered"
 
 @asynccontextmanager
 async def scene(
-    *script: ScriptedReply, has_backup: bool = False, is_fallback: bool = False
+    *script: ScriptedReply,
+    has_backup: bool = False,
+    is_fallback: bool = False,
+    executor: ExecutorSettings = EXECUTOR,
 ) -> AsyncIterator[tuple[Routed, FakeHttpServer]]:
     """Run Router and Executor before a subject that plays the script; the backup answers, or fails for a fallback."""
     subject, backup = FakeHttpServer(), FakeHttpServer()
@@ -41,7 +45,7 @@ async def scene(
     backup.play(OPENAI.reply(b"", status=503) if is_fallback else ANSWER)
     async with playing(subject, backup):
         backup_url = backup.url if has_backup or is_fallback else ""
-        settings = settings_of(OPENAI, subject.url, backup_url=backup_url, is_fallback=is_fallback)
+        settings = settings_of(OPENAI, subject.url, backup_url=backup_url, is_fallback=is_fallback, executor=executor)
         async with routed(settings) as stack:
             yield stack, subject
 
@@ -147,8 +151,8 @@ async def test_a_caller_who_leaves_is_no_error_of_anybodys() -> None:
 
 async def test_a_deadline_fails_every_hop_above_the_attempt_that_was_late() -> None:
     with recorded_spans() as recorder:
-        async with scene(OPENAI.reply(b"", fate=Fate.SILENCE)) as (stack, _):
-            await ask(stack, timeout_s=0.3)
+        async with scene(OPENAI.reply(b"", fate=Fate.SILENCE), executor=UNHURRIED) as (stack, _):
+            await ask(stack, timeout_s=0.6)
 
     late = "DEADLINE_EXCEEDED [error DEADLINE_EXCEEDED]"
     assert trees(recorder) == [

@@ -13,6 +13,7 @@ import grpc
 import pytest
 import structlog
 
+from pointsman.config.settings import ExecutorSettings
 from pointsman.domain.answer import Usage
 from pointsman.domain.errors import PointsmanError
 from pointsman.domain.trail import Outcome, Skip
@@ -23,10 +24,24 @@ from tests.fakes.http_server import FakeHttpServer, Fate, ScriptedReply
 from tests.fakes.patience import within
 from tests.fakes.serving import lines_of
 from tests.fakes.spans import SpanRecorder, recorded_spans
-from tests.fakes.streaming import BACKUP, CASES, SUBJECT, Routed, StreamCase, playing, routed, settings_of
+from tests.fakes.streaming import (
+    BACKUP,
+    CASES,
+    EXECUTOR,
+    SUBJECT,
+    UNHURRIED,
+    Routed,
+    StreamCase,
+    playing,
+    routed,
+    settings_of,
+)
 
 ROUTE = "pointsman.v1.RouterService/StreamRoute"
 EXECUTE = "pointsman.v1.ExecutorService/StreamExecute"
+DEADLINE_S = 0.6
+"""Time enough to have asked a provider, on a busy machine too."""
+
 SOON_S = 0.1
 """How soon a provider is left, once the caller has gone or the time is over."""
 
@@ -113,14 +128,16 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(case: StreamCase, script: Script, *, has_backup: bool = True) -> AsyncIterator[Scene]:
+async def scene(
+    case: StreamCase, script: Script, *, has_backup: bool = True, executor: ExecutorSettings = EXECUTOR
+) -> AsyncIterator[Scene]:
     """Set the scene: the subject plays the script, the backup always answers."""
     subject, backup = FakeHttpServer(), FakeHttpServer()
     subject.play(script(case))
     backup.play(CASES[0].reply(CASES[0].whole))
     with recorded_spans() as recorder, structlog.testing.capture_logs() as captured:
         async with playing(subject, backup):
-            settings = settings_of(case, subject.url, backup_url=backup.url if has_backup else "")
+            settings = settings_of(case, subject.url, backup_url=backup.url if has_backup else "", executor=executor)
             async with routed(settings) as stack:
                 yield Scene(stack=stack, subject=subject, backup=backup, recorder=recorder, captured=captured)
 
@@ -237,8 +254,8 @@ async def test_what_fails_after_the_first_content_ends_with_what_came_and_nobody
 
 @wires
 async def test_a_deadline_before_the_first_content_is_out_of_time_with_the_trail(case: StreamCase) -> None:
-    async with scene(case, lambda case: case.reply(b"", fate=Fate.SILENCE)) as on:
-        told = await on.listen(timeout_s=0.3)
+    async with scene(case, lambda case: case.reply(b"", fate=Fate.SILENCE), executor=UNHURRIED) as on:
+        told = await on.listen(timeout_s=DEADLINE_S)
         async with within(SOON_S):
             await on.subject.left.wait()
         await on.nothing_is_held()
@@ -252,8 +269,8 @@ async def test_a_deadline_before_the_first_content_is_out_of_time_with_the_trail
 
 @wires
 async def test_a_deadline_after_the_first_content_ends_with_what_came(case: StreamCase) -> None:
-    async with scene(case, lambda case: case.reply(case.begun, fate=Fate.STALL)) as on:
-        told = await on.listen(timeout_s=0.3)
+    async with scene(case, lambda case: case.reply(case.begun, fate=Fate.STALL), executor=UNHURRIED) as on:
+        told = await on.listen(timeout_s=DEADLINE_S)
         async with within(SOON_S):
             await on.subject.left.wait()
         await on.nothing_is_held()
