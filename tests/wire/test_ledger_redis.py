@@ -261,6 +261,19 @@ async def test_a_model_on_this_machine_is_no_affair_of_redis(server: RedisServer
 # --- Leases
 
 
+async def test_what_is_told_in_the_moment_of_a_stop_is_heard(server: RedisServer) -> None:
+    with capture_logs() as lines:
+        async with kept(ONE_AT_ONCE, url=server.url, seed=1) as book:
+            reservation = await reserve(book, ONE_AT_ONCE)
+            ending = asyncio.ensure_future(end(book, reservation))
+            await asyncio.sleep(0)  # noqa: TID251 - one turn, in which it is told
+        await ending
+        async with kept(ONE_AT_ONCE, url=server.url, seed=2) as other:
+            await reserve(other, ONE_AT_ONCE)
+
+    assert [line["event"] for line in lines] == ["ledger.joined", "ledger.joined"]
+
+
 async def test_what_a_crashed_replica_held_comes_back(server: RedisServer) -> None:
     async with kept(ONE_AT_ONCE, url=server.url, seed=2, lease_s=0.8) as other:
         async with kept(ONE_AT_ONCE, url=server.url, seed=1, lease_s=0.8) as crashing:

@@ -75,6 +75,11 @@ class Link:
             self._watch = loop.call_later(self._timeout_s, self._look)
         return waiting.future
 
+    async def answered(self) -> None:
+        """Wait until all that was sent so far is answered or lost, which takes no longer than Redis may."""
+        if sent := [waiting.future for waiting in self._waiting]:
+            await asyncio.wait(sent)
+
     def drop(self, why: LinkDown) -> None:
         """Give the connection up: fail what waits, and end `run`."""
         if self._watch:

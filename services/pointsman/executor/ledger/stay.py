@@ -95,12 +95,16 @@ class Stay:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Stay until the block ends; it begins when Redis has been looked for once."""
+        """Stay until the block ends and Redis has heard what it was told.
+
+        The block begins when Redis has been looked for once.
+        """
         keeping = asyncio.create_task(self.keep())
         looked = asyncio.create_task(self.tried.wait())
         try:
             await asyncio.wait({keeping, looked}, return_when=asyncio.FIRST_COMPLETED)
             yield
+            await self._talk.answered()
         finally:
             for task in (looked, keeping):
                 task.cancel()

@@ -64,6 +64,10 @@ class Talk:
         self._mirror.start_over()
         self._ahead_s = -math.inf
 
+    async def answered(self) -> None:
+        """Wait until all that was sent so far is answered or lost."""
+        await self._link.answered()
+
     def drop(self, why: LinkDown) -> None:
         """Give the connection up; whoever waits for an answer gets LinkDown."""
         self._link.drop(why)
