@@ -11,6 +11,7 @@ import httpx
 
 from pointsman.executor.adapters.base import HttpRequest
 from pointsman.executor.adapters.carrier import HEADERS, Arriving, Headers
+from pointsman.executor.adapters.connector import Connector
 
 _KEEPALIVE_S: Final = 30.0
 """How long an idle connection is kept; shorter than any provider keeps it, so that no call meets a closed one."""
@@ -44,7 +45,7 @@ class Network:
 
     def _open(self) -> aiohttp.ClientSession:
         """Return the session, which belongs to the loop that runs now."""
-        connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEPALIVE_S, ssl=_tls())
+        connector = Connector(limit=self._connections, keepalive_timeout=_KEEPALIVE_S, ssl=_tls())
         self._session = aiohttp.ClientSession(
             connector=connector, headers=HEADERS, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
         )
