@@ -283,10 +283,15 @@ def _url(path: str, url: str) -> None:
     try:
         parts = urlsplit(url)
         is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        has_secret = "@" in parts.netloc
     except ValueError:  # half an IPv6 address, or a port that is none
-        is_usable = False
+        is_usable, has_secret = False, "@" in url
+    if has_secret:  # not said again
+        refuse(path, "…", "settings hold no secrets; leave out what stands before the @")
     if not is_usable or not url.isprintable() or re.search(r"\s", url):
         refuse(path, url, "write an http or https URL, such as http://127.0.0.1:11434")
+    if re.search(r"[?#]", url):
+        refuse(path, url, "paths are put behind it, so it ends before any ? or #; leave them out")
 
 
 def _filled(path: str, text: str) -> None:

@@ -302,6 +302,24 @@ def test_a_base_url_that_is_none_is_refused(file: Path, url: str) -> None:
     assert "write an http or https URL" in error.message
 
 
+@pytest.mark.parametrize(
+    "url", ["https://alice:canary@p.example/v1", "https://canary@p.example", "https://alice:canary@p.example:x"]
+)
+def test_a_base_url_with_a_secret_is_refused_and_not_said_again(file: Path, url: str) -> None:
+    error = refused(file, POINTSMAN__PROVIDERS__P__BASE_URL=url)
+
+    assert error.metadata["path"] == "providers.p.base_url"
+    assert "canary" not in f"{error.message} {error.metadata}"
+
+
+@pytest.mark.parametrize("url", ["https://p.example/v1?version=2", "https://p.example/#v1", "https://p.example?"])
+def test_a_base_url_that_no_path_can_follow_is_refused(file: Path, url: str) -> None:
+    error = refused(file, POINTSMAN__PROVIDERS__P__BASE_URL=url)
+
+    assert error.metadata["path"] == "providers.p.base_url"
+    assert "ends before any ? or #" in error.message
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:11434", "https://[::1]:8443/v1", "http://ollama"])
 def test_a_base_url_may_name_any_host(file: Path, url: str) -> None:
     assert loaded(file, POINTSMAN__PROVIDERS__P__BASE_URL=url).providers["p"].base_url == url
