@@ -76,6 +76,30 @@ async def test_calls_and_streams_under_way_are_answered_and_later_ones_refused()
     assert finished.code == 0
 
 
+async def test_a_hang_up_during_a_stop_loses_no_stream() -> None:
+    async with (
+        serve(scenarios.CALM, clock=SystemClock(), seed=1) as calm,
+        pointsman_running("up", "--json", environment=environment(calm)) as up,
+    ):
+        address = (await up.json_line())["addresses"]["router"]
+        async with (
+            Client(address, patience_s=0.0) as client,
+            client.stream("Tell a story.", category="quick") as stream,
+        ):
+            texts = aiter(stream)
+            await anext(texts)
+            up.tell(signal.SIGTERM)
+            await anext(texts)
+            up.tell(signal.SIGHUP)
+            async for _ in texts:
+                pass
+        finished = await up.end()
+
+    assert stream.end
+    assert not stream.end.partial
+    assert finished.code == 0
+
+
 async def test_all_that_was_asked_is_in_the_journal_after_the_stop(simulation: Simulation, tmp_path: Path) -> None:
     journal = tmp_path / "journal.sqlite"
     kept = environment(simulation, POINTSMAN__JOURNAL__URL=f"sqlite:///{journal}")

@@ -50,6 +50,7 @@ def hang_ups(gone: Callable[[], None], told: Callable[[], None]) -> Iterator[Non
     """Call `told` at each SIGHUP until the block ends.
 
     The signal also says that the terminal is gone which this process was started on; that calls `gone` instead.
+    Enter it before anything is started: left to itself, the signal ends the process, in a start and in a stop too.
     """
     loop, had_terminal = asyncio.get_running_loop(), _has_terminal()
     loop.add_signal_handler(signal.SIGHUP, lambda: gone() if had_terminal and not _has_terminal() else told())

@@ -13,7 +13,6 @@ from typing import Final, Never
 
 import structlog
 
-from pointsman.cli.loop import hang_ups
 from pointsman.config import Settings, load, settings_hash
 from pointsman.config.revision import Prepare, revise
 from pointsman.domain.errors import SettingsError
@@ -50,18 +49,21 @@ class Reloader:
         """That of the settings in force."""
         return settings_hash(self.settings)
 
+    def ask(self) -> None:
+        """Have the settings read again, as soon as they are watched."""
+        self._asked.set()
+
     @asynccontextmanager
-    async def watching(self, hung_up: Callable[[], None]) -> AsyncIterator[None]:
-        """Read again when told to or when the file changes, until the block ends; a lost terminal calls `hung_up`."""
-        with hang_ups(hung_up, self._asked.set):
-            task = asyncio.create_task(self._watch(), name="settings")
-            try:
-                yield
-            finally:
-                task.cancel()
-                await asyncio.wait({task})
-                if not task.cancelled():
-                    task.result()
+    async def watching(self) -> AsyncIterator[None]:
+        """Read again when asked to or when the file changes, until the block ends."""
+        task = asyncio.create_task(self._watch(), name="settings")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.result()
 
     async def look(self) -> None:
         """Read the file again if it has changed, and is not being written just now."""

@@ -11,7 +11,7 @@ from pointsman.cli.arguments import ROUTER
 from pointsman.cli.core_dumps import forbid_core_dumps
 from pointsman.cli.held_log import HeldLog
 from pointsman.cli.invocation import program
-from pointsman.cli.loop import run, stop_signals
+from pointsman.cli.loop import hang_ups, run, stop_signals
 from pointsman.cli.notices import notices
 from pointsman.cli.ports import holders_named
 from pointsman.cli.reload import Reloader
@@ -85,12 +85,12 @@ async def present(settings: Settings) -> "Readiness":
 async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool, over_the_wire: bool) -> None:
     from pointsman.cli.stack import running as stack_running  # noqa: PLC0415 - all three services, which `serve` spares
 
-    with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        clock, reloader = SystemClock(), Reloader(settings, source)
+    clock, reloader = SystemClock(), Reloader(settings, source)
+    with stop_signals(lambda: _say_stopping(settings)) as stopped, hang_ups(stopped.set, reloader.ask):
         async with (
             observed(settings_hash=lambda: reloader.hash, clock=clock),
             stack_running(settings, clock=clock, over_the_wire=over_the_wire, on_reload=reloader.register) as stack,
-            reloader.watching(stopped.set),
+            reloader.watching(),
         ):
             readiness = await present(settings)
             if as_json:
@@ -102,13 +102,13 @@ async def _up(settings: Settings, source: Path, log: HeldLog, *, as_json: bool, 
 
 
 async def _serve(room: Room, settings: Settings, source: Path, log: HeldLog, *, as_json: bool) -> None:
-    with stop_signals(lambda: _say_stopping(settings)) as stopped:
-        clock, reloader = SystemClock(), Reloader(settings, source)
+    clock, reloader = SystemClock(), Reloader(settings, source)
+    with stop_signals(lambda: _say_stopping(settings)) as stopped, hang_ups(stopped.set, reloader.ask):
         async with (
             observed(settings_hash=lambda: reloader.hash, clock=clock),
             holders_named(settings, (room,)),
             running(room, settings, clock=clock, on_reload=reloader.register) as server,
-            reloader.watching(stopped.set),
+            reloader.watching(),
         ):
             if as_json:
                 print_json({"addresses": {room: server.address}})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from pointsman.cli.core_dumps import forbid_core_dumps
-from pointsman.cli.loop import run, stop_signals
+from pointsman.cli.loop import hang_ups, run, stop_signals
 from pointsman.cli.reload import Reloader
 from pointsman.cli.resources import use_what_there_is
 from pointsman.cli.room import Room
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 async def _serve(room: Room, reloader: Reloader) -> None:
-    with stop_signals(lambda: None) as stopped:
+    with stop_signals(lambda: None) as stopped, hang_ups(stopped.set, reloader.ask):
         orders = await _standard_input()
         clock = SystemClock()
         # This imports the service.
@@ -54,7 +54,7 @@ async def _serve(room: Room, reloader: Reloader) -> None:
         async with (
             observed(settings_hash=lambda: reloader.hash, clock=clock),
             server,
-            reloader.watching(stopped.set),
+            reloader.watching(),
         ):
             _say(SERVING)
             waits = [asyncio.ensure_future(stopped.wait()), asyncio.ensure_future(orders.read())]
