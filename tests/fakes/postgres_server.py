@@ -52,7 +52,7 @@ class PostgresServer:
     async def _run(self, command: str, *arguments: str) -> asyncio.subprocess.Process:
         with (self.folder / "log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                _found(command), *arguments, stdout=log, stderr=log, cwd=self.folder, user=_owner(), env={"LC_ALL": "C"}
+                *_as_owner(), _found(command), *arguments, stdout=log, stderr=log, cwd=self.folder, env={"LC_ALL": "C"}
             )
 
     def _answers(self) -> bool:
@@ -81,6 +81,18 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
 def _owner() -> str | None:
     """Return as whom it runs: it refuses to be root. None is whoever runs the tests."""
     return None if os.geteuid() else pwd.getpwnam("postgres").pw_name
+
+
+def _as_owner() -> tuple[str, ...]:
+    """Return what stands before a command of the owner's.
+
+    Not the `user` of a subprocess: Python then forks, and a fork of a process in which gRPC has threads may crash.
+    """
+    owner = _owner()
+    if owner is None:
+        return ()
+    setpriv = shutil.which("setpriv") or "setpriv"  # of util-linux, which every Debian has
+    return setpriv, f"--reuid={owner}", f"--regid={owner}", "--clear-groups"
 
 
 def _found(command: str) -> str:

@@ -29,11 +29,8 @@ from pointsman.telemetry.spans import Span, SpanKind, span
 ANSWERS: Final = frozenset({Outcome.ANSWERED, Outcome.CONTENT_BLOCKED})
 """Outcomes of which an answer is part."""
 
-GRACE_S: Final = 0.1
-"""How much later than by its adapter a stream is cut here: the adapter knows what the provider has counted so far.
-
-Longer than a busy loop stalls. Were both limits over at once, this one would win, and the usage be estimated.
-"""
+GRACE_S: Final = 0.01
+"""How much later than by its adapter a stream is cut here: the adapter knows what the provider has counted so far."""
 
 MOST_BYTES_PER_TOKEN: Final = 8
 """No language comes near; a count below it was taken before the answer was written (Anthropic counts at both ends)."""
