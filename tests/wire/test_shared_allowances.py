@@ -396,18 +396,23 @@ async def test_a_limit_that_changes_while_redis_is_away_changes_the_part_and_kee
     assert (before, more, freed) == (4, 5, 1)
 
 
-async def test_two_stacks_over_one_redis_let_a_caller_in_as_often_as_one(
-    settings: Settings, server: RedisServer, tmp_path: Path
-) -> None:
-    key, file = keys.make(), tmp_path / "keys.jsonl"
+def known_alice(settings: Settings, server: RedisServer, folder: Path, grant: CallerSettings) -> tuple[str, Settings]:
+    """Return alice's key, and settings of a stack over this Redis that knows it and grants her this."""
+    key, file = keys.make(), folder / "keys.jsonl"
     with keys.changing(file) as known:
         known.append(keys.record(key, caller="alice", created=CLOCK.now()))
-    changed = replace(
+    return key, replace(
         settings,
         ledger=replace(settings.ledger, url=server.url, timeout_s=2.0),
         router=replace(settings.router, keys=str(file)),
-        callers={"alice": CallerSettings(requests_per_minute=3)},
+        callers={"alice": grant},
     )
+
+
+async def test_two_stacks_over_one_redis_let_a_caller_in_as_often_as_one(
+    settings: Settings, server: RedisServer, tmp_path: Path
+) -> None:
+    key, changed = known_alice(settings, server, tmp_path, CallerSettings(requests_per_minute=3))
     refused = 0
     async with running(changed, clock=CLOCK) as one, running(changed, clock=CLOCK) as two:
         for stack in (one, two, one, two, one):
@@ -423,15 +428,7 @@ async def test_two_stacks_over_one_redis_let_a_caller_in_as_often_as_one(
 async def test_a_running_stack_takes_up_what_a_caller_may_though_it_shares_a_redis(
     settings: Settings, server: RedisServer, tmp_path: Path
 ) -> None:
-    key, file = keys.make(), tmp_path / "keys.jsonl"
-    with keys.changing(file) as known:
-        known.append(keys.record(key, caller="alice", created=CLOCK.now()))
-    few = replace(
-        settings,
-        ledger=replace(settings.ledger, url=server.url, timeout_s=2.0),
-        router=replace(settings.router, keys=str(file)),
-        callers={"alice": CallerSettings(requests_per_minute=1)},
-    )
+    key, few = known_alice(settings, server, tmp_path, CallerSettings(requests_per_minute=1))
     more = replace(few, callers={"alice": CallerSettings(requests_per_minute=2, usd_per_day=100.0)})
     prepares: list[Prepare] = []
     async with (

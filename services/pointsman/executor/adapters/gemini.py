@@ -1,7 +1,6 @@
 """The wire format of Gemini's generateContent, with an AI Studio key."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -63,8 +62,7 @@ class Gemini:
         id_: str,
     ) -> Reply:
         """Return the reply with its names and the options that were not sent; the headers state nothing."""
-        ignored = replies.ignored_options(call)
-        return replace(reply, model=model, provider_request_id=id_, ignored_options=ignored)
+        return replies.named(call, reply, model=model, id_=id_)
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's
         return (HttpRequest(path=f"{self._root}?pageSize=1000", headers=self._headers()),)

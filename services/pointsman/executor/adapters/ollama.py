@@ -81,8 +81,7 @@ class Ollama:
         id_: str,
     ) -> Reply:
         """Return the reply with its names and the options that were not sent; the headers state nothing."""
-        ignored = replies.ignored_options(call)
-        return replace(reply, model=model, provider_request_id=id_, ignored_options=ignored)
+        return replies.named(call, reply, model=model, id_=id_)
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:
         body = shape.encode({"model": model})

@@ -51,6 +51,11 @@ def listed(model: str, known: Iterable[str]) -> Reply:
     return Reply(outcome=Outcome.MODEL_NOT_FOUND, detail="The provider does not list the model for this key.")
 
 
+def named(call: Call, reply: Reply, *, model: str, id_: str) -> Reply:
+    """Return the reply with its names and the options that were not sent, as where headers state nothing."""
+    return replace(reply, model=model, provider_request_id=id_, ignored_options=ignored_options(call))
+
+
 def ignored_options(call: Call) -> tuple[str, ...]:
     """Return the names of the options that were asked for and that this model does not take."""
     options, model = call.request.options, call.candidate.model
