@@ -149,7 +149,7 @@ async def test_a_minute_of_tokens_is_one_for_all_executors(server: RedisServer) 
         await hold(two)
         while_both_run = await refused(one)
         one.settle("alice", first, attempt(usage=usage(40, 10)), now())
-        await until(lambda: one["alice"].tokens is not None and one["alice"].tokens.past_amount == 50)
+        await until(lambda: one["alice"].tokens is not None and one["alice"].tokens.past.amount == 50)
         await hold(two)
         after = await refused(two)
 
