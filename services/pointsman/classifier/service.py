@@ -36,9 +36,9 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         with span(names.SPAN_CLASSIFY) as current:
             verdict = await self._classifier.classify(question, budget_s=context.time_remaining())
             _tell(verdict, request.request_id, current)
-        return classifier_pb2.ClassifyResponse(
-            verdict=convert.verdict_to_pb(verdict), degraded_reasons=convert.degraded_to_pb(verdict.degraded)
-        )
+        response = classifier_pb2.ClassifyResponse(degraded_reasons=convert.degraded_to_pb(verdict.degraded))
+        convert.write_verdict(response.verdict, verdict)
+        return response
 
     def _question(self, request: classifier_pb2.ClassifyRequest) -> Question:
         """Return the question of a request. Raises InvalidRequest with every violation when it cannot be ruled on."""

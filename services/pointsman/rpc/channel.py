@@ -105,19 +105,22 @@ async def call(
     message. A call that `waits` is sent when the other side is there; else it fails at once where nobody is. Raises the
     domain error that the other side meant, `down` when it could not be reached, OutOfTime after `timeout_s`.
     """
+    span = spans.open_span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target))
     code, started_s = grpc.StatusCode.CANCELLED, REGISTER.clock.monotonic()
-    with spans.span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target)) as span:
-        try:
-            response = await multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
-        except grpc.aio.AioRpcError as error:
-            code = error.code()
-            span.fail(code.name)
-            raise from_call(error, target=target, down=down) from error
-        else:
-            code = grpc.StatusCode.OK
-            return response
-        finally:
-            _end(span, method, code, started_s)
+    try:
+        response = await multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
+    except grpc.aio.AioRpcError as error:
+        code = error.code()
+        span.fail(code.name)
+        raise from_call(error, target=target, down=down) from error
+    except BaseException as error:
+        span.fail_with(error)
+        raise
+    else:
+        code = grpc.StatusCode.OK
+        return response
+    finally:
+        _end(span, method, code, started_s)
 
 
 async def stream(
@@ -153,7 +156,6 @@ async def stream(
         if rpc is not None:
             rpc.cancel()
         _end(span, method, code, started_s)
-        span.end()
 
 
 def _metadata(span: spans.Span) -> tuple[tuple[str, str], ...]:
@@ -163,8 +165,9 @@ def _metadata(span: spans.Span) -> tuple[tuple[str, str], ...]:
 
 
 def _end(span: spans.Span, method: str, code: grpc.StatusCode, started_s: float) -> None:
-    """Say on the span and in the metrics how a call ended."""
+    """Say on the span and in the metrics how a call ended, and end the span."""
     span.set(names.RPC_STATUS_CODE, code.name)
+    span.end()
     instruments.RPC_CLIENT_DURATION.record(REGISTER.clock.monotonic() - started_s, "grpc", method, code.name)
 
 

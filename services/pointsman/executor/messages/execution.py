@@ -9,17 +9,19 @@ from pointsman.v1 import executor_pb2 as pb
 
 def execution_to_pb(execution: Execution, degraded: tuple[DegradedReason, ...]) -> pb.ExecuteResponse:
     """Return a whole answer; `degraded` is all that made it less than it could be."""
-    return pb.ExecuteResponse(
-        answer=convert.answer_to_pb(execution.answer),
-        candidate=execution.attempt.candidate,
-        trail=convert.trail_to_pb(execution.trail),
-        usage=convert.usage_to_pb(execution.trail.usage),
+    attempt = execution.attempt
+    executed_pb = pb.ExecuteResponse(
+        candidate=attempt.candidate,
         cost_usd=_cost(execution),
-        local=execution.attempt.local,
-        simulated=execution.attempt.simulated,
+        local=attempt.local,
+        simulated=attempt.simulated,
         degraded_reasons=convert.degraded_to_pb(degraded),
         model=execution.model,
     )
+    convert.write_answer(executed_pb.answer, execution.answer)
+    convert.write_trail(executed_pb.trail, execution.trail)
+    convert.write_usage(executed_pb.usage, execution.trail.usage)
+    return executed_pb
 
 
 def start_to_pb(start: Start) -> pb.StreamStart:
@@ -38,14 +40,15 @@ def late_start_to_pb(execution: Execution) -> pb.StreamStart:
 
 def end_to_pb(execution: Execution, degraded: tuple[DegradedReason, ...]) -> pb.StreamEnd:
     """Return how a stream ended; `degraded` is all that made it less than it could be."""
-    return pb.StreamEnd(
+    end_pb = pb.StreamEnd(
         finish_reason=convert.FINISH_REASONS.to_pb(execution.answer.finish_reason),
         partial=execution.partial,
-        trail=convert.trail_to_pb(execution.trail),
-        usage=convert.usage_to_pb(execution.trail.usage),
         cost_usd=_cost(execution),
         degraded_reasons=convert.degraded_to_pb(degraded),
     )
+    convert.write_trail(end_pb.trail, execution.trail)
+    convert.write_usage(end_pb.usage, execution.trail.usage)
+    return end_pb
 
 
 def _cost(execution: Execution) -> float | None:

@@ -8,7 +8,7 @@ import asyncio
 import inspect
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from contextlib import aclosing
 from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast
 
@@ -32,8 +32,8 @@ class Host(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop to which it belongs."""
 
-    async def handler_of(self, method: str, metadata: Metadata) -> "Handler | None":
-        """Return what serves a method, None when nothing does."""
+    def handler_of(self, method: str, metadata: Metadata) -> "Awaitable[Handler | None]":
+        """Find what serves a method, None when nothing does."""
 
     def begin(self, call: "Call") -> "asyncio.Task[None] | None":
         """Return the task that serves the call, which expires at its deadline; None where no calls are taken."""
