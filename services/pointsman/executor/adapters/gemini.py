@@ -54,7 +54,7 @@ class Gemini:
     def stamp(
         self,
         call: Call,
-        response: HttpResponse,  # noqa: ARG002 - the port's
+        response: HttpResponse,
         reply: Reply,
         now: datetime,  # noqa: ARG002 - the port's
         *,
@@ -62,7 +62,7 @@ class Gemini:
         id_: str,
     ) -> Reply:
         """Return the reply with its names and the options that were not sent; the headers state nothing."""
-        return replies.named(call, reply, model=model, id_=id_)
+        return replies.stamped(reply, response, model=model, id_=id_, ignored=replies.ignored_options(call))
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's
         return (HttpRequest(path=f"{self._root}?pageSize=1000", headers=self._headers()),)

@@ -73,7 +73,7 @@ class Ollama:
     def stamp(
         self,
         call: Call,
-        response: HttpResponse,  # noqa: ARG002 - the port's
+        response: HttpResponse,
         reply: Reply,
         now: datetime,  # noqa: ARG002 - the port's
         *,
@@ -81,7 +81,7 @@ class Ollama:
         id_: str,
     ) -> Reply:
         """Return the reply with its names and the options that were not sent; the headers state nothing."""
-        return replies.named(call, reply, model=model, id_=id_)
+        return replies.stamped(reply, response, model=model, id_=id_, ignored=replies.ignored_options(call))
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:
         body = shape.encode({"model": model})

@@ -1,7 +1,6 @@
 """The wire format of OpenAI's Chat Completions, which DeepSeek and Moonshot speak too, each in its Dialect."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -54,12 +53,13 @@ class OpenAI:
 
     def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime, *, model: str, id_: str) -> Reply:
         """Return the reply with its names, what the headers state and the options that were not sent."""
-        return replace(
+        return replies.stamped(
             reply,
+            response,
             model=model,
-            stated=self._stated(response, now) + reply.stated,
-            provider_request_id=response.headers.get("x-request-id") or id_,
-            ignored_options=ignored_options(call, self._dialect),
+            id_=response.headers.get("x-request-id") or id_,
+            stated=self._stated(response, now),
+            ignored=ignored_options(call, self._dialect),
         )
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's

@@ -56,7 +56,8 @@ def at(value: object, *path: str | int) -> object:
 
 def text(value: object, *path: str | int) -> str:
     """Return the string at `path`; empty when there is none."""
-    return string(at(value, *path))
+    found = at(value, *path)
+    return found if isinstance(found, str) else ""
 
 
 def string(found: object) -> str:
