@@ -118,17 +118,20 @@ def _effort(effort: str, dialect: Dialect) -> Json:
     return {"reasoning_effort": effort}
 
 
-def _messages(message: Message, dialect: Dialect) -> Iterator[Json]:
+def _messages(message: Message, dialect: Dialect) -> list[Json]:
     match message.role:
         case Role.SYSTEM:
-            yield {"role": dialect.system_role, "content": message.text}
+            return [{"role": dialect.system_role, "content": message.text}]
         case Role.ASSISTANT:
-            yield _assistant(message, dialect)
+            return [_assistant(message, dialect)]
         case Role.USER | Role.TOOL:
-            results = [part for part in message.parts if isinstance(part, ToolResult)]
-            yield from ({"role": "tool", "tool_call_id": part.tool_call_id, "content": part.text} for part in results)
-            if len(results) < len(message.parts):
-                yield {"role": "user", "content": _content(message)}
+            results: list[Json] = [
+                {"role": "tool", "tool_call_id": part.tool_call_id, "content": part.text}
+                for part in message.parts
+                if isinstance(part, ToolResult)
+            ]
+            said = [{"role": "user", "content": _content(message)}] if len(results) < len(message.parts) else []
+            return results + said
 
 
 def _assistant(message: Message, dialect: Dialect) -> Json:

@@ -28,15 +28,15 @@ def read_completion(call: Call, document: object) -> Reply:
         return replies.no_answer("The provider answered with something that is no chat completion.")
     finish = shape.text(choice, "finish_reason")
     counted = usage(document)
-    refusal = shape.text(message, "refusal")
+    refusal = shape.string(message.get("refusal"))
     if refusal:
         return replies.blocked(REFUSED, counted, text=refusal)
     held_back = withheld(finish, counted)
     if held_back is not None:
         return held_back
-    calls = tuple(_tool_calls(message))
+    calls = tuple(_tool_calls(message)) if message.get("tool_calls") else ()
     reason = finish_reason(finish, has_calls=bool(calls))
-    answer = Answer(text=shape.text(message, "content"), finish_reason=reason, tool_calls=calls)
+    answer = Answer(text=shape.string(message.get("content")), finish_reason=reason, tool_calls=calls)
     return replies.answered(call, answer, counted)
 
 
@@ -59,18 +59,18 @@ def usage(completion: object) -> Usage | None:
     counted = shape.at(completion, "usage") or shape.at(completion, "choices", 0, "usage")
     if not isinstance(counted, dict):
         return None
-    total = shape.count(counted, "prompt_tokens")
+    total = shape.number(counted.get("prompt_tokens"))
     in_prompt = counted.get("prompt_tokens_details")
     cached = (
         shape.count(in_prompt, "cached_tokens")
-        or shape.count(counted, "prompt_cache_hit_tokens")  # DeepSeek
-        or shape.count(counted, "cached_tokens")  # Moonshot's older answers
+        or shape.number(counted.get("prompt_cache_hit_tokens"))  # DeepSeek
+        or shape.number(counted.get("cached_tokens"))  # Moonshot's older answers
     )
     return Usage(
         input_tokens=total,
         cached_input_tokens=min(cached, total),
         cache_write_tokens=shape.count(in_prompt, "cache_write_tokens"),
-        output_tokens=shape.count(counted, "completion_tokens"),
+        output_tokens=shape.number(counted.get("completion_tokens")),
         reasoning_tokens=shape.count(counted, "completion_tokens_details", "reasoning_tokens"),
     )
 

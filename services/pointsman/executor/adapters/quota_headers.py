@@ -113,7 +113,7 @@ def retry_after_s(status: int, headers: Headers, now: datetime) -> float | None:
 
 def openai_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
     """Return what `x-ratelimit-*` states. Resets are durations until the window is full again."""
-    return tuple([quota for window in _OPENAI if (quota := _openai_quota(headers, now, window))])
+    return tuple([q for window in _OPENAI if window.limit in headers and (q := _openai_quota(headers, now, window))])
 
 
 def anthropic_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
@@ -122,8 +122,10 @@ def anthropic_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
     The `tokens` bucket repeats the most restrictive of the others (docs, 2026-11); it is reported only when it says
     something else.
     """
-    stated = [quota for window in _ANTHROPIC if (quota := _anthropic_quota(headers, now, window))]
-    total = _anthropic_quota(headers, now, _ANTHROPIC_TOTAL)
+    stated = [
+        quota for window in _ANTHROPIC if window.limit in headers and (quota := _anthropic_quota(headers, now, window))
+    ]
+    total = _anthropic_quota(headers, now, _ANTHROPIC_TOTAL) if _ANTHROPIC_TOTAL.limit in headers else None
     if total and not any((q.limit, q.remaining) == (total.limit, total.remaining) for q in stated):
         stated.append(total)
     return tuple(stated)

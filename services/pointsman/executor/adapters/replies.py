@@ -26,13 +26,20 @@ def blocked(detail: str, usage: Usage | None, *, text: str = "") -> Reply:
     return Reply(outcome=Outcome.CONTENT_BLOCKED, detail=detail, usage=usage, answer=answer)
 
 
-def answered(call: Call, answer: Answer, usage: Usage | None, *, was_handed_on: bool = False) -> Reply:
+def answered(
+    call: Call,
+    answer: Answer,
+    usage: Usage | None,
+    *,
+    was_handed_on: bool = False,
+    durations_s: tuple[tuple[str, float], ...] = (),
+) -> Reply:
     """Return the reply for an answer, or for its absence: ending normally and saying nothing is no answer.
 
     `was_handed_on` is True when a stream has passed on what the answer held. Where stop texts were asked for, one of
     them may have come first, and nothing is what was asked for.
     """
-    reply = Reply(outcome=Outcome.ANSWERED, answer=answer, usage=usage)
+    reply = Reply(outcome=Outcome.ANSWERED, answer=answer, usage=usage, durations_s=durations_s)
     ended_early = answer.finish_reason is not FinishReason.STOP or bool(call.request.options.stop)
     if was_handed_on or answer.text or answer.tool_calls or ended_early:
         return reply

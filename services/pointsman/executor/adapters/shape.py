@@ -67,7 +67,11 @@ def string(found: object) -> str:
 
 def count(value: object, *path: str | int) -> int:
     """Return the whole number at `path`; 0 when there is none that counts something."""
-    found = at(value, *path)
+    return number(at(value, *path))
+
+
+def number(found: object) -> int:
+    """Return what was found if it is a whole number that counts something; else 0."""
     return found if type(found) is int and 0 <= found <= _MOST else 0  # True is an int, too
 
 
