@@ -113,7 +113,7 @@ def _generation_config(call: Call) -> Json:
 
 def _contents(prompt: Prompt) -> list[Json]:
     """Return the turns; neighbours of one side become one, since all results of tools must stand in one turn."""
-    names = {part.id: part.name for part in prompt.parts if isinstance(part, ToolCall)}
+    names = {p.id: p.name for message in prompt.messages for p in message.parts if isinstance(p, ToolCall)}
     contents: list[Json] = []
     for message in prompt.messages:
         if message.role is Role.SYSTEM:

@@ -22,11 +22,11 @@ _FINISH: Final = {
 
 def read_completion(call: Call, document: object) -> Reply:
     """Return what a whole completion means, whatever `document` is."""
-    choice = shape.at(document, "choices", 0)
-    message = shape.at(choice, "message")
+    choice = shape.members(shape.at(document, "choices", 0))
+    message = choice.get("message")
     if not isinstance(message, dict):
         return replies.no_answer("The provider answered with something that is no chat completion.")
-    finish = shape.text(choice, "finish_reason")
+    finish = shape.string(choice.get("finish_reason"))
     counted = usage(document)
     refusal = shape.string(message.get("refusal"))
     if refusal:
@@ -60,18 +60,19 @@ def usage(completion: object) -> Usage | None:
     if not isinstance(counted, dict):
         return None
     total = shape.number(counted.get("prompt_tokens"))
-    in_prompt = counted.get("prompt_tokens_details")
+    in_prompt = shape.members(counted.get("prompt_tokens_details"))
+    in_output = shape.members(counted.get("completion_tokens_details"))
     cached = (
-        shape.count(in_prompt, "cached_tokens")
+        shape.number(in_prompt.get("cached_tokens"))
         or shape.number(counted.get("prompt_cache_hit_tokens"))  # DeepSeek
         or shape.number(counted.get("cached_tokens"))  # Moonshot's older answers
     )
     return Usage(
         input_tokens=total,
         cached_input_tokens=min(cached, total),
-        cache_write_tokens=shape.count(in_prompt, "cache_write_tokens"),
+        cache_write_tokens=shape.number(in_prompt.get("cache_write_tokens")),
         output_tokens=shape.number(counted.get("completion_tokens")),
-        reasoning_tokens=shape.count(counted, "completion_tokens_details", "reasoning_tokens"),
+        reasoning_tokens=shape.number(in_output.get("reasoning_tokens")),
     )
 
 

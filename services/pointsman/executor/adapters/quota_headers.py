@@ -167,11 +167,19 @@ def _openai_quota(headers: Headers, now: datetime, window: _Window) -> StatedQuo
         return None
     remaining = whole(headers.get(window.remaining, ""))
     reset_s = duration_s(headers.get(window.reset, ""))
-    full_at = None if reset_s is None else now + timedelta(seconds=reset_s)
     period, refills = _kind(limit, remaining, reset_s)
     if period is None and window.unit is Unit.TOKENS:
         period = MINUTE
-    return _quota(window.unit, limit, remaining, full_at, now, period, refills=refills)
+    if reset_s == 0.0:
+        remaining = limit
+    return StatedQuota(
+        unit=window.unit,
+        limit=limit,
+        remaining=None if remaining is None else min(remaining, limit),
+        full_at=None if reset_s is None else now + timedelta(seconds=reset_s),
+        period=period,
+        refills=refills,
+    )
 
 
 def _kind(limit: int, remaining: int | None, reset_s: float | None) -> tuple[timedelta | None, bool]:
@@ -209,22 +217,9 @@ def _anthropic_quota(headers: Headers, now: datetime, window: _Window) -> Stated
         return None
     remaining = whole(headers.get(window.remaining, ""))
     full_at = instant(headers.get(window.reset, ""))
-    return _quota(window.unit, limit, remaining, full_at, now, MINUTE, refills=True)
-
-
-def _quota(
-    unit: Unit,
-    limit: int,
-    remaining: int | None,
-    full_at: datetime | None,
-    now: datetime,
-    period: timedelta | None,
-    *,
-    refills: bool,
-) -> StatedQuota:
     if full_at is not None and full_at - now > LONGEST:
         full_at = None
     if full_at is not None and full_at <= now:
         full_at, remaining = now, limit
     left = None if remaining is None else min(remaining, limit)
-    return StatedQuota(unit=unit, limit=limit, remaining=left, full_at=full_at, period=period, refills=refills)
+    return StatedQuota(unit=window.unit, limit=limit, remaining=left, full_at=full_at, period=MINUTE, refills=True)

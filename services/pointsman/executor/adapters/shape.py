@@ -65,6 +65,11 @@ def string(found: object) -> str:
     return found if isinstance(found, str) else ""
 
 
+def members(found: object) -> dict[str, Any]:
+    """Return what was found if it is an object; else an empty one."""
+    return found if isinstance(found, dict) else {}
+
+
 def count(value: object, *path: str | int) -> int:
     """Return the whole number at `path`; 0 when there is none that counts something."""
     return number(at(value, *path))
