@@ -71,7 +71,7 @@ class Message:
     @property
     def text(self) -> str:
         """The text parts, one a line."""
-        return "\n".join(part.text for part in self.parts if isinstance(part, Text))
+        return "\n".join([part.text for part in self.parts if isinstance(part, Text)])
 
 
 @dataclass(frozen=True, kw_only=True)
