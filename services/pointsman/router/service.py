@@ -1,6 +1,6 @@
 """RouterService: reads the request, has it ruled on and run, and puts the answer together. Holds no state."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from os import urandom
@@ -334,13 +334,13 @@ def _broken_off(error: PointsmanError, ruled: _Ruled) -> pb.StreamRouteResponse:
     return pb.StreamRouteResponse(end=end)
 
 
-def _union(ruling: _Ruling, executor_reasons: Iterable[int]) -> tuple[DegradedReason, ...]:
+def _union(ruling: _Ruling, executor_reasons: Collection[int]) -> tuple[DegradedReason, ...]:
     """Return the reasons of both services, once each, the Classifier's first."""
     return tuple(dict.fromkeys((*ruling.degraded, *degraded_from_pb(executor_reasons))))
 
 
 def _log_end(
-    end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Iterable[DegradedReason], **known: str
+    end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Collection[DegradedReason], **known: str
 ) -> None:
     """Put what became of the request into the one log line of the call; read where it lies, for it is not ours."""
     steps, usage = end.trail.steps, end.usage

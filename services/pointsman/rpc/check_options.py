@@ -32,11 +32,12 @@ def shown(value: str) -> str:
     return repr(value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…")
 
 
-def category_violations(category: str, categories: Collection[str], field: str) -> Iterator[Violation]:
-    """Yield what is wrong with a category that must be one of `categories`."""
-    if category not in categories:
-        message = f"{shown(category)} is no category here; name one of {', '.join(categories)}"
-        yield Violation(field=field, reason="CATEGORY_UNKNOWN", message=message)
+def category_violations(category: str, categories: Collection[str], field: str) -> tuple[Violation, ...]:
+    """Return what is wrong with a category that must be one of `categories`."""
+    if category in categories:
+        return ()
+    message = f"{shown(category)} is no category here; name one of {', '.join(categories)}"
+    return (Violation(field=field, reason="CATEGORY_UNKNOWN", message=message),)
 
 
 def options_violations(options: pb.Options) -> Iterator[Violation]:
@@ -90,13 +91,13 @@ def _tools_violations(options: pb.Options) -> Iterator[Violation]:
             yield Violation(field=f"{field}.parameters_json_schema", reason="TOOL_INVALID", message=message)
 
 
-def id_violations(value: str, field: str) -> Iterator[Violation]:
-    """Yield what is wrong with `request_id` or `session_id`; empty is right."""
+def id_violations(value: str, field: str) -> tuple[Violation, ...]:
+    """Return what is wrong with `request_id` or `session_id`; empty is right."""
     if len(value) <= MAX_ID_CHARACTERS and value.isascii() and value.isprintable():
-        return
+        return ()
     wanted = f"send at most {MAX_ID_CHARACTERS} printable ASCII characters"
     message = f"{field} {shown(value)} ({len(value)} characters) is not possible; {wanted}"
-    yield Violation(field=field, reason=f"{field.upper()}_INVALID", message=message)
+    return (Violation(field=field, reason=f"{field.upper()}_INVALID", message=message),)
 
 
 def label_violations(labels: Mapping[str, str]) -> Iterator[Violation]:

@@ -4,7 +4,7 @@ What stands inside another message is written there (`write_…`): a message tha
 a level. Requests are read in `rpc/requests.py`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -197,7 +197,7 @@ def write_verdict(verdict_pb: pb.Verdict, verdict: Verdict) -> None:
         write_duration(verdict_pb.model_duration, verdict.model_duration_s)
 
 
-def verdict_from_pb(verdict_pb: pb.Verdict, degraded: Iterable[int] = ()) -> Verdict:
+def verdict_from_pb(verdict_pb: pb.Verdict, degraded: Collection[int] = ()) -> Verdict:
     """Return the value; what only a newer Classifier knows reads as "by default" and "the hop failed"."""
     return Verdict(
         category=verdict_pb.category,
@@ -218,8 +218,10 @@ def degraded_to_pb(reasons: Iterable[DegradedReason]) -> list[pb.DegradedReason.
     return [DEGRADED_REASONS.to_pb(reason) for reason in reasons]
 
 
-def degraded_from_pb(numbers: Iterable[int]) -> tuple[DegradedReason, ...]:
+def degraded_from_pb(numbers: Collection[int]) -> tuple[DegradedReason, ...]:
     """Return our members, in order and once each; unknown ones are left out."""
+    if not numbers:
+        return ()
     members = dict.fromkeys(map(DEGRADED_REASONS.from_pb, numbers))
     return tuple([member for member in members if member is not None])
 

@@ -50,7 +50,7 @@ def prompt_from_pb(request_pb: RouterRequest, limits: LimitsSettings, categories
     """
     named = request_pb.options.category
     _refuse(
-        _violations(request_pb, limits),
+        *_violations(request_pb, limits),
         category_violations(named, categories, "options.category") if named else (),
     )
     return _prompt(request_pb)
@@ -64,7 +64,7 @@ def execute_request_from_pb(
     Raises as `prompt_from_pb` does; the category is required here.
     """
     _refuse(
-        _violations(request_pb, limits),
+        *_violations(request_pb, limits),
         category_violations(request_pb.category, categories, "category"),
         id_violations(request_pb.caller, "caller"),
     )
@@ -162,18 +162,26 @@ def _refuse(*violations: Iterable[Violation]) -> None:
     raise error(*found)
 
 
-def _violations(request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits: LimitsSettings) -> Iterator[Violation]:
-    if not request_pb.messages:
-        yield from text_violations(request_pb.text, limits)
-    elif request_pb.text:
-        yield ambiguous()
-    else:
-        yield from conversation_violations(request_pb.messages, limits)
+def _violations(
+    request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits: LimitsSettings
+) -> Iterator[Iterable[Violation]]:
+    """Yield what is wrong with a request, part by part."""
+    yield _prompt_violations(request_pb, limits)
     if request_pb.HasField("options"):
-        yield from options_violations(request_pb.options)
-    yield from id_violations(request_pb.request_id, "request_id")
-    yield from id_violations(request_pb.session_id, "session_id")
-    yield from label_violations(request_pb.labels)
+        yield options_violations(request_pb.options)
+    yield id_violations(request_pb.request_id, "request_id")
+    yield id_violations(request_pb.session_id, "session_id")
+    if labels := request_pb.labels:
+        yield label_violations(labels)
+
+
+def _prompt_violations(
+    request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits: LimitsSettings
+) -> Iterable[Violation]:
+    messages, text = request_pb.messages, request_pb.text
+    if not messages:
+        return text_violations(text, limits)
+    return (ambiguous(),) if text else conversation_violations(messages, limits)
 
 
 def _request(request_pb: executor_pb2.ExecuteRequest) -> Request:

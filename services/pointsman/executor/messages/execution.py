@@ -12,11 +12,11 @@ def execution_to_pb(execution: Execution, degraded: tuple[DegradedReason, ...]) 
     attempt = execution.attempt
     executed_pb = pb.ExecuteResponse(
         candidate=attempt.candidate,
+        model=execution.model,
         cost_usd=_cost(execution),
         local=attempt.local,
         simulated=attempt.simulated,
         degraded_reasons=convert.degraded_to_pb(degraded),
-        model=execution.model,
     )
     convert.write_answer(executed_pb.answer, execution.answer)
     convert.write_trail(executed_pb.trail, execution.trail)
