@@ -82,7 +82,7 @@ def write_execute_request(
     request_id: str,
     caller: str,
     verdict_pb: pb.Verdict,
-    degraded: Iterable[DegradedReason] = (),
+    degraded: Collection[DegradedReason] = (),
     classify_s: float | None = None,
 ) -> None:
     """Write into an empty message what the Executor is asked: what the caller sent, and what was found out about it.
@@ -100,14 +100,17 @@ def write_execute_request(
     if request_pb.HasField("options"):
         asked_pb.options.CopyFrom(request_pb.options)
     asked_pb.request_id = request_id
-    asked_pb.session_id = request_pb.session_id
-    if request_pb.labels:
-        asked_pb.labels.update(request_pb.labels)
+    if session_id := request_pb.session_id:
+        asked_pb.session_id = session_id
+    if labels := request_pb.labels:
+        asked_pb.labels.update(labels)
     asked_pb.verdict.CopyFrom(verdict_pb)
-    asked_pb.degraded_reasons.extend(degraded_to_pb(degraded))
+    if degraded:
+        asked_pb.degraded_reasons.extend(degraded_to_pb(degraded))
     if classify_s is not None:
         write_duration(asked_pb.classify_duration, classify_s)
-    asked_pb.caller = caller
+    if caller:
+        asked_pb.caller = caller
 
 
 def _write_message(message_pb: pb.Message, message: Message) -> None:
@@ -136,21 +139,22 @@ def options_to_pb(options: Options) -> pb.Options:
 
 def options_from_pb(options_pb: pb.Options) -> Options:
     """Return the options, unchecked."""
-    has = options_pb.HasField
+    has, tools = options_pb.HasField, options_pb.tools
     return Options(
         category=options_pb.category,
         max_output_tokens=options_pb.max_output_tokens if has("max_output_tokens") else None,
         temperature=options_pb.temperature if has("temperature") else None,
         stop=tuple(options_pb.stop),
         json_schema=options_pb.json_schema,
-        tools=tuple(
-            Tool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters_json_schema)
-            for tool in options_pb.tools
-        ),
+        tools=tuple([_tool_from_pb(tool) for tool in tools]) if tools else (),
         local_only=options_pb.local_only,
         max_cost_usd=Decimal(repr(options_pb.max_cost_usd)) if has("max_cost_usd") else None,
         max_attempts=options_pb.max_attempts if has("max_attempts") else None,
     )
+
+
+def _tool_from_pb(tool: pb.Tool) -> Tool:
+    return Tool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters_json_schema)
 
 
 def _refuse(*violations: Iterable[Violation]) -> None:
