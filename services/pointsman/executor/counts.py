@@ -14,7 +14,8 @@ from pointsman.executor.states import CandidateState
 from pointsman.telemetry import instruments, names
 from pointsman.telemetry.metrics import Reading, one_hot
 
-LEDGERS: Final = ("memory", "redis", "redis-away")
+PLACES: Final = ("memory", "redis", "redis-away")
+"""Where the ledger is kept, and what callers use."""
 
 STATES: Final = ("ready", "waiting", "out")
 
@@ -69,9 +70,15 @@ class Counts:
             instruments.COST.add(float(attempt.cost_usd), candidate.id)
 
 
-def readings(states: Iterable[CandidateState], *, ledger: str, waiting: int, now: datetime) -> Iterator[Reading]:
-    """Yield what is known of the candidates at this moment; `waiting` are the requests before the local fallback."""
-    yield from one_hot(instruments.LEDGER_STATE, LEDGERS, ledger)
+def readings(
+    states: Iterable[CandidateState], *, ledger: str, allowances: str, waiting: int, now: datetime
+) -> Iterator[Reading]:
+    """Yield what is known of the candidates at this moment; `waiting` are the requests before the local fallback.
+
+    `ledger` and `allowances` are names of PLACES.
+    """
+    yield from one_hot(instruments.LEDGER_STATE, PLACES, ledger)
+    yield from one_hot(instruments.ALLOWANCES_STATE, PLACES, allowances)
     yield instruments.FALLBACK_WAITING.at(waiting)
     for state in states:
         yield from _candidate_readings(state, now)

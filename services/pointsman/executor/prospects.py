@@ -11,14 +11,11 @@ from pointsman.executor.means import Means
 from pointsman.executor.plan import Plan, Planned, Prospect, ineligible, plan
 from pointsman.executor.quota import Estimate
 
-NO_CHARGE = Charge(tokens=0, most_usd=None)
-"""For callers whose use nobody counts."""
 
-
-def plan_of(means: Means, pool: Pool, request: Request) -> Plan:
+def plan_of(means: Means, pool: Pool, request: Request, at: Instant) -> Plan:
     """Return what would be tried now. Calls nobody. Raises CallerUnknown."""
-    at = means.instant()
-    prospects = {candidate.id: prospect_of(means, candidate, request, at) for candidate in pool.candidates}
+    allowance = means.allowances[request.caller]
+    prospects = {candidate.id: _prospect_of(means, candidate, request, allowance, at) for candidate in pool.candidates}
     return plan(pool, request, prospects, at.now)
 
 
@@ -50,12 +47,18 @@ def has_able_fallback(means: Means, request: Request, now: datetime) -> bool:
 
 def prospect_of(means: Means, candidate: Candidate, request: Request, at: Instant) -> Prospect:
     """Return what is known of a candidate for one request at this moment. Raises CallerUnknown."""
-    caller, allowance = means.caller, means.allowances[request.caller]
+    return _prospect_of(means, candidate, request, means.allowances[request.caller], at)
+
+
+def _prospect_of(means: Means, candidate: Candidate, request: Request, allowance: Allowance, at: Instant) -> Prospect:
+    caller = means.caller
     estimate = caller.estimator.estimate(candidate, request)
-    charge = charge_of(means, candidate, estimate, allowance, at.now)
+    blocked = None
+    if allowance.is_counted:
+        blocked = allowance.skip(candidate.id, charge_of(means, candidate, estimate, at.now), at)
     return Prospect(
         estimate=estimate,
-        blocked=allowance.skip(candidate.id, charge, at) or means.ledger.skip(candidate, estimate),
+        blocked=blocked or means.ledger.skip(candidate, estimate),
         is_allowed=allowance.may_use(candidate.id),
         has_credentials=candidate.provider in means.credentials,
         cost_usd=caller.prices.estimate(candidate, estimate, at.now),
@@ -64,10 +67,8 @@ def prospect_of(means: Means, candidate: Candidate, request: Request, at: Instan
     )
 
 
-def charge_of(means: Means, candidate: Candidate, estimate: Estimate, allowance: Allowance, now: datetime) -> Charge:
+def charge_of(means: Means, candidate: Candidate, estimate: Estimate, now: datetime) -> Charge:
     """Return what a call will probably use, and cost at most: with all of the output that it may ask for."""
-    if not allowance.is_counted:
-        return NO_CHARGE
     longest = replace(estimate, output_tokens=estimate.admitted_tokens - estimate.input_tokens)
     return Charge(
         tokens=estimate.input_tokens + estimate.output_tokens,

@@ -20,8 +20,9 @@ from pointsman.executor.experience import FEW
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.means import Bounds
+from pointsman.executor.past import BINS
 from pointsman.executor.plan import Planned
-from pointsman.executor.quota import BINS, MINUTE_S
+from pointsman.executor.quota import MINUTE_S
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import ANSWER, ANSWERED, FakeAdapter, Turn, ended
 from tests.fakes.clock import START, FakeClock, LeapingClock

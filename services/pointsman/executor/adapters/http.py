@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -23,7 +23,8 @@ from pointsman.executor.adapters.base import (
     Wire,
 )
 from pointsman.executor.adapters.carrier import Arriving, Carrier
-from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed, until
+from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed
+from pointsman.executor.time_limit import until
 from pointsman.telemetry.spans import outgoing_metadata
 
 _PROBE_TIMEOUT_S: Final = 10.0
@@ -43,11 +44,12 @@ class HttpAdapter:
 
     async def call(self, call: Call) -> Reply:
         """Make the call and return what became of it. Raises nothing but CancelledError."""
+        at = asyncio.get_running_loop().time() + call.timeout_s
         try:
             request = self._wire.request(call)
         except Unsendable as error:
             return Reply(outcome=Outcome.INVALID_REQUEST, detail=str(error))
-        response = await self._exchange(request, call.timeout_s, call.candidate.time_limits.connect_s)
+        response = await self._exchange(request, at, call.timeout_s, call.candidate.time_limits.connect_s)
         if isinstance(response, Reply):
             return response
         return self._read(call, response)
@@ -57,14 +59,14 @@ class HttpAdapter:
 
         What has been yielded is to be taken before more is read. Closing it closes the connection.
         """
+        patience = Patience(call)
         try:
             request = self._wire.stream_request(call)
         except Unsendable as error:
             yield Reply(outcome=Outcome.INVALID_REQUEST, detail=str(error))
             return
-        patience = Patience(call)
         try:
-            async with patience.turn():
+            with patience.turn():
                 connect_s = call.candidate.time_limits.connect_s
                 response = await self._send(request, connect_s)
         except FAILURES as error:
@@ -81,7 +83,8 @@ class HttpAdapter:
         """Ask what is free, and return the first reply that is not well, else the last."""
         reply = Reply(outcome=Outcome.ANSWERED)
         for request in self._wire.probe_requests(model):
-            response = await self._exchange(request, _PROBE_TIMEOUT_S)
+            at = asyncio.get_running_loop().time() + _PROBE_TIMEOUT_S
+            response = await self._exchange(request, at, _PROBE_TIMEOUT_S)
             if isinstance(response, Reply):
                 return response
             reply = _stamped(self._wire.read_probe(model, response, self._clock.now()), response)
@@ -94,12 +97,14 @@ class HttpAdapter:
         await self._carrier.close()
 
     async def _exchange(
-        self, request: HttpRequest, timeout_s: float, connect_s: float = math.inf
+        self, request: HttpRequest, at: float, limit_s: float, connect_s: float = math.inf
     ) -> HttpResponse | Reply:
-        """Send and return what came back; a Reply when nothing did, or too much. Cancelling closes the connection."""
-        at = asyncio.get_running_loop().time() + timeout_s
+        """Send and return what came back; a Reply when nothing did, or too much. Cancelling closes the connection.
+
+        `at` is when the loop's clock has reached the limit of `limit_s`.
+        """
         try:
-            async with until(at, f"No answer within {timeout_s:.2f} s."):
+            with until(at, "No answer within", limit_s):
                 response = await self._send(request, connect_s)
                 try:
                     return HttpResponse(status=response.status, headers=response.headers, body=await _body(response))
@@ -146,11 +151,9 @@ class HttpAdapter:
             reply = replies.no_answer(str(error))
         return _stamped(reply, response)
 
-    async def _send(self, request: HttpRequest, connect_s: float) -> Arriving:
+    def _send(self, request: HttpRequest, connect_s: float) -> Awaitable[Arriving]:
         """Return the head of what comes back; without a limit of its own it may take as long to connect as any."""
-        return await self._carrier.send(
-            request, connect_s=connect_s, more=outgoing_metadata() if self._tells_trace else ()
-        )
+        return self._carrier.send(request, connect_s=connect_s, more=outgoing_metadata() if self._tells_trace else ())
 
 
 async def _body(response: Arriving) -> bytes:

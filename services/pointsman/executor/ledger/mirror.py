@@ -97,9 +97,7 @@ def _take_in_window(window: Window, view: View, at: float) -> None:
         window.bucket.level, window.bucket.seen_at = float(level[0]), at + level[1]
     ends_in_s = view.get("ends_in_s")
     window.ends_at = FOREVER if ends_in_s is None else at + ends_in_s
-    window.past.clear()
-    window.past.extend((at + past[index], int(past[index + 1])) for index in range(0, len(past), 2))
-    window.past_amount = sum(amount for _, amount in window.past)
+    window.past.hear((at + past[index], int(past[index + 1])) for index in range(0, len(past), 2))
     window.held_amount, window.unseen_amount = int(view["held"]), int(view["unseen"])
     window.held.clear()
     if window.held_amount:

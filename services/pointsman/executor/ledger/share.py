@@ -105,12 +105,7 @@ class Share(MemoryLedger):
         window.ends_at = known.ends_at
         if window.bucket and known.bucket:
             window.bucket.inherit(known.bucket, self._replicas, now)
-        total = 0
-        for end, amount in known.past:
-            total += amount
-            part = self._up(total) - window.past_amount  # rounded up once, not once a bin
-            window.past_amount += part
-            window.past.append((end, part))
+        window.past.inherit(known.past, self._replicas)
         elsewhere = 0 if window.pours_at_once else self._up(known.held_amount - own)
         if elsewhere:
             window.hold(ELSEWHERE, elsewhere, now)
