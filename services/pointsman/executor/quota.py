@@ -219,7 +219,8 @@ class Window:
         self.manner.look(statement)
         if before and statement.sent_at < before.sent_at:
             return
-        self._forget(statement.seen_at)
+        if self.ends_at == FOREVER:
+            self.past.slide(statement.seen_at)
         self.forgotten_amount = -self.past.kept_for_margin(statement.seen_at)
         self.statement = stricter(before, statement) if before and statement.sent_at == before.sent_at else statement
         if before is None and not self.counts_output:

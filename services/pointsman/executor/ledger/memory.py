@@ -97,13 +97,14 @@ class MemoryLedger:
         for _, window, amount in found.windows:
             # What is counted to guess a limit does not hold what is refused.
             window.settle(reservation.id, 0 if tells_nothing and window.ceiling is None else amount(used), now)
+        is_success = rule.effect is Effect.CLOSE
         for (_, cooldown), left_in in zip(found.cooldowns, rounds, strict=True):
             cooldown.end(left_in)
+            if is_success:
+                cooldown.succeed(left_in)
         self._in_flight[candidate.id] -= 1
         match rule.effect:
             case Effect.CLOSE:
-                for (_, cooldown), left_in in zip(found.cooldowns, rounds, strict=True):
-                    cooldown.succeed(left_in)
                 self._guesses.widen(candidate.quota_scope, self._scopes.windows[candidate.quota_scope], now)
             case Effect.NONE:
                 pass
