@@ -66,12 +66,13 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
 def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
     """Put the facts of the ruling on the span, into the metrics and into the one log line of the call; no text."""
     _count(verdict)
-    current.set(names.CATEGORY, verdict.category)
-    current.set(names.CONFIDENCE, verdict.confidence)
-    current.set(names.DECIDED_BY, verdict.decided_by)
-    current.set(names.MODEL_HOP, verdict.model_hop)
-    current.set(names.CLASSIFIER_VERSION, verdict.classifier_version)
-    current.set(names.CACHED, verdict.cached)
+    if current.is_recording:
+        current.set(names.CATEGORY, verdict.category)
+        current.set(names.CONFIDENCE, verdict.confidence)
+        current.set(names.DECIDED_BY, verdict.decided_by)
+        current.set(names.MODEL_HOP, verdict.model_hop)
+        current.set(names.CLASSIFIER_VERSION, verdict.classifier_version)
+        current.set(names.CACHED, verdict.cached)
     asked_as = {"request_id": request_id} if request_id else {}
     facts.bind(
         **asked_as,
