@@ -27,7 +27,7 @@ _START = 40
 WORDS_REMEMBERED: Final = 4096
 """So many words, and so many stretches without white space, are remembered: a few hundred make up most of any text.
 
-Some 10 MB when full of words as people write them, some 50 MB at most.
+Some 10 MB when full of words as people write them, some 50 MB of random Hangul at most.
 """
 _LONGEST_REMEMBERED: Final = 24
 """In characters."""
