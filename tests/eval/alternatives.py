@@ -21,7 +21,8 @@ from sklearn.neural_network import MLPClassifier  # type: ignore[import-not-foun
 from sklearn.svm import LinearSVC  # type: ignore[import-not-found]
 
 from pointsman.classifier import instructions
-from pointsman.classifier.features import BUCKETS, NAMES, extract
+from pointsman.classifier.features import NAMES, extract
+from pointsman.classifier.ngrams import BUCKETS
 from pointsman.domain.category import CATEGORIES
 from tests.eval import corpus, train
 from tests.eval.curve import FOLDS, SEED, sittings

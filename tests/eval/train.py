@@ -12,7 +12,8 @@ from random import Random
 
 from pointsman.classifier import instructions
 from pointsman.classifier.embedded import FILE, Header, features_digest, pack
-from pointsman.classifier.features import BUCKETS, NAMES, Features, extract
+from pointsman.classifier.features import NAMES, Features, extract
+from pointsman.classifier.ngrams import BUCKETS
 from pointsman.domain.category import CATEGORIES
 from tests.eval import corpus
 

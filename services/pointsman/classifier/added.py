@@ -64,7 +64,8 @@ class Added:
         """Return `distribution` over the five with the added categories behind them, for a text of these features."""
         if not self._learned:
             return distribution
-        odds = [one.odds(features.ngrams) for one in self._learned]
+        ngrams = features.ngrams
+        odds = [one.odds(ngrams) for one in self._learned]
         total = 1.0 + sum(odds)
         return (*(probability / total for probability in distribution), *(share / total for share in odds))
 

@@ -85,22 +85,23 @@ class Classifier:
 
     async def classify(self, question: Question, *, budget_s: float | None) -> Verdict:
         """Return the verdict within about `budget_s` seconds; None means that the caller set no deadline."""
-        started = self._clock.monotonic()
+        started_s = self._clock.monotonic()
         ruled = rule(category=question.category, has_image=question.has_image)
-        verdict = replace(ruled, classifier_version=self.version) if ruled else await self._read(question, budget_s)
-        return replace(verdict, duration_s=max(0.0, self._clock.monotonic() - started))
+        if ruled is not None:
+            return replace(ruled, classifier_version=self.version, duration_s=self._since(started_s))
+        return await self._read(question, budget_s=budget_s, started_s=started_s)
 
-    async def _read(self, question: Question, budget_s: float | None) -> Verdict:
+    async def _read(self, question: Question, *, budget_s: float | None, started_s: float) -> Verdict:
         """Rule by reading: from memory, else by the embedded classifier and, where it is unsure, the model."""
         read = excerpt(question.text, question.context)
         digest = self._hop.digest if self._hop else ""
         cache_key = key(read.text, read.context, f"{self.version} {digest}")
         remembered = self._cache.get(cache_key)
         if remembered is not None:
-            return replace(remembered, cached=True)
+            return replace(remembered, cached=True, duration_s=self._since(started_s))
         own = conversation.read(self._judge, read.text, read.context)
         opinion = await self._opinion(cache_key, read, budget_s=budget_s, own=own)
-        verdict = self._ruling(own, opinion)
+        verdict = self._ruling(own, opinion, started_s)
         if opinion.hop in _KEPT:
             self._cache.put(cache_key, verdict)
         return verdict
@@ -125,25 +126,27 @@ class Classifier:
         except TimeoutError:
             return Opinion(hop=ModelHop.LATE)
 
-    def _ruling(self, own: Distribution, opinion: Opinion) -> Verdict:
+    def _ruling(self, own: Distribution, opinion: Opinion, started_s: float) -> Verdict:
         """Return what the two distributions come to. The embedded one stands when there is no other."""
         cascade = self._settings.mode == "cascade"
         if opinion.distribution is None or opinion.voice is None:
-            verdict = self._verdict(own, DecidedBy.EMBEDDED, opinion)
+            verdict = self._verdict(own, DecidedBy.EMBEDDED, opinion, started_s)
             wanted = self._settings.mode == "ollama"
             return replace(verdict, degraded=(DegradedReason.MODEL_HOP_DOWN,)) if wanted else verdict
         calibration = opinion.voice.calibration
         heard = opinion.voice.heard(opinion.distribution)
         if cascade:
             weight = min(self._settings.model_weight, calibration.most_weight)
-            verdict = self._verdict(fuse(own, heard, second_weight=weight), DecidedBy.FUSION, opinion)
+            verdict = self._verdict(fuse(own, heard, second_weight=weight), DecidedBy.FUSION, opinion, started_s)
         else:
-            verdict = self._verdict(heard, DecidedBy.MODEL, opinion)
+            verdict = self._verdict(heard, DecidedBy.MODEL, opinion, started_s)
         if calibration.is_fitted:
             return verdict
         return replace(verdict, classifier_version=f"{self.version}-uncalibrated")
 
-    def _verdict(self, distribution: Distribution, decided_by: DecidedBy, opinion: Opinion) -> Verdict:
+    def _verdict(
+        self, distribution: Distribution, decided_by: DecidedBy, opinion: Opinion, started_s: float
+    ) -> Verdict:
         ranked = sorted(zip(self._categories, distribution, strict=True), key=itemgetter(1), reverse=True)
         category, confidence = ranked[0]
         return Verdict(
@@ -153,5 +156,9 @@ class Classifier:
             model_hop=opinion.hop,
             probabilities=tuple(ranked),
             classifier_version=self.version,
+            duration_s=self._since(started_s),
             model_duration_s=opinion.duration_s,
         )
+
+    def _since(self, started_s: float) -> float:
+        return max(0.0, self._clock.monotonic() - started_s)

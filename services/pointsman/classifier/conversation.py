@@ -48,10 +48,9 @@ _CLOSINGS: Final = (
 
 def read(judge: Callable[[str], Distribution], text: str, context: str) -> Distribution:
     """Return what `judge` makes of the last turn, with what it makes of the earlier ones where they count."""
-    now, weight = judge(text), earlier_weight(text)
-    if not context.strip() or weight == BEGINS_ANEW:
-        return now
-    return fuse(now, judge(topic(context)), second_weight=weight)
+    now = judge(text)
+    weight = earlier_weight(text) if context.strip() else BEGINS_ANEW
+    return now if weight == BEGINS_ANEW else fuse(now, judge(topic(context)), second_weight=weight)
 
 
 def earlier_weight(text: str) -> float:

@@ -9,10 +9,13 @@ from dataclasses import asdict
 from hashlib import sha256
 from importlib import resources
 from math import sqrt
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from pointsman.classifier.calibration import Distribution, softmax
-from pointsman.classifier.features import BUCKETS, NAMES, Features, extract
+from pointsman.classifier.features import NAMES, Features, extract
+from pointsman.classifier.memory import Memory
+from pointsman.classifier.ngrams import BUCKETS
+from pointsman.classifier.words import WORDS_REMEMBERED, Word
 from pointsman.domain.category import CATEGORIES
 from pointsman.domain.frozen import frozen
 
@@ -23,6 +26,8 @@ _FIELD_BYTES = 3
 _FIELD_BITS = 8 * _FIELD_BYTES
 _FIELD_MASK = (1 << _FIELD_BITS) - 1
 _OFFSET = 128  # makes an int8 a non-negative field
+_NGRAMS = attrgetter("ngrams")
+_IS_REMEMBERED = attrgetter("is_remembered")
 _SHIFTED = bytes((weight + _OFFSET) % 256 for weight in range(256))  # of an int8 in two's complement
 
 
@@ -69,6 +74,7 @@ class Embedded:
         self._header, rows = unpack(packed)
         fields = _joined(rows)
         self._ngrams, self._named = fields[:BUCKETS], fields[BUCKETS:]
+        self._sums = Memory(self._sum_of, size=WORDS_REMEMBERED, worth=_IS_REMEMBERED)
         self.version = f"e1-{sha256(packed).hexdigest()[:4]}"
 
     @classmethod
@@ -90,13 +96,30 @@ class Embedded:
         N-grams are scaled by the root of their number, so that long texts do not shout.
         """
         header = self._header
-        ngram_scale = header.ngram_step / sqrt(max(1, len(features.ngrams)))
-        ngram_sums = _sums(self._ngrams, features.ngrams)
-        named_sums = _sums(self._named, features.named)
+        total, count = self._sum_of_ngrams(features)
+        ngram_scale = header.ngram_step / sqrt(max(1, count))
+        ngram_sums = _parted(total, count)
+        named_sums = _parted(_sum(self._named, features.named), len(features.named))
         return [
             bias + ngram_scale * ngram + header.named_step * named
             for bias, ngram, named in zip(header.bias, ngram_sums, named_sums, strict=True)
         ]
+
+    def _sum_of_ngrams(self, features: Features) -> tuple[int, int]:
+        """Return the sum over all n-grams, each counted once, and how many they are.
+
+        Words are added as a whole; what several have in common, mostly nothing, is taken off again.
+        """
+        seen = set(features.besides)
+        total = sum(map(self._sums.__getitem__, features.words), _sum(self._ngrams, seen))
+        for ngrams in map(_NGRAMS, features.words):
+            if not seen.isdisjoint(ngrams):
+                total -= _sum(self._ngrams, seen & ngrams)
+            seen |= ngrams
+        return total, len(seen)
+
+    def _sum_of(self, word: Word) -> int:
+        return _sum(self._ngrams, word.ngrams)
 
 
 def _joined(rows: bytes) -> list[int]:
@@ -107,8 +130,12 @@ def _joined(rows: bytes) -> list[int]:
     return [int.from_bytes(fields[at : at + width], "little") for at in range(0, len(fields), width)]
 
 
-def _sums(table: Sequence[int], numbers: Collection[int]) -> list[int]:
+def _sum(table: Sequence[int], numbers: Collection[int]) -> int:
     # One call fetches all, in two thirds of the time; of a single number it would make no tuple.
-    chosen = itemgetter(*numbers)(table) if len(numbers) > 1 else [table[number] for number in numbers]
-    total, offset = sum(chosen), _OFFSET * len(chosen)
+    return sum(itemgetter(*numbers)(table) if len(numbers) > 1 else [table[number] for number in numbers])
+
+
+def _parted(total: int, count: int) -> list[int]:
+    """Return the five fields of the sum of so many rows."""
+    offset = _OFFSET * count
     return [((total >> (number * _FIELD_BITS)) & _FIELD_MASK) - offset for number in range(len(CATEGORIES))]

@@ -4,20 +4,13 @@ Pure, and bounded in time.
 """
 
 import re
-from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from unicodedata import normalize
-from zlib import crc32
+from collections.abc import Sequence
 
 from pointsman.classifier.cues import GROUPS, Cue
-from pointsman.classifier.words import WORDS_REMEMBERED, Piece, cues_among
+from pointsman.classifier.ngrams import FIRST, pairs
+from pointsman.classifier.words import Piece, Word, cues_among
 from pointsman.domain.frozen import frozen
-
-BUCKETS = 1 << 16
-"""Number of n-gram features; which n-gram falls into which is decided by crc32, the same on every machine."""
-_MASK = BUCKETS - 1
 
 # The order stands at the head or at the tail; what lies between is mostly the text that it is about.
 _HEAD = 240
@@ -25,7 +18,6 @@ _TAIL = 160
 _BODY = 800
 
 _ZONES = ("start", "head", "body", "tail")
-_NUMBER = re.compile(r"\d+")
 _HANGUL = re.compile("[\uac00-\ud7a3\u3131-\u318e]+")
 _HAN_OR_KANA = re.compile("[\u3040-\u9fff]+")
 _INNER_CAPITAL = re.compile("[A-Z](?<=[A-Za-z][A-Z])")  # begins with what is rare, so that little is tried
@@ -38,8 +30,17 @@ _CODE_LINE_STARTS = (
     "sudo ", "<div", "<html", "print(", "@", "traceback", "at ", "curl ", "docker ", "git ", "npm ", "pip ", "kubectl ",
 )  # fmt: skip
 _BULLETS = frozenset({"- ", "* ", "• ", "1.", "2.", "3."})
-_QUOTES = '"“”「」『』«»'
-_MATH_SIGNS = "=+×÷√∫∑≤≥^π²³∠°%"
+_QUOTES = frozenset('"“”「」『』«»')
+_MATH_SIGNS = frozenset("=+×÷√∫∑≤≥^π²³∠°%")
+_CODE_SIGNS = frozenset("{}();<>[]_\\")
+_CALLS = ("()", "(self", "->", "=>", "==")
+_CALL_SIGNS = frozenset("(>=")  # without one of these there is no call
+_LATEX = ("\\frac", "\\begin", "\\sqrt")
+_SIGNS = _QUOTES | _MATH_SIGNS | _CODE_SIGNS
+# One scan finds all that is counted: these signs, question marks, and the first digit of each number.
+_MARKS = re.compile(rf"[\d?？{re.escape(''.join(sorted(_SIGNS)))}](?<!\d\d)")
+# The same for ASCII, which is looked up in a table.
+_ASCII_MARKS = re.compile(rf"[0-9?{re.escape(''.join(sorted(filter(str.isascii, _SIGNS))))}](?<![0-9][0-9])")
 _SHAPES = (
     *(f"length<{limit}" for limit in (8, 16, 30, 50, 80, 120, 180, 260, 400, 700, 1500, 10**9)),
     *(f"lines<{limit}" for limit in (2, 3, 5, 10, 25, 10**9)),
@@ -78,11 +79,18 @@ _STEPS = {
 class Features:
     """What a text shows.
 
-    `ngrams` are numbers below BUCKETS, `named` are positions in NAMES; both without repetition.
+    `words` are remembered ones; `besides` are the numbers of the n-grams that belong to none of them alone: pairs of
+    words, and long words. `named` are positions in NAMES. All are without repetition.
     """
 
-    ngrams: frozenset[int]
+    words: frozenset[Word]
+    besides: frozenset[int]
     named: frozenset[int]
+
+    @property
+    def ngrams(self) -> frozenset[int]:
+        """The numbers, below BUCKETS, of all n-grams: words, pairs of words, and character n-grams inside words."""
+        return self.besides.union(*[word.ngrams for word in self.words])
 
 
 def extract(text: str) -> Features:
@@ -93,7 +101,16 @@ def extract(text: str) -> Features:
     if not named:
         named.add(_SHAPE["no_cue"])
     named |= _shape(text, head, tail)
-    return Features(ngrams=_ngrams((pieces[0].words, pieces[2].words)), named=frozenset(named))
+    read = [*pieces[0].words, *pieces[2].words]
+    long = [word.ngrams for word in read if not word.is_remembered]
+    besides = frozenset(_pairs(pieces[0].words) + _pairs(pieces[2].words)).union(*long)
+    words = frozenset([word for word in read if word.is_remembered]) if long else frozenset(read)
+    return Features(words=words, besides=besides, named=frozenset(named))
+
+
+def _pairs(words: list[Word]) -> list[int]:
+    """Return the numbers of "^ first", "first second" and so on."""
+    return pairs((FIRST, *[word.checksum for word in words]), [word.encoded for word in words])
 
 
 def _zones(text: str) -> tuple[str, str, str]:
@@ -121,27 +138,29 @@ def _cues(pieces: Sequence[Piece]) -> set[int]:
 def _shape(text: str, head: str, tail: str) -> set[int]:
     seen = text if len(text) <= _HEAD + _TAIL + _BODY else head + text[_HEAD : _HEAD + _BODY] + tail
     lines = [line for line in map(str.strip, seen.split("\n")) if line]
+    marks = "".join((_ASCII_MARKS if seen.isascii() else _MARKS).findall(seen))
     counts = {
         "length": len(text) if text.isascii() else _width(text, seen),
         "lines": len(lines),
-        "numbers": len(_NUMBER.findall(seen)),
+        "numbers": sum(map(str.isdecimal, marks)),
         "code_lines": sum(map(_looks_like_code, lines)),
-        "code_signs": sum(map(seen.count, "{}();<>[]_\\")) * 100 // (len(seen) + 1),
-        "math_signs": sum(map(seen.count, _MATH_SIGNS)),
-        "quotes": sum(map(seen.count, _QUOTES)),
+        "code_signs": sum(map(_CODE_SIGNS.__contains__, marks)) * 100 // (len(seen) + 1),
+        "math_signs": sum(map(_MATH_SIGNS.__contains__, marks)),
+        "quotes": sum(map(_QUOTES.__contains__, marks)),
     }
     shape = {first + bisect_right(limits, counts[name]) for name, (limits, first) in _STEPS.items()}
-    shape.update([_SHAPE[name] for name, holds in _claims(seen, lines, head).items() if holds])
+    shape.update([_SHAPE[name] for name, holds in _claims(seen, lines, head, marks).items() if holds])
     return shape
 
 
-def _claims(seen: str, lines: list[str], head: str) -> dict[str, bool]:
+def _claims(seen: str, lines: list[str], head: str, marks: str) -> dict[str, bool]:
     first = lines[0] if lines else ""
     last = lines[-1] if lines else ""
-    asks = seen.count("?") + seen.count("？")
+    asks = marks.count("?") + marks.count("？")
     asks_at_end = last.endswith(("?", "？"))
     first_half = head[: len(head) // 2]
     scripts = _scripts(head)
+    has_fence = "```" in seen
     return {
         "asks_at_end": asks_at_end,
         "asks_before_end": asks > 0 and not asks_at_end,
@@ -151,18 +170,18 @@ def _claims(seen: str, lines: list[str], head: str) -> dict[str, bool]:
         and first.endswith((":", "：", ".", "요", "줘", "?"))
         and len(first) < len(last),
         "order_after_text": len(lines) > 1 and len(last) * 3 < len(first),
-        "code_fence": "```" in seen,
-        "backticks": "`" in seen and "```" not in seen,
+        "code_fence": has_fence,
+        "backticks": "`" in seen and not has_fence,
         "joined_name": _has_joined_name(seen),
-        "call": "()" in seen or "(self" in seen or "->" in seen or "=>" in seen or "==" in seen,
-        "url": "http://" in seen or "https://" in seen or "www." in seen,
-        "choices": "(A)" in seen or "A)" in seen or "A." in seen or "1)" in seen or "①" in seen,
+        "call": not _CALL_SIGNS.isdisjoint(marks) and any(map(seen.__contains__, _CALLS)),
+        "url": ("://" in seen and ("http://" in seen or "https://" in seen)) or "www." in seen,
+        "choices": "A)" in seen or "A." in seen or "1)" in seen or "①" in seen,
         "bullets": len(lines) > 1 and sum([line[:2] in _BULLETS for line in lines]) > 1,
         "hangul": scripts[0] > 0,
         "han_or_kana": scripts[1] > 0,
         "latin": scripts[2] > 0,
         "mixed_scripts": sorted(scripts)[1] > 5,  # noqa: PLR2004 - a word or two of the other script
-        "latex": "\\frac" in seen or "$$" in seen or "\\begin" in seen or "\\sqrt" in seen,
+        "latex": "$$" in seen or ("\\" in marks and any(map(seen.__contains__, _LATEX))),
         "long_quote": ": " in first_half or "：" in first_half,
         "short_order_long_text": len(lines) > 1 and len(first) < 80 < len(seen) // 3,  # noqa: PLR2004 - a line of order
     }
@@ -199,40 +218,3 @@ def _width(text: str, seen: str) -> int:
 
 def _count(letters: re.Pattern[str], text: str) -> int:
     return sum(map(len, letters.findall(text)))
-
-
-def _ngrams(pieces: Iterable[list[str]]) -> frozenset[int]:
-    """Return the numbers of words, pairs of words, and character n-grams inside words."""
-    pairs: list[int] = []
-    seen: set[str] = set()
-    for words in pieces:
-        if words:
-            pairs += _pairs(words)
-            seen.update(words)
-    return frozenset().union(pairs, *map(_ngrams_of, seen))
-
-
-def _pairs(words: list[str]) -> list[int]:
-    """Return the numbers of "^ first", "first second" and so on; the sum of a pair goes on from that of its first."""
-    firsts = " \n".join(("^", *words)).encode().split(b"\n")
-    seconds = "\n".join(words).encode().split(b"\n")
-    return [number & _MASK for number in map(crc32, seconds, map(crc32, firsts))]
-
-
-@lru_cache(maxsize=WORDS_REMEMBERED)
-def _ngrams_of(word: str) -> "array[int]":
-    """Return the numbers of a word and of its character n-grams. Hangul goes by jamo, so that endings of verbs show."""
-    if word.isascii():
-        slices = _slices(f"<{word}>".encode(), (4, 5), 1)
-    elif word[0] >= "\uac00":
-        slices = _slices(normalize("NFD", word).encode("utf-16-be"), (10, 14), 2)
-    elif word[0] >= "\u3040":
-        slices = _slices(word.encode("utf-16-be"), (2, 4, 6), 2)
-    else:
-        slices = _slices(f"<{word}>".encode("utf-16-be"), (8, 10), 2)
-    return array("H", [number & _MASK for number in map(crc32, (word.encode(), *slices))])
-
-
-def _slices(encoded: bytes, sizes: tuple[int, ...], width: int) -> list[bytes]:
-    """Return every run of so many bytes; `width` is that of a letter."""
-    return [encoded[at : at + size] for size in sizes for at in range(0, len(encoded) - size + 1, width)]

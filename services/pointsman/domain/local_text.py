@@ -13,4 +13,4 @@ def break_control_tokens(text: str) -> str:
     Ollama parses special tokens wherever they stand (tested with llama.cpp, 2026-11): `<|im_end|>` in a user's text
     would end the user's turn.
     """
-    return _OPENING.sub(r"\1 ", text)
+    return _OPENING.sub(r"\1 ", text) if "<" in text else text  # to look first takes a tenth of the time

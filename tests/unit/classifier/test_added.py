@@ -73,7 +73,7 @@ def test_the_order_in_which_a_set_gives_its_ngrams_changes_no_digit() -> None:
     in_one_slot = sorted(ngram for ngram in known if ngram % 32 == 0)[:4]  # so a set gives them as they came
     sets = [frozenset(order) for order in permutations(in_one_slot)]
 
-    said = {ADDED.extend((0.2,) * 5, Features(ngrams=ngrams, named=frozenset())) for ngrams in sets}
+    said = {ADDED.extend((0.2,) * 5, Features(words=frozenset(), besides=ngrams, named=frozenset())) for ngrams in sets}
 
     assert len({tuple(ngrams) for ngrams in sets}) > 1
     assert len(said) == 1

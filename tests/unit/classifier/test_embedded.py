@@ -1,10 +1,14 @@
+from array import array
 from importlib import resources
+from math import sqrt
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.classifier.embedded import FILE, Embedded, unpack
+from pointsman.classifier.features import extract
+from pointsman.classifier.ngrams import BUCKETS
 from pointsman.domain.category import CATEGORIES
 
 PACKED = (resources.files("pointsman.classifier") / "weights" / FILE).read_bytes()
@@ -47,6 +51,28 @@ def test_any_text_gets_a_distribution(text: str) -> None:
     assert len(distribution) == len(CATEGORIES)
     assert sum(distribution) == pytest.approx(1)
     assert min(distribution) >= 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("travel traveller travelling travel", id="in words alike"),
+        pytest.param("the pneumonoultramicroscopicsilicovolcanoconiosis and the pneumonoultramicroscopic", id="long"),
+    ],
+)
+def test_an_ngram_that_several_words_share_counts_once(text: str) -> None:
+    header, rows = unpack(PACKED)
+    features = extract(text)
+    size = len(CATEGORIES)
+    weights = [array("b", rows[at : at + size]) for at in range(0, len(rows), size)]
+    ngrams = [sum(column) for column in zip(*(weights[number] for number in features.ngrams), strict=True)]
+    named = [sum(column) for column in zip(*(weights[BUCKETS + number] for number in features.named), strict=True)]
+    scale = header.ngram_step / sqrt(len(features.ngrams))
+
+    assert EMBEDDED.logits(features) == [
+        bias + scale * ngram + header.named_step * name
+        for bias, ngram, name in zip(header.bias, ngrams, named, strict=True)
+    ]
 
 
 def test_the_weights_stay_under_a_megabyte() -> None:

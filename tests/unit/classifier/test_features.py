@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.classifier.features import BUCKETS, NAMES, extract
+from pointsman.classifier.features import NAMES, extract
+from pointsman.classifier.ngrams import BUCKETS
 
 
 def named(text: str) -> set[str]:

@@ -46,5 +46,20 @@ def test_what_begins_behind_forty_characters_is_not_at_the_start() -> None:
 
 def test_words_of_plain_text_are_those_of_any_text() -> None:
     plain = "what's c++ or c#? read-me.txt, a_b 3.5% (x)"
+    beside_korean = " ".join(f"{stretch}가" for stretch in plain.split())
 
-    assert Piece(plain).words == Piece(f"{plain} 가").words[:-1]
+    words = [word.text for word in Piece(plain).words]
+
+    assert words == [word.text for word in Piece(beside_korean).words if word.text != "가"]
+
+
+def test_a_phrase_is_found_where_it_stands_after_a_place_where_it_does_not() -> None:
+    found = cues_among(Piece("they show many pictures, so how many are there"))
+
+    assert "how many" in [cue[1] for cue, _ in found]
+
+
+def test_a_long_word_has_the_cues_that_a_short_one_has() -> None:
+    long = "debug" + "z" * 40
+
+    assert ("debug", True) in [(cue[1], at_start) for cue, at_start in cues_among(Piece(long))]
