@@ -12,7 +12,7 @@ from pointsman.executor.journal.row import Row
 from pointsman.executor.ledger.port import WindowState
 from pointsman.executor.states import CandidateState
 from pointsman.telemetry import instruments, names
-from pointsman.telemetry.metrics import Reading, one_hot
+from pointsman.telemetry.metrics import REGISTER, Reading, one_hot
 
 PLACES: Final = ("memory", "redis", "redis-away")
 """Where the ledger is kept, and what callers use."""
@@ -37,7 +37,9 @@ class Counts:
                 instruments.ATTEMPTS.add(0, candidate_id, outcome)
 
     def count(self, row: Row) -> None:
-        """Count a request that ended, its skips and its attempts."""
+        """Count a request that ended, its skips and its attempts; nothing while nobody looks at metrics."""
+        if not REGISTER.is_on:
+            return
         last = row.answered_by
         local, fallback = _word(last is not None and last.local), _word(last is not None and last.fallback)
         instruments.REQUESTS.add(1, row.category, row.ending, local, fallback)
