@@ -20,12 +20,14 @@ from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import CallerOverBudget, CallerOverRate, PointsmanError
 from pointsman.domain.trail import Skip, SkipReason
 from pointsman.executor.adapters.base import Call, Reply
-from pointsman.executor.allowance import Allowances, Charge, Grant, Held, Instant, Term
+from pointsman.executor.allowance import Allowances, Charge, Grant, Held
 from pointsman.executor.execute import Execute
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.account import Account
 from pointsman.executor.ledger.door import door
 from pointsman.executor.ledger.shared_allowances import SharedAllowances
 from pointsman.executor.ledger.stay import Terms
+from pointsman.executor.purse import Term
 from pointsman_client import CallerOverLimit, Client
 from tests.fakes.adapter import ANSWERED, FakeAdapter
 from tests.fakes.faulty_door import FaultyDoor

@@ -36,8 +36,10 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         with span(names.SPAN_CLASSIFY) as current:
             verdict = await self._classifier.classify(question, budget_s=context.time_remaining())
             _tell(verdict, request.request_id, current)
-        response = classifier_pb2.ClassifyResponse(degraded_reasons=convert.degraded_to_pb(verdict.degraded))
+        response = classifier_pb2.ClassifyResponse()
         convert.write_verdict(response.verdict, verdict)
+        if verdict.degraded:
+            response.degraded_reasons.extend(convert.degraded_to_pb(verdict.degraded))
         return response
 
     def _question(self, request: classifier_pb2.ClassifyRequest) -> Question:
@@ -78,8 +80,8 @@ def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
         **asked_as,
         category=verdict.category,
         confidence=round(verdict.confidence, 3),
-        decided_by=verdict.decided_by.value,
-        model_hop=verdict.model_hop.value,
+        decided_by=str(verdict.decided_by),
+        model_hop=str(verdict.model_hop),
         model_duration_s=None if verdict.model_duration_s is None else round(verdict.model_duration_s, 6),
         cached=verdict.cached,
         degraded=[reason.value for reason in verdict.degraded],

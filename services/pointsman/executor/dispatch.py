@@ -6,8 +6,9 @@ from typing import Final
 from pointsman.domain.pool import Candidate
 from pointsman.domain.trail import Attempt, Outcome, Skip
 from pointsman.executor.adapters.base import Reply
-from pointsman.executor.allowance import Held, Instant
+from pointsman.executor.allowance import Held
 from pointsman.executor.course import Course
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.port import Settlement
 from pointsman.executor.means import Means
 from pointsman.executor.plan import Planned

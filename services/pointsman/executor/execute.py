@@ -13,19 +13,19 @@ from pointsman.domain.pool import Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Outcome, Skip, SkipReason, Trail
 from pointsman.executor.activity import Activity
-from pointsman.executor.allowance import Instant
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget
 from pointsman.executor.counts import Counts
 from pointsman.executor.course import Course, Execution
 from pointsman.executor.dispatch import dispatch
+from pointsman.executor.instant import Instant
 from pointsman.executor.journal.journal import Journal
 from pointsman.executor.journal.row import NO_RULING, Ending, Row, Ruling, needs_of
 from pointsman.executor.last_resort import fall_back
 from pointsman.executor.means import Means
 from pointsman.executor.outlet import Outlet
 from pointsman.executor.plan import Plan, Planned
-from pointsman.executor.prospects import has_able_fallback, plan_of, plan_of_fallback
+from pointsman.executor.prospects import has_able_fallback, plan_of, plan_of_fallback, priced_plan_of
 from pointsman.telemetry.spans import current_trace_id
 
 LOOK_AGAIN_S = 0.05
@@ -93,7 +93,7 @@ class Execute(Means):
     def plan(self, request: Request, category: str) -> Plan:
         """Return what would be tried now. Calls nobody. Raises CategoryForbidden and CallerUnknown."""
         self.allowances[request.caller].permit(category)
-        return plan_of(self, self.pools[category], request, self.instant())
+        return priced_plan_of(self, self.pools[category], request, self.instant())
 
     def plan_fallback(self, request: Request) -> Planned | Skip | None:
         """Return the fallback as it would be called, why it cannot be, or None when there is none."""

@@ -20,6 +20,10 @@ class Past:
     margin_s: float
     bins: deque[tuple[float, int]] = field(default_factory=deque)
     amount: int = 0
+    bin_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bin_s = self.period_s / BINS
 
     def hear(self, bins: Iterable[tuple[float, int]]) -> None:
         """Remember this instead, which is in order."""
@@ -35,9 +39,9 @@ class Past:
             self.bins.append((end, part))
             self.amount += part
 
-    def add(self, amount: int, end: float) -> None:
-        """Remember an amount in the bin that ends there."""
-        bins = self.bins
+    def add(self, amount: int, at: float, border: float) -> None:
+        """Remember an amount of an instant."""
+        bins, end = self.bins, self.bin_end(at, border)
         self.amount += amount
         if not bins or bins[-1][0] < end:
             bins.append((end, amount))
@@ -51,10 +55,10 @@ class Past:
                 return
         bins.appendleft((end, amount))
 
-    def bin_end(self, at: float) -> float:
-        """Return the end of the bin of an instant."""
-        width_s = self.period_s / BINS
-        return (math.floor(at / width_s) + 1) * width_s
+    def bin_end(self, at: float, border: float) -> float:
+        """Return the end of the bin of an instant; none reaches across the border of a fixed window."""
+        end = (math.floor(at / self.bin_s) + 1) * self.bin_s
+        return border if at < border < end else end
 
     def leaves_at(self, end: float) -> float:
         """Return when what is in the bin with this end leaves a sliding window."""
@@ -71,7 +75,7 @@ class Past:
 
     def kept_for_margin(self, now: float) -> int:
         """Return what no sliding window of the period holds any more."""
-        return self.ended_by(now - self.period_s + self.period_s / BINS)
+        return self.ended_by(now - self.period_s + self.bin_s)
 
     def slide(self, now: float) -> int:
         """Forget what has left a sliding window; return how much that was."""

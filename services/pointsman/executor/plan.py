@@ -16,8 +16,9 @@ class Prospect:
     """What is known of a candidate for one request.
 
     `blocked` is what stands against a call now: the caller's limits, or the ledger. `is_allowed` says whether the
-    caller may use it at all. `cost_usd` is None when the price is unknown. `latency_s` is 0 when unknown. `risk` grows
-    with what a provider that names no limit has never let in before; 0 is none.
+    caller may use it at all. `cost_usd` is None when the price is unknown, or the plan does not depend on it.
+    `latency_s` is 0 when unknown. `risk` grows with what a provider that names no limit has never let in before; 0 is
+    none.
     """
 
     estimate: Estimate
@@ -31,7 +32,10 @@ class Prospect:
 
 @frozen
 class Planned:
-    """A candidate to try, after `wait_s` seconds if its quota renews soon enough to be worth it."""
+    """A candidate to try, after `wait_s` seconds if its quota renews soon enough to be worth it.
+
+    `cost_usd` is None when the price is unknown, or the plan does not depend on it.
+    """
 
     candidate: Candidate
     estimate: Estimate
@@ -45,6 +49,11 @@ class Plan:
 
     ready: tuple[Planned, ...]
     skips: tuple[Skip, ...]
+
+
+def is_priced(request: Request, policy: Policy) -> bool:
+    """Return whether a plan depends on what its candidates cost."""
+    return request.options.max_cost_usd is not None or policy is Policy.CHEAPEST
 
 
 def plan(pool: Pool, request: Request, prospects: Mapping[str, Prospect], now: datetime) -> Plan:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 from operator import attrgetter
-from typing import Final
+from typing import ClassVar, Final
 
 from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Unit
@@ -41,15 +41,18 @@ class Estimate:
     input_tokens: int
     output_tokens: int
     admitted_tokens: int
+    calls: ClassVar[int] = 1
 
     def amount(self, unit: Unit) -> int:
         """Return what the call occupies of a window that counts `unit`."""
         return AMOUNTS[unit](self)
 
 
-AMOUNTS: Final[Mapping[Unit, Callable[[Estimate], int]]] = {
-    Unit.REQUESTS: lambda _: 1,
-    Unit.CONCURRENCY: lambda _: 1,
+Amount = Callable[[Estimate], int]
+
+AMOUNTS: Final[Mapping[Unit, Amount]] = {
+    Unit.REQUESTS: attrgetter("calls"),
+    Unit.CONCURRENCY: attrgetter("calls"),
     Unit.INPUT_TOKENS: attrgetter("input_tokens"),
     Unit.OUTPUT_TOKENS: attrgetter("output_tokens"),
     Unit.TOKENS: attrgetter("admitted_tokens"),
@@ -157,7 +160,7 @@ class Window:
                 bucket.pour(held.amount, now)
                 held.poured = bucket.poured
         elif was_bucket and ended:
-            self.past.add(ended, self._bin_end(now))
+            self.past.add(ended, now, self._border)
 
     def is_over(self, now: float) -> bool:
         """Return whether a fixed window has ended for sure, or none has begun yet."""
@@ -175,8 +178,7 @@ class Window:
 
     def hold(self, reservation: int, amount: int, now: float) -> None:
         """Occupy `amount` for a call that leaves now. The caller has asked `ready_at` before."""
-        held = Held(since=now, amount=amount)
-        self.held[reservation] = held
+        held = self.held[reservation] = Held(now, amount)
         self.held_amount += amount
         if self.bucket and self.pours_at_once:
             self.bucket.pour(amount, now)
@@ -204,7 +206,7 @@ class Window:
         if self.bucket:
             return
         # Requests and input are counted by providers when a call arrives; generated tokens when it ends.
-        self.past.add(used, self._bin_end(held.since if self.counts_arrivals else now))
+        self.past.add(used, held.since if self.counts_arrivals else now, self._border)
         self._forget(now)  # nobody else may, while there is plenty left
 
     def state(self, statement: Statement) -> None:
@@ -217,7 +219,8 @@ class Window:
         self.manner.look(statement)
         if before and statement.sent_at < before.sent_at:
             return
-        self._forget(statement.seen_at)
+        if self.ends_at == FOREVER:
+            self.past.slide(statement.seen_at)
         self.forgotten_amount = -self.past.kept_for_margin(statement.seen_at)
         self.statement = stricter(before, statement) if before and statement.sent_at == before.sent_at else statement
         if before is None and not self.counts_output:
@@ -317,7 +320,7 @@ class Window:
         for end, used in self.past.bins:
             yield self.past.leaves_at(end), used
         for held in self.held.values():
-            end = max(end, self._bin_end(held.since if self.counts_arrivals else now))
+            end = max(end, self.past.bin_end(held.since if self.counts_arrivals else now, self._border))
             yield self.past.leaves_at(end), held.amount
 
     def _stated_until(self, statement: Statement) -> float:
@@ -375,13 +378,6 @@ class Window:
     def _border(self) -> float:
         """Until when a call must have left to arrive for sure before a fixed window ends."""
         return self.ends_at - self.margin_s
-
-    def _bin_end(self, at: float) -> float:
-        """Return the end of the bin of an instant. None reaches from one fixed window into the next."""
-        end = self.past.bin_end(at)
-        if self.ends_at == FOREVER:
-            return end
-        return min(end, self._border) if at < self._border else end
 
     def _forget(self, now: float) -> None:
         if self.ends_at == FOREVER:

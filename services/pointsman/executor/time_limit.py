@@ -29,13 +29,13 @@ class until:  # noqa: N801 - read as a word: with until(...)
         self._is_over = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        self._loop = loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("only a task can be bounded")
         self._task = task
         self._asked_before = task.cancelling()
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_at(self._at, self._reach)
+        self._timer = loop.call_at(self._at, self._reach)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -1,6 +1,6 @@
 """RouterService: reads the request, has it ruled on and run, and puts the answer together. Holds no state."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from os import urandom
@@ -115,23 +115,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             )
         degraded = _union(ruled.ruling, executed.degraded_reasons)
         _log_end(executed, degraded, candidate=executed.candidate)
-        response = pb.RouteResponse(
-            candidate=executed.candidate,
-            model=executed.model,
-            cost_usd=executed.cost_usd if executed.HasField("cost_usd") else None,
-            local=executed.local,
-            simulated=executed.simulated,
-            degraded=bool(degraded),
-            degraded_reasons=degraded_to_pb(degraded),
-            trace_id=current_trace_id(),
-            request_id=ruled.request_id,
-        )
-        # Copied as they came: the Router has nothing to say about them. Named above, they would be serialized for it.
-        response.answer.CopyFrom(executed.answer)
-        response.verdict.CopyFrom(ruled.ruling.verdict_pb)
-        response.trail.CopyFrom(executed.trail)
-        response.usage.CopyFrom(executed.usage)
-        return response
+        return _answered(executed, ruled, degraded)
 
     async def StreamRoute(
         self, request: pb.StreamRouteRequest, context: Context
@@ -261,9 +245,7 @@ class _Asking:
         self.has_asked = True
         response = await call(
             self._router.classifier.Classify,
-            classifier_pb2.ClassifyRequest(
-                text=question.text, context=question.context, has_image=question.has_image, request_id=self._request_id
-            ),
+            _question_to_pb(question, self._request_id),
             method=f"{_CLASSIFIER}/Classify",
             target=self._router.settings.classifier_address,
             timeout_s=timeout_s,
@@ -272,10 +254,19 @@ class _Asking:
         return _Ruling(verdict_pb=response.verdict, degraded=degraded_from_pb(response.degraded_reasons))
 
 
+def _question_to_pb(question: Question, request_id: str) -> classifier_pb2.ClassifyRequest:
+    request = classifier_pb2.ClassifyRequest()
+    request.text = question.text
+    request.context = question.context
+    request.has_image = question.has_image
+    request.request_id = request_id
+    return request
+
+
 def _tell_ruling(verdict_pb: types_pb2.Verdict, request_id: str, classify_s: float | None) -> None:
     """Put the ruling on the span of the call and into its one line."""
     category, confidence = verdict_pb.category, verdict_pb.confidence
-    decided_by = (DECIDED_BY.from_pb(verdict_pb.decided_by) or DecidedBy.DEFAULT).value
+    decided_by = str(DECIDED_BY.from_pb(verdict_pb.decided_by) or DecidedBy.DEFAULT)
     facts.bind(
         category=category,
         decided_by=decided_by,
@@ -283,10 +274,38 @@ def _tell_ruling(verdict_pb: types_pb2.Verdict, request_id: str, classify_s: flo
         classify_s=None if classify_s is None else round(classify_s, 6),
     )
     span = current()
-    span.set(names.REQUEST_ID, request_id)
-    span.set(names.CATEGORY, category)
-    span.set(names.CONFIDENCE, confidence)
-    span.set(names.DECIDED_BY, decided_by)
+    if span.is_recording:
+        span.set(names.REQUEST_ID, request_id)
+        span.set(names.CATEGORY, category)
+        span.set(names.CONFIDENCE, confidence)
+        span.set(names.DECIDED_BY, decided_by)
+
+
+def _answered(
+    executed: executor_pb2.ExecuteResponse, ruled: _Ruled, degraded: tuple[DegradedReason, ...]
+) -> pb.RouteResponse:
+    """Return the Router's answer for the Executor's.
+
+    What the Executor said is copied as it came: the Router has nothing to say about it. The constructor would serialize
+    and parse it.
+    """
+    response = pb.RouteResponse()
+    response.answer.CopyFrom(executed.answer)
+    response.verdict.CopyFrom(ruled.ruling.verdict_pb)
+    response.trail.CopyFrom(executed.trail)
+    response.usage.CopyFrom(executed.usage)
+    response.candidate = executed.candidate
+    response.model = executed.model
+    if executed.HasField("cost_usd"):
+        response.cost_usd = executed.cost_usd
+    response.local = executed.local
+    response.simulated = executed.simulated
+    if degraded:
+        response.degraded = True
+        response.degraded_reasons.extend(degraded_to_pb(degraded))
+    response.trace_id = current_trace_id()
+    response.request_id = ruled.request_id
+    return response
 
 
 def _relayed(event: executor_pb2.StreamExecuteResponse, ruled: _Ruled) -> pb.StreamRouteResponse:
@@ -334,13 +353,13 @@ def _broken_off(error: PointsmanError, ruled: _Ruled) -> pb.StreamRouteResponse:
     return pb.StreamRouteResponse(end=end)
 
 
-def _union(ruling: _Ruling, executor_reasons: Iterable[int]) -> tuple[DegradedReason, ...]:
+def _union(ruling: _Ruling, executor_reasons: Collection[int]) -> tuple[DegradedReason, ...]:
     """Return the reasons of both services, once each, the Classifier's first."""
     return tuple(dict.fromkeys((*ruling.degraded, *degraded_from_pb(executor_reasons))))
 
 
 def _log_end(
-    end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Iterable[DegradedReason], **known: str
+    end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Collection[DegradedReason], **known: str
 ) -> None:
     """Put what became of the request into the one log line of the call; read where it lies, for it is not ours."""
     steps, usage = end.trail.steps, end.usage

@@ -611,6 +611,13 @@ async def test_planning_calls_nobody_and_holds_nothing(clock: FakeClock) -> None
     assert [window.reserved for window in made.ledger.windows(one)] == [0]
 
 
+async def test_a_plan_says_what_each_call_would_cost_where_its_order_does_not_depend_on_it(clock: FakeClock) -> None:
+    planned = engine(A, B, clock=clock, adapters={}).plan(request(), "quick")
+
+    tokens = [each.estimate.input_tokens + each.estimate.output_tokens for each in planned.ready]
+    assert [each.cost_usd for each in planned.ready] == [Decimal(each) / 1_000_000 for each in tokens]
+
+
 async def test_the_fallback_is_planned_as_it_would_be_called(clock: FakeClock) -> None:
     planned = engine(A, clock=clock, adapters={}, fallback=LOCAL).plan_fallback(request())
 

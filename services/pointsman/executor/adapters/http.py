@@ -28,8 +28,6 @@ from pointsman.executor.time_limit import until
 from pointsman.telemetry.spans import outgoing_metadata
 
 _PROBE_TIMEOUT_S: Final = 10.0
-_NAME_CHARS: Final = 200
-_SIMULATED: Final = "x-pointsman-simulated"
 
 
 class HttpAdapter:
@@ -87,7 +85,7 @@ class HttpAdapter:
             response = await self._exchange(request, at, _PROBE_TIMEOUT_S)
             if isinstance(response, Reply):
                 return response
-            reply = _stamped(self._wire.read_probe(model, response, self._clock.now()), response)
+            reply = replies.stamped(self._wire.read_probe(model, response, self._clock.now()), response)
             if reply.outcome is not Outcome.ANSWERED:
                 return reply
         return reply
@@ -121,7 +119,11 @@ class HttpAdapter:
         arrivals = Arrivals(response, patience)
         if not head.is_success or _is_json(head):
             body = await arrivals.rest()
-            whole = _stamped(body, head) if isinstance(body, Reply) else self._read(call, replace(head, body=body))
+            whole = (
+                replies.stamped(body, head)
+                if isinstance(body, Reply)
+                else self._read(call, HttpResponse(status=head.status, headers=head.headers, body=body))
+            )
             for step in _handed_on(whole):
                 yield step
             return
@@ -142,14 +144,13 @@ class HttpAdapter:
         if reader.is_done:
             await arrivals.close_in_order()
         reply = reader.end(self._clock.now())
-        yield _stamped(reply if failure is None else _broken_off(reply, failure), head)
+        yield reply if failure is None else _broken_off(reply, failure)
 
     def _read(self, call: Call, response: HttpResponse) -> Reply:
         try:
-            reply = self._wire.read(call, response, self._clock.now())
+            return self._wire.read(call, response, self._clock.now())
         except Unreadable as error:
-            reply = replies.no_answer(str(error))
-        return _stamped(reply, response)
+            return replies.stamped(replies.no_answer(str(error)), response)
 
     def _send(self, request: HttpRequest, connect_s: float) -> Awaitable[Arriving]:
         """Return the head of what comes back; without a limit of its own it may take as long to connect as any."""
@@ -159,7 +160,7 @@ class HttpAdapter:
 async def _body(response: Arriving) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    while piece := await response.piece():
+    while not response.is_whole and (piece := await response.piece()):
         size += len(piece)
         if size > BODY_BYTES:
             raise TooLarge
@@ -173,7 +174,7 @@ def _is_json(head: HttpResponse) -> bool:
 
 
 def _opening(model: str, head: HttpResponse) -> Opening:
-    return Opening(model=_short(model), simulated=_SIMULATED in head.headers)
+    return Opening(model=replies.short(model), simulated=replies.SIMULATED in head.headers)
 
 
 def _handed_on(reply: Reply) -> Iterator[Opening | Delta | Reply]:
@@ -190,19 +191,3 @@ def _handed_on(reply: Reply) -> Iterator[Opening | Delta | Reply]:
 def _broken_off(reply: Reply, failure: Reply) -> Reply:
     """Return what is known of a stream that did not come to its end, with what ended it."""
     return replace(reply, outcome=failure.outcome, detail=failure.detail, answer=None, retry_after_s=None)
-
-
-def _stamped(reply: Reply, response: HttpResponse) -> Reply:
-    """Return the reply with what is the same in all wire formats; texts that are passed on are kept short."""
-    return replace(
-        reply,
-        http_status=response.status,
-        simulated=_SIMULATED in response.headers,
-        model=_short(reply.model),
-        provider_request_id=_short(reply.provider_request_id),
-    )
-
-
-def _short(name: str) -> str:
-    """Return a name as it is passed on: not too long, and without halves of surrogate pairs."""
-    return name[:_NAME_CHARS].encode(errors="replace").decode()

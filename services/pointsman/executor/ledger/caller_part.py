@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pointsman.executor.allowance import Allowance, Charge, Grant, Held, Instant
+from pointsman.executor.allowance import Allowance, Charge, Grant, Held
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.caller_asking import floor
 
 

@@ -46,7 +46,7 @@ class Mirror(MemoryLedger):
             if self._versions.get(name) == view["version"]:
                 continue
             self._versions[name] = view["version"]
-            self._cooldowns[name] = _cooldown(view["cooldown"], at)
+            self._scopes.cooldowns[name].become(_cooldown(view["cooldown"], at))
             if (too_large := view.get("too_large")) is None:
                 self._too_large.pop(name, None)
             else:
@@ -62,21 +62,18 @@ class Mirror(MemoryLedger):
     def scopes(self) -> Iterator[tuple[str, Cooldown, int | None, Iterable[Window]]]:
         """Yield each scope with its cooldown, the size that was too large for it, and its windows."""
         for name in self._of_scope:
-            yield name, self._cooldowns[name], self._too_large.get(name), self._windows[name].values()
+            yield name, self._scopes.cooldowns[name], self._too_large.get(name), self._scopes.windows[name].values()
 
     def _take_in_windows(self, name: str, views: Iterable[View], at: float) -> None:
-        windows, seen = self._windows[name], set[tuple[Unit, float]]()
+        windows, seen = self._scopes.windows[name], set[tuple[Unit, float]]()
         for view in views:
             key = Unit(view["unit"]), FOREVER if view["period_s"] < 0 else float(view["period_s"])
             seen.add(key)
             window = windows.get(key)
             if window is None:
-                window = windows[key] = Window(unit=key[0], period_s=key[1], margin_s=self._margin_s)
-                self._named.clear()
+                window = self._scopes.open(name, *key)
             _take_in_window(window, view, at)
-        for key in windows.keys() - seen:
-            del windows[key]
-            self._named.clear()
+        self._scopes.close(name, windows.keys() - seen)
 
 
 def _take_in_window(window: Window, view: View, at: float) -> None:

@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from pointsman.domain.trail import Attempt, Skip, SkipReason
-from pointsman.executor.allowance import Allowance, Allowances, Charge, Held, Instant
+from pointsman.executor.allowance import Allowance, Allowances, Charge, Held
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.account import Account
 from pointsman.executor.ledger.link import LinkDown
 

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Generator
 from contextlib import aclosing
-from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar
 
 import grpc
 
@@ -147,9 +147,9 @@ class Call(grpc.aio.Call):
     def _asked(self, handler: Handler) -> Any:  # noqa: ANN401 - a coroutine, or an async generator
         """Return what the handler makes of the request."""
         takes_stream = handler.request_streaming  # a door that decides before it reads a message asks for one
-        serve = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        # The stubs of grpcio type handlers for the synchronous server.
-        return cast("Any", serve)(self._context.requests() if takes_stream else self._request, self._context)
+        # Any, because the stubs of grpcio type handlers for the synchronous server.
+        serve: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        return serve(self._context.requests() if takes_stream else self._request, self._context)
 
     def _raise_if_failed(self) -> None:
         if self._was_left:

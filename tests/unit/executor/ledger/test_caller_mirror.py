@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from pointsman.executor.allowance import Allowances, Grant, Purse
+from pointsman.executor.allowance import Allowances, Grant
 from pointsman.executor.ledger.caller_mirror import CallerMirror
+from pointsman.executor.purse import Purse
 from tests.fakes.clock import FakeClock
 
 MIDNIGHT = datetime(2026, 12, 1, tzinfo=UTC)
