@@ -53,9 +53,8 @@ class SequentialFallback:
         Where a price is unknown, what was really paid stands in for it.
         """
         answered_by = row.answered_by
-        real = Sequential(attempts=len(row.attempts), cost_usd=row.known_cost_usd)
         if answered_by is None:
-            return real
+            return Sequential(attempts=len(row.attempts), cost_usd=row.known_cost_usd)
         refusing, failed = self._refusing(row), self._failed(row)
         attempts, cost_usd, usage, needs = 0, Decimal(0), answered_by.usage, row.needs
         input_tokens = usage.input_tokens if usage else 0
@@ -67,7 +66,7 @@ class SequentialFallback:
                 cost_usd += failed[model]
             elif model not in refusing:
                 price = self._prices.cost(candidate, usage, row.at) if usage else None
-                return Sequential(attempts=attempts, cost_usd=real.cost_usd if price is None else cost_usd + price)
+                return Sequential(attempts=attempts, cost_usd=row.known_cost_usd if price is None else cost_usd + price)
         # Nobody on the list was free; whoever really answered, the local fallback say, would have been found at last.
         return Sequential(attempts=attempts + 1, cost_usd=cost_usd + (answered_by.cost_usd or 0))
 
