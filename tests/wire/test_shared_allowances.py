@@ -244,6 +244,16 @@ async def test_the_part_of_each_while_redis_is_away_is_never_more_than_what_was_
     assert events == ["allowances.away", "allowances.away"]
 
 
+async def test_metrics_are_told_where_it_is_counted_what_callers_use(server: RedisServer) -> None:
+    async with kept(server.url, usd_per_day=Decimal(11)) as shared:
+        found = shared.name
+        await server.kill()
+        await until(lambda: shared.is_away)
+        lost = shared.name
+
+    assert (Allowances.of({}).name, found, lost) == ("memory", "redis", "redis-away")
+
+
 async def test_what_was_used_while_redis_was_away_is_known_when_it_is_back(server: RedisServer) -> None:
     async with (
         kept(server.url, usd_per_day=Decimal(10)) as one,

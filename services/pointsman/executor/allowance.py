@@ -184,6 +184,11 @@ class Allowances:
 
     known: dict[str, Allowance] = field(default_factory=lambda: {"": Allowance.of("", Grant())})
 
+    @property
+    def name(self) -> str:
+        """Where it is counted what callers use, for people: memory, redis, or redis-away."""
+        return "memory"
+
     @classmethod
     def of(cls, grants: Mapping[str, Grant]) -> Self:
         """Return the allowances of callers that have used nothing yet."""

@@ -247,6 +247,12 @@ def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fal
 def _readings(servicer: ExecutorServicer) -> Iterator[Reading]:
     engine = servicer.engine
     waiting = engine.fallback.waiting if engine.fallback else 0
-    yield from readings(servicer.states(), ledger=engine.ledger.name, waiting=waiting, now=engine.clock.now())
+    yield from readings(
+        servicer.states(),
+        ledger=engine.ledger.name,
+        allowances=engine.allowances.name,
+        waiting=waiting,
+        now=engine.clock.now(),
+    )
     yield instruments.JOURNAL_QUEUED.at(len(engine.journal.waiting))
     yield instruments.JOURNAL_DROPPED.at(engine.journal.dropped)

@@ -2,12 +2,13 @@
 
 import asyncio
 import math
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 from pointsman.executor.adapters.base import Call, Reply
 from pointsman.executor.adapters.carrier import Arriving
-from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, OutOfTime, TooLarge, failed, until
+from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed
+from pointsman.executor.time_limit import TimeIsUp, until
 
 _END_S: Final = 0.1
 """How long the end of a body may come after the end of its answer; a connection is kept only behind a whole body."""
@@ -25,22 +26,22 @@ class Patience:
         self.has_spoken = False
         """True when a delta has come: its wait is over."""
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """Return what bounds the next wait by the limit that is nearest. Raises OutOfTime, at once if it has passed."""
+    def turn(self) -> AbstractContextManager[None]:
+        """Return what bounds the next wait by the limit that is nearest. Raises TimeIsUp, at once if it has passed."""
         call, now = self._call, self._loop.time()
         whole_at = self._began + call.timeout_s
         first_at = math.inf if self.has_spoken else self._began + call.first_token_s
         idle_at = now + call.idle_s if self.has_arrived else math.inf
         at = min(whole_at, first_at, idle_at)
         if at == whole_at:
-            detail = f"The answer was not whole within {call.timeout_s:.2f} s."
+            what, limit_s = "The answer was not whole within", call.timeout_s
         elif at == first_at:
-            detail = f"The answer did not begin within {call.first_token_s:.2f} s."
+            what, limit_s = "The answer did not begin within", call.first_token_s
         else:
-            detail = f"The stream stood still for {call.idle_s:.2f} s."
+            what, limit_s = "The stream stood still for", call.idle_s
         if at <= now:  # what has been received already would be read in no time, past any limit
-            raise OutOfTime(detail)
-        return until(at, detail)
+            raise TimeIsUp(what, limit_s)
+        return until(at, what, limit_s)
 
 
 class Arrivals:
@@ -55,7 +56,7 @@ class Arrivals:
         """Return the next piece, empty behind the last one; a Reply when it did not come."""
         self._patience.has_arrived = True  # the head was there, or the piece before
         try:
-            async with self._patience.turn():
+            with self._patience.turn():
                 chunk = await self._response.piece()
             self._size += len(chunk)
             if self._size > BODY_BYTES:
@@ -75,6 +76,6 @@ class Arrivals:
 
     async def close_in_order(self) -> None:
         """Wait a moment for the end of a body that has nothing more to say, so that its connection can be kept."""
-        with suppress(*FAILURES):  # the answer is whole already
-            async with until(asyncio.get_running_loop().time() + _END_S, ""):
-                await self._response.piece()
+        at = asyncio.get_running_loop().time() + _END_S
+        with suppress(*FAILURES), until(at, "The body did not end within", _END_S):  # the answer is whole already
+            await self._response.piece()

@@ -1,7 +1,7 @@
 """What carries requests over the network: aiohttp, called with what it would otherwise work out for every request."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import cache
 from ssl import SSLContext
 from typing import Final
@@ -57,17 +57,15 @@ class _Answer:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
 
     @property
-    def status(self) -> int:
-        return self._response.status
+    def is_whole(self) -> bool:
+        return self._response.content.at_eof()
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers
-
-    async def piece(self) -> bytes:
-        return await self._response.content.readany()
+    def piece(self) -> Awaitable[bytes]:
+        return self._response.content.readany()
 
     async def close(self) -> None:
         if not self._response.closed:

@@ -33,6 +33,11 @@ class SharedAllowances(Allowances):
         return self.account.current(self._whole(caller))
 
     @property
+    def name(self) -> str:
+        """Where it is counted what callers use: redis; redis-away while every caller has a part only."""
+        return "redis-away" if self.is_away else "redis"
+
+    @property
     def is_away(self) -> bool:
         """True while every caller has this Executor's part only."""
         return self.account.stay.is_away
