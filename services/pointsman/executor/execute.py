@@ -192,6 +192,8 @@ def _too_small(planned: Planned, pool: Pool, trail: Trail) -> Skip | None:
 
     A quota that was too small says nothing of windows; the ledger remembers whom it holds for.
     """
+    if not trail.attempts:
+        return None
     too_long = {attempt.candidate for attempt in trail.attempts if attempt.outcome is Outcome.CONTEXT_TOO_LONG}
     if not too_long:
         return None

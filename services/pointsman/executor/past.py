@@ -39,8 +39,8 @@ class Past:
             self.bins.append((end, part))
             self.amount += part
 
-    def add(self, amount: int, at: float, border: float) -> None:
-        """Remember an amount of an instant."""
+    def add(self, amount: int, at: float, border: float = math.inf) -> None:
+        """Remember an amount of an instant; no bin reaches across the border of a fixed window."""
         bins, end = self.bins, self.bin_end(at, border)
         self.amount += amount
         if not bins or bins[-1][0] < end:
@@ -55,8 +55,8 @@ class Past:
                 return
         bins.appendleft((end, amount))
 
-    def bin_end(self, at: float, border: float) -> float:
-        """Return the end of the bin of an instant; none reaches across the border of a fixed window."""
+    def bin_end(self, at: float, border: float = math.inf) -> float:
+        """Return the end of the bin of an instant; none reaches across the border."""
         end = (math.floor(at / self.bin_s) + 1) * self.bin_s
         return border if at < border < end else end
 

@@ -206,8 +206,12 @@ class Window:
         if self.bucket:
             return
         # Requests and input are counted by providers when a call arrives; generated tokens when it ends.
-        self.past.add(used, held.since if self.counts_arrivals else now, self._border)
-        self._forget(now)  # nobody else may, while there is plenty left
+        at = held.since if self.counts_arrivals else now
+        if self.ends_at == FOREVER:
+            self.past.add(used, at)
+            self.forgotten_amount += self.past.slide(now)  # nobody else may, while there is plenty left
+        else:
+            self.past.add(used, at, self._border)
 
     def state(self, statement: Statement) -> None:
         """Take in what an answer said, before its call is settled.
@@ -244,7 +248,8 @@ class Window:
         """Return what is occupied by the past of the window and by calls under way."""
         if self.bucket:
             return self.bucket.used(now) + (0 if self.pours_at_once else self.held_amount)
-        self._forget(now)
+        if self.ends_at == FOREVER:
+            self.forgotten_amount += self.past.slide(now)
         return self.past.amount + self.held_amount
 
     def remaining(self, now: float) -> int | None:
@@ -378,10 +383,6 @@ class Window:
     def _border(self) -> float:
         """Until when a call must have left to arrive for sure before a fixed window ends."""
         return self.ends_at - self.margin_s
-
-    def _forget(self, now: float) -> None:
-        if self.ends_at == FOREVER:
-            self.forgotten_amount += self.past.slide(now)
 
 
 def next_midnight(now: datetime, zone: tzinfo) -> datetime:

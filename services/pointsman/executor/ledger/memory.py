@@ -132,10 +132,8 @@ class MemoryLedger:
         """Return whether settings or the provider itself say how much it allows."""
         if candidate.local:
             return True
-        for _, window, _ in self._scopes.as_left(candidate).windows:
-            if window.ceiling is not None or window.statement is not None:
-                return True
-        return False
+        found = self._scopes.as_left(candidate)
+        return found.has_ceiling or any(window.statement is not None for _, window, _ in found.windows)
 
     def windows(self, candidate: Candidate) -> tuple[WindowState, ...]:
         """Return the windows that hold for the candidate and have a limit."""

@@ -26,6 +26,8 @@ class InForce:
     fixed: tuple[Window, ...]
     """Those that begin anew at certain instants."""
     cooldowns: tuple[tuple[str, Cooldown], ...]
+    has_ceiling: bool
+    """True when the settings say how much it may be used."""
 
 
 class Scopes:
@@ -89,6 +91,7 @@ class Scopes:
             windows=tuple((name, window, AMOUNTS[window.unit]) for name, window in windows),
             fixed=tuple(window for _, window in windows if window.offset_s is not None or window.period_s == DAY_S),
             cooldowns=tuple((name, self.cooldowns[name]) for name in names),
+            has_ceiling=any(window.ceiling is not None for _, window in windows),
         )
 
     def _renew(self, window: Window, now: float) -> None:
