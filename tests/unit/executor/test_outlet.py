@@ -32,7 +32,7 @@ def arrivals(write: Write, *, window_s: float = WINDOW_S, reading_s: float = 0.0
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(writing())
-            async for piece in outlet.pieces():
+            async for piece in outlet:
                 seen.append((round(clock.monotonic(), 6), piece))
                 if reading_s:
                     await clock.sleep(reading_s)

@@ -2,45 +2,102 @@
 
 import asyncio
 import math
-from contextlib import AbstractAsyncContextManager, suppress
-from typing import Final
+from collections.abc import Coroutine
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
 
 from pointsman.executor.adapters.base import Call, Reply
 from pointsman.executor.adapters.carrier import Arriving
 from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, OutOfTime, TooLarge, failed, until
+
+T = TypeVar("T")
 
 _END_S: Final = 0.1
 """How long the end of a body may come after the end of its answer; a connection is kept only behind a whole body."""
 
 
 class Patience:
-    """The three limits of a streamed call. The clock of the whole call runs on while its reader is slow."""
+    """The three limits of a streamed call. The clock of the whole call runs on while its reader is slow.
+
+    Used as a block around all waiting of a call. One timer serves all of its waits: it is set to the nearest limit, and
+    where that has moved on by the time it rings, it is set anew. A timer a wait would cost as much as reading does.
+    """
 
     def __init__(self, call: Call) -> None:
         self._loop = asyncio.get_running_loop()
         self._call = call
-        self._began = self._loop.time()
+        began = self._loop.time()
+        self._whole_at = began + call.timeout_s
+        self._first_at = began + call.first_token_s
+        self._limit_at = math.inf
+        """The nearest limit of the wait under way, or of the last one."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = math.inf
+        self._waiting: asyncio.Task[Any] | None = None
+        self._is_over = False
         self.has_arrived = False
         """True when something has come: from now on, standing still is bounded."""
-        self.has_spoken = False
-        """True when a delta has come: its wait is over."""
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """Return what bounds the next wait by the limit that is nearest. Raises OutOfTime, at once if it has passed."""
-        call, now = self._call, self._loop.time()
-        whole_at = self._began + call.timeout_s
-        first_at = math.inf if self.has_spoken else self._began + call.first_token_s
-        idle_at = now + call.idle_s if self.has_arrived else math.inf
-        at = min(whole_at, first_at, idle_at)
-        if at == whole_at:
-            detail = f"The answer was not whole within {call.timeout_s:.2f} s."
-        elif at == first_at:
-            detail = f"The answer did not begin within {call.first_token_s:.2f} s."
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def has_spoken(self) -> None:
+        """Hear that a delta has come: the wait for the first one is over."""
+        self._first_at = math.inf
+
+    async def wait(self, coming: Coroutine[Any, Any, T]) -> T:
+        """Return what is awaited. Raises OutOfTime at the limit that is nearest, at once if it has passed.
+
+        Being cancelled, and time limits of others that are reached inside, go on as they are.
+        """
+        now = self._loop.time()
+        idle_at = now + self._call.idle_s if self.has_arrived else math.inf
+        self._limit_at = min(self._whole_at, self._first_at, idle_at)
+        if self._limit_at <= now:  # what has been received already would be read in no time, past any limit
+            coming.close()
+            raise self._out_of_time()
+        if self._limit_at < self._rings_at:
+            self._ring_at(self._limit_at)
+        self._waiting = task = asyncio.current_task()
+        try:
+            return await coming
+        except asyncio.CancelledError:
+            if self._is_over and task is not None and not task.uncancel():
+                raise self._out_of_time() from None
+            raise
+        finally:
+            self._waiting = None
+
+    def _ring_at(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = at
+        self._timer = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        """End the wait under way if its limit is reached; else look again when it will be."""
+        self._timer, self._rings_at = None, math.inf
+        if self._waiting is None:  # the next wait sets it
+            return
+        if self._loop.time() < self._limit_at:
+            self._ring_at(self._limit_at)
         else:
-            detail = f"The stream stood still for {call.idle_s:.2f} s."
-        if at <= now:  # what has been received already would be read in no time, past any limit
-            raise OutOfTime(detail)
-        return until(at, detail)
+            self._is_over = True
+            self._waiting.cancel()
+
+    def _out_of_time(self) -> OutOfTime:
+        if self._limit_at == self._whole_at:
+            return OutOfTime(f"The answer was not whole within {self._call.timeout_s:.2f} s.")
+        if self._limit_at == self._first_at:
+            return OutOfTime(f"The answer did not begin within {self._call.first_token_s:.2f} s.")
+        return OutOfTime(f"The stream stood still for {self._call.idle_s:.2f} s.")
 
 
 class Arrivals:
@@ -55,8 +112,7 @@ class Arrivals:
         """Return the next piece, empty behind the last one; a Reply when it did not come."""
         self._patience.has_arrived = True  # the head was there, or the piece before
         try:
-            async with self._patience.turn():
-                chunk = await self._response.piece()
+            chunk = await self._patience.wait(self._response.piece())
             self._size += len(chunk)
             if self._size > BODY_BYTES:
                 raise TooLarge

@@ -3,8 +3,8 @@
 There are two: the network (`network.py`), and what stands in for it in this process (`stand_in.py`).
 """
 
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, Protocol
 
 from pointsman.executor.adapters.base import HttpRequest
 
@@ -25,7 +25,7 @@ class Arriving(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Found by names in lower case, however they came."""
 
-    async def piece(self) -> bytes:
+    def piece(self) -> Coroutine[Any, Any, bytes]:
         """Return what comes next of the body, empty behind its end; unpacked where it was packed although unasked.
 
         Raises one of `connection.FAILURES`.

@@ -1,10 +1,10 @@
 """What carries requests over the network: aiohttp, called with what it would otherwise work out for every request."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import cache
 from ssl import SSLContext
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import httpx
@@ -66,8 +66,8 @@ class _Answer:
     def headers(self) -> Mapping[str, str]:
         return self._response.headers
 
-    async def piece(self) -> bytes:
-        return await self._response.content.readany()
+    def piece(self) -> Coroutine[Any, Any, bytes]:
+        return self._response.content.readany()
 
     async def close(self) -> None:
         if not self._response.closed:
