@@ -34,7 +34,9 @@ class Outlet:
     """
 
     def __init__(self, *, clock: Clock, window_s: float) -> None:
-        """Begin with nothing."""
+        """Begin with nothing, within the running loop."""
+        # Kept, because to ask which loop runs is to ask the kernel which process this is (CPython 3.11).
+        self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._window_s = window_s
         self._start: Start | None = None
@@ -86,7 +88,7 @@ class Outlet:
         """Return when the reader has taken what is held."""
         while self.is_full and not self._is_closed:
             self.was_waited_for = True
-            self._writer = asyncio.get_running_loop().create_future()
+            self._writer = self._loop.create_future()
             await self._writer
 
     def close(self) -> None:
@@ -108,14 +110,13 @@ class Outlet:
         if self._start is not None:
             start, self._start = self._start, None
             return start
-        loop = asyncio.get_running_loop()
-        while not self._may_leave(loop.time()):
+        while not self._may_leave():
             await self._woken()
-        self._opens_at = loop.time() + self._window_s
+        self._opens_at = self._loop.time() + self._window_s
         return self._bundle()
 
-    def _may_leave(self, now: float) -> bool:
-        return now >= self._opens_at or self._is_closed or self.is_full
+    def _may_leave(self) -> bool:
+        return self._loop.time() >= self._opens_at or self._is_closed or self.is_full
 
     def _bundle(self) -> Delta:
         bundle = Delta(text="".join(self._texts), tool_calls=tuple(self._tool_calls))
@@ -127,7 +128,7 @@ class Outlet:
 
     async def _woken(self) -> None:
         """Sleep until what is held may leave, or until it is closed."""
-        self._reader = asyncio.get_running_loop().create_future()
+        self._reader = self._loop.create_future()
         if self._texts or self._tool_calls:  # it came while the reader was busy
             self._wake_when_it_may_leave(self._reader)
         try:
@@ -139,11 +140,10 @@ class Outlet:
                 self._timer = None
 
     def _wake_when_it_may_leave(self, reader: asyncio.Future[None]) -> None:
-        loop = reader.get_loop()
-        if self._may_leave(loop.time()):
+        if self._may_leave():
             _wake(reader)
         elif self._timer is None:
-            self._timer = loop.call_at(self._opens_at, _wake, reader)
+            self._timer = self._loop.call_at(self._opens_at, _wake, reader)
 
 
 def _wake(sleeper: asyncio.Future[None] | None) -> None:

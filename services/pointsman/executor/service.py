@@ -71,7 +71,9 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         async with answering(self.engine, asked, category, outlet=outlet, deadline=deadline, ruling=ruling) as answered:
             async for piece in outlet:
                 if isinstance(piece, Delta):
-                    await context.write(pb.StreamExecuteResponse(delta=convert.delta_to_pb(piece)))
+                    event = pb.StreamExecuteResponse()
+                    convert.write_delta(event.delta, piece)
+                    await context.write(event)
                 else:
                     has_started = True
                     facts.bind(candidate=piece.candidate.id)

@@ -261,7 +261,9 @@ def _relayed(event: executor_pb2.StreamExecuteResponse, kind: str | None, ruled:
     """Return the Router's event for one of the Executor's; a kind that only a newer Executor knows goes on empty."""
     match kind:
         case "delta":
-            return pb.StreamRouteResponse(delta=event.delta)
+            relayed = pb.StreamRouteResponse()
+            relayed.delta.CopyFrom(event.delta)  # in less time than it takes the constructor
+            return relayed
         case "start":
             facts.bind(candidate=event.start.candidate)
             start = pb.RouteStreamStart(

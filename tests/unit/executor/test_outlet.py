@@ -164,7 +164,7 @@ def test_an_outlet_that_is_closed_empty_gives_nothing() -> None:
         pytest.param(Delta(tool_calls=(ToolCallDelta(index=0, name="f", arguments_json='"é"'),)), 5, id="a tool call"),
     ],
 )
-def test_content_is_counted_in_bytes(clock: VirtualClock, delta: Delta, size: int) -> None:
+async def test_content_is_counted_in_bytes(clock: VirtualClock, delta: Delta, size: int) -> None:
     outlet = Outlet(clock=clock, window_s=WINDOW_S)
 
     outlet.put(delta)

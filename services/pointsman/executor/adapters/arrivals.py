@@ -20,8 +20,8 @@ _END_S: Final = 0.1
 class Patience:
     """The three limits of a streamed call. The clock of the whole call runs on while its reader is slow.
 
-    Used as a block around all waiting of a call. One timer serves all of its waits: it is set to the nearest limit, and
-    where that has moved on by the time it rings, it is set anew. A timer a wait would cost as much as reading does.
+    A block around all waiting of a call, which is done by one task. One timer serves all waits: it is set to the
+    nearest limit, and where that has moved on by the time it rings, it is set anew. A timer a wait would be one a token.
     """
 
     def __init__(self, call: Call) -> None:
@@ -34,7 +34,9 @@ class Patience:
         """The nearest limit of the wait under way, or of the last one."""
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = math.inf
-        self._waiting: asyncio.Task[Any] | None = None
+        self._task = asyncio.current_task()
+        self._cancelling = self._task.cancelling() if self._task else 0
+        self._is_waiting = False
         self._is_over = False
         self.has_arrived = False
         """True when something has come: from now on, standing still is bounded."""
@@ -65,15 +67,15 @@ class Patience:
             raise self._out_of_time()
         if self._limit_at < self._rings_at:
             self._ring_at(self._limit_at)
-        self._waiting = task = asyncio.current_task()
+        self._is_waiting = True
         try:
             return await coming
         except asyncio.CancelledError:
-            if self._is_over and task is not None and not task.uncancel():
+            if self._is_over and self._task and self._task.uncancel() <= self._cancelling:
                 raise self._out_of_time() from None
             raise
         finally:
-            self._waiting = None
+            self._is_waiting = False
 
     def _ring_at(self, at: float) -> None:
         if self._timer is not None:
@@ -84,13 +86,13 @@ class Patience:
     def _ring(self) -> None:
         """End the wait under way if its limit is reached; else look again when it will be."""
         self._timer, self._rings_at = None, math.inf
-        if self._waiting is None:  # the next wait sets it
+        if self._task is None or not self._is_waiting:  # the next wait sets it
             return
         if self._loop.time() < self._limit_at:
             self._ring_at(self._limit_at)
         else:
             self._is_over = True
-            self._waiting.cancel()
+            self._task.cancel()
 
     def _out_of_time(self) -> OutOfTime:
         if self._limit_at == self._whole_at:
