@@ -240,7 +240,13 @@ BOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
                     ),
                 ),
             ),
-            Panel(title="Ledger", queries=(("pointsman_ledger_state == 1", "{{state}}"),)),
+            Panel(
+                title="Ledger and allowances",
+                queries=(
+                    ("pointsman_ledger_state == 1", "ledger: {{state}}"),
+                    ("pointsman_allowances_state == 1", "allowances: {{state}}"),
+                ),
+            ),
         ),
     ),
     "classifier": (

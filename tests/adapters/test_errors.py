@@ -11,6 +11,7 @@ from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Reply, StatedQuota
 from pointsman.executor.adapters.errors import by_status
 from pointsman.executor.adapters.quota_headers import DAY, MINUTE
+from pointsman.executor.attempt import RULES, Next
 from tests.adapters.wires import BY_KIND, CASES, KEY, NOW, Kind, WireCase, example, respond
 
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
@@ -520,6 +521,14 @@ def test_a_wait_with_a_server_error_is_taken(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini"])
 def test_a_wait_with_an_error_that_waiting_does_not_end_is_dropped(kind: Kind) -> None:
     assert read(kind, 401, b"", {"retry-after": "3"}).retry_after_s is None
+
+
+@pytest.mark.parametrize("kind", ["openai", "deepseek", "moonshot", "anthropic", "gemini", "ollama"])
+def test_a_proxy_that_wants_credentials_is_a_fault_on_the_way_and_not_the_callers(kind: Kind) -> None:
+    reply = read(kind, 407, b"<html>Proxy Authentication Required</html>")
+
+    assert reply.outcome is Outcome.NETWORK
+    assert RULES[reply.outcome].next is Next.CANDIDATE
 
 
 @pytest.mark.parametrize("status", range(100, 600, 7))

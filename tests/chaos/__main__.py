@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -44,9 +45,20 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0 if said["ok"] else 1
 
 
+def _long_enough(given: str) -> float:
+    """Read minutes. Raises ArgumentTypeError: where nothing happened, everything would hold."""
+    try:
+        minutes = float(given)
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes < math.inf:
+        raise argparse.ArgumentTypeError(f"it is {given}; give more than 0")
+    return minutes
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=3.0, help="how long faults come; 20 for the whole")
+    parser.add_argument("--minutes", type=_long_enough, default=3.0, help="how long faults come; 20 for the whole")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1, 10_000), help="of faults and callers")
     parser.add_argument("--rate", type=float, default=6.0, help="calls a second")
     parser.add_argument("--only", action="append", choices=[*Fault], help="a fault; may be given again; else all")

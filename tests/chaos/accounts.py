@@ -6,12 +6,13 @@ Let a book hold every call that came in, and the journal every attempt that was 
 
 A request is in danger when its Executor was killed while it was under way or not yet written down. And call by call,
 where the answer had the provider's own id: it stands in the journal once at most, the book knows it, and what was
-answered has the same tokens and the same dollars in both, to the last digit. A simulated provider asks the price of its
-peak hours whatever the hour; the book's dollars are those of the hour that the Executor had, by its own clock.
+answered has the same tokens and the same dollars in both, to the last digit. Where the clock of an Executor
+was set wrong, the dollars are those of the hour that it had.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -115,9 +116,11 @@ def _differences(attempt: Noted, call: Called) -> Iterable[str]:
 
 
 def _asked_usd(attempt: Noted, call: Called) -> Decimal:
-    """Return the price of a call at the hour of the attempt."""
+    """Return what was asked for a call, at the hour of the Executor's clock, which chaos may have set wrong."""
     tariff = _TARIFFS.get((call.kind, call.model))
-    off_peak = tariff.off_peak if tariff else None
-    if tariff is None or off_peak is None or not off_peak.holds_at(attempt.started_at):
+    if tariff is None or tariff.off_peak is None:
         return call.cost_usd
-    return call.cost_usd * off_peak.prices.output / tariff.base.output
+    asked, told = (
+        tariff.at(at, call.input_tokens) for at in (datetime.fromtimestamp(call.began, UTC), attempt.started_at)
+    )
+    return call.cost_usd * told.output / asked.output

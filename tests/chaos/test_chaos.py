@@ -56,6 +56,14 @@ def test_the_command_fails_where_an_invariant_does_and_says_how_to_see_it_again(
     assert said["reproduce"] in printed.err
 
 
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "some"])
+def test_chaos_in_which_nothing_happens_is_refused(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        chaos.main([f"--minutes={minutes}"])
+
+    assert f"--minutes: it is {minutes}; give more than 0" in capsys.readouterr().err
+
+
 def test_without_redis_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
 

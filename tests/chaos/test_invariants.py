@@ -30,7 +30,8 @@ NOTED = Noted(
     candidate="gemini/flash", outcome="answered", id="a" * 24, http_status=200, input_tokens=10, output_tokens=20,
     cost_usd=Decimal("0.001"), is_estimated=False, is_local=False, started_at=datetime.fromtimestamp(T, UTC),
 )  # fmt: skip
-OF_THE_PEAK = replace(CALL, kind="deepseek", model="deepseek-v4-pro")
+PEAK = datetime(2026, 11, 27, 9, tzinfo=UTC)
+OF_THE_PEAK = replace(CALL, kind="deepseek", model="deepseek-v4-pro", began=PEAK.timestamp())
 AT_NIGHT = replace(NOTED, cost_usd=Decimal("0.0005"), started_at=datetime(2026, 11, 27, 23, tzinfo=UTC))
 MODELS = {"gemini/flash": "flash"}
 REFUSED = replace(CALL, outcome=Outcome.RATE_LIMITED, began=T + 10, ended=T + 10)
@@ -231,10 +232,12 @@ def test_a_window_of_which_the_provider_tells_is_left_to_the_provider() -> None:
 def test_a_journal_that_says_what_the_book_says_holds() -> None:
     assert accounts.sums([CALL], [NOTED], MODELS, lost=0).holds
     assert accounts.same_calls([CALL], [NOTED]).holds
+
+
+def test_a_price_is_that_of_the_hour_that_the_executor_had() -> None:
     assert accounts.same_calls([OF_THE_PEAK], [AT_NIGHT]).holds
-    assert accounts.same_calls(
-        [OF_THE_PEAK], [replace(AT_NIGHT, started_at=datetime(2026, 11, 27, 9, tzinfo=UTC))]
-    ).broken
+    assert accounts.same_calls([OF_THE_PEAK], [replace(AT_NIGHT, started_at=PEAK)]).broken
+    assert accounts.same_calls([replace(OF_THE_PEAK, began=AT_NIGHT.started_at.timestamp())], [AT_NIGHT]).broken
 
 
 def test_calls_that_are_in_no_journal_are_broken_beyond_what_was_lost() -> None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -76,9 +77,20 @@ def _minutes(verdict: Verdict) -> Table:
     return table
 
 
+def _long_enough(given: str) -> float:
+    """Read minutes. Raises ArgumentTypeError: what nobody watched would be called flat."""
+    try:
+        minutes = float(given)
+    except ValueError:
+        minutes = math.nan
+    if not 1 <= minutes < math.inf:
+        raise argparse.ArgumentTypeError(f"it is {given}; give 1 or more")
+    return minutes
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long")
+    parser.add_argument("--minutes", type=_long_enough, default=10.0, help="how long, 1 or more")
     parser.add_argument("--rate", type=float, default=10.0, help="calls a second; fewer than this machine can do")
     parser.add_argument("--seed", type=int, default=1, help="of the bootstrap")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw memory over time")

@@ -129,6 +129,14 @@ def test_ten_seconds_of_it_look_at_all_three_services_and_lose_no_call() -> None
     assert {kept.service for kept in judge(seen, Random(1)).kept} == {*SERVICES}
 
 
+@pytest.mark.parametrize("minutes", ["0", "-1", "0.5", "nan", "inf", "some"])
+def test_a_soak_that_watches_nothing_is_refused(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main([f"--minutes={minutes}"])
+
+    assert f"--minutes: it is {minutes}; give 1 or more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("mib_an_hour, code", [(0.0, 0), (60.0, 1)])
 def test_the_command_fails_where_something_is_not_flat(
     mib_an_hour: float, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -119,7 +119,7 @@ async def test_a_failure_is_an_object_too_for_scripts(stack: Stack) -> None:
             ("route", "hi", "--max-output-tokens", "0"), "--max-output-tokens is 0; give 1 to 1000000", id="no tokens"
         ),
         pytest.param(("route", "hi", "--timeout", "-1"), "--timeout is -1; give seconds", id="negative time"),
-        pytest.param(("route", "hi", "--timeout", "soon"), "Invalid value for '--timeout'", id="not a number"),
+        pytest.param(("route", "hi", "--timeout", "soon"), "--timeout is soon; give seconds", id="not a number"),
         pytest.param(("route", "hi", "--colour"), "No such option", id="unknown option"),
         pytest.param(("route", b"\xff\xfe"), "the prompt is not UTF-8", id="a prompt that is no text"),
         pytest.param(("rout", "hi"), "No such command", id="unknown command"),

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -19,20 +18,10 @@ from pointsman_client import Client
 from tests.fakes.hops import running
 
 
-class PeakClock(SystemClock):
-    """A Wednesday morning whatever the day: the simulated DeepSeek always asks its prices of the peak hours."""
-
-    def __init__(self) -> None:
-        self._ahead = datetime(2026, 11, 25, 7, tzinfo=UTC) - datetime.now(UTC)  # noqa: TID251 - how far off it is
-
-    def now(self) -> datetime:
-        return super().now() + self._ahead
-
-
 @pytest.fixture
 async def stack(settings: Settings) -> AsyncIterator[Stack]:
-    """Yield the three real services over the simulated world, in the peak hours."""
-    async with running(settings, clock=PeakClock()) as stack:
+    """Yield the three real services over the simulated world."""
+    async with running(settings, clock=SystemClock()) as stack:
         yield stack
 
 

@@ -20,12 +20,14 @@ from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import CallerOverBudget, CallerOverRate, PointsmanError
 from pointsman.domain.trail import Skip, SkipReason
 from pointsman.executor.adapters.base import Call, Reply
-from pointsman.executor.allowance import Allowances, Charge, Grant, Held, Instant, Term
+from pointsman.executor.allowance import Allowances, Charge, Grant, Held
 from pointsman.executor.execute import Execute
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.account import Account
 from pointsman.executor.ledger.door import door
 from pointsman.executor.ledger.shared_allowances import SharedAllowances
 from pointsman.executor.ledger.stay import Terms
+from pointsman.executor.purse import Term
 from pointsman_client import CallerOverLimit, Client
 from tests.fakes.adapter import ANSWERED, FakeAdapter
 from tests.fakes.faulty_door import FaultyDoor
@@ -149,7 +151,7 @@ async def test_a_minute_of_tokens_is_one_for_all_executors(server: RedisServer) 
         await hold(two)
         while_both_run = await refused(one)
         one.settle("alice", first, attempt(usage=usage(40, 10)), now())
-        await until(lambda: one["alice"].tokens is not None and one["alice"].tokens.past_amount == 50)
+        await until(lambda: one["alice"].tokens is not None and one["alice"].tokens.past.amount == 50)
         await hold(two)
         after = await refused(two)
 
@@ -240,6 +242,16 @@ async def test_the_part_of_each_while_redis_is_away_is_never_more_than_what_was_
 
     assert let == [4, 4]
     assert events == ["allowances.away", "allowances.away"]
+
+
+async def test_metrics_are_told_where_it_is_counted_what_callers_use(server: RedisServer) -> None:
+    async with kept(server.url, usd_per_day=Decimal(11)) as shared:
+        found = shared.name
+        await server.kill()
+        await until(lambda: shared.is_away)
+        lost = shared.name
+
+    assert (Allowances.of({}).name, found, lost) == ("memory", "redis", "redis-away")
 
 
 async def test_what_was_used_while_redis_was_away_is_known_when_it_is_back(server: RedisServer) -> None:

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.trail import Skip
-from pointsman.executor.allowance import Allowances, Charge, Grant, Instant
+from pointsman.executor.allowance import Allowances, Charge, Grant
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.account import Account
 from pointsman.executor.ledger.link import LinkDown
 from pointsman.executor.ledger.redis import RedisLedger

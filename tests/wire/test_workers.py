@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from pointsman.domain.clock import SystemClock
 from pointsman.v1 import executor_pb2 as executor_pb
 from pointsman.v1 import types_pb2 as pb
 from pointsman_client import Client
@@ -89,7 +90,39 @@ async def test_a_worker_that_is_killed_is_started_anew_and_the_log_says_so() -> 
     assert finished.code == 0
 
 
-async def test_a_call_under_way_is_answered_after_the_signal_and_all_end() -> None:
+async def test_a_hang_up_has_all_workers_read_the_settings_again() -> None:
+    async with two_workers() as router:
+        before = [await _reloads(page) for page in router.metrics]
+        router.running.tell(signal.SIGHUP)
+        async with asyncio.timeout(20):
+            while [await _reloads(page) for page in router.metrics] != [1, 1]:
+                await SystemClock().sleep(0.05)
+        router.running.tell(signal.SIGTERM)
+        finished = await router.running.end()
+
+    assert before == [0, 0]
+    assert finished.code == 0
+
+
+async def test_a_hang_up_while_workers_start_ends_nobody() -> None:
+    arguments = ("serve", "router", "--workers", "2", "--json")
+    async with pointsman_running(*arguments, environment=ENVIRONMENT) as running:
+        supervisor = psutil.Process(running.pid)
+        async with asyncio.timeout(20):
+            while len(supervisor.children()) < 2:
+                await SystemClock().sleep(0.01)
+        running.tell(signal.SIGHUP)
+        told = await running.json_line()
+        running.tell(signal.SIGTERM)
+        finished = await running.end()
+
+    assert told["workers"] == 2
+    assert "worker.ended" not in finished.err
+    assert finished.code == 0
+
+
+@pytest.mark.parametrize("after", [(), (signal.SIGHUP,)], ids=["", "and_a_hang_up"])
+async def test_a_call_under_way_is_answered_after_the_signal_and_all_end(after: tuple[signal.Signals, ...]) -> None:
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
     async def execute(_request: executor_pb.ExecuteRequest, _context: Context) -> executor_pb.ExecuteResponse:
@@ -110,6 +143,9 @@ async def test_a_call_under_way_is_answered_after_the_signal_and_all_end() -> No
         router.running.tell(signal.SIGTERM)
         while router.workers() == workers:  # the idle one ends first
             await asyncio.wait({asking}, timeout=0.05)
+        for sign in after:
+            router.running.tell(sign)
+        await asyncio.wait({asking}, timeout=0.2)
         may_answer.set()
         answer = await asking
         finished = await router.running.end()
@@ -170,3 +206,11 @@ async def _has_calls(page: str) -> bool:
     except httpx.ConnectError:  # it is being started
         return False
     return re.search(r"^rpc_server_call_duration_seconds_count\{.*\} [1-9]", shown, re.MULTILINE) is not None
+
+
+async def _reloads(page: str) -> float:
+    """Return how often who shows its metrics there was asked to read the settings again, and found nothing new."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        shown = (await http.get(f"http://{page}/metrics")).text
+    found = re.search(r'^pointsman_settings_reloads_total\{outcome="unchanged"\} (\S+)', shown, re.MULTILINE)
+    return float(found[1]) if found else 0.0

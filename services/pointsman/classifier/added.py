@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib import resources
-from math import exp, log, sqrt
+from math import exp, fsum, log, sqrt
 
 from pointsman.classifier.calibration import Distribution
 from pointsman.classifier.features import Features, extract
@@ -87,7 +87,8 @@ def _log_odds(seen: int, of: int) -> float:
 
 def _score(weights: _Weights, ngrams: frozenset[int]) -> float:
     """Return how much a text looks like the category. Long texts do not shout, as in the embedded classifier."""
-    return sum(weights.get(ngram, 0.0) for ngram in ngrams) / sqrt(max(1, len(ngrams)))
+    # Not `sum`: its last digit goes by the order in which the set gives its n-grams.
+    return fsum(weights[ngram] for ngram in ngrams if ngram in weights) / sqrt(max(1, len(ngrams)))
 
 
 @cache

@@ -36,9 +36,11 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         with span(names.SPAN_CLASSIFY) as current:
             verdict = await self._classifier.classify(question, budget_s=context.time_remaining())
             _tell(verdict, request.request_id, current)
-        return classifier_pb2.ClassifyResponse(
-            verdict=convert.verdict_to_pb(verdict), degraded_reasons=convert.degraded_to_pb(verdict.degraded)
-        )
+        response = classifier_pb2.ClassifyResponse()
+        convert.write_verdict(response.verdict, verdict)
+        if verdict.degraded:
+            response.degraded_reasons.extend(convert.degraded_to_pb(verdict.degraded))
+        return response
 
     def _question(self, request: classifier_pb2.ClassifyRequest) -> Question:
         """Return the question of a request. Raises InvalidRequest with every violation when it cannot be ruled on."""
@@ -66,19 +68,20 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
 def _tell(verdict: Verdict, request_id: str, current: Span) -> None:
     """Put the facts of the ruling on the span, into the metrics and into the one log line of the call; no text."""
     _count(verdict)
-    current.set(names.CATEGORY, verdict.category)
-    current.set(names.CONFIDENCE, verdict.confidence)
-    current.set(names.DECIDED_BY, verdict.decided_by)
-    current.set(names.MODEL_HOP, verdict.model_hop)
-    current.set(names.CLASSIFIER_VERSION, verdict.classifier_version)
-    current.set(names.CACHED, verdict.cached)
+    if current.is_recording:
+        current.set(names.CATEGORY, verdict.category)
+        current.set(names.CONFIDENCE, verdict.confidence)
+        current.set(names.DECIDED_BY, verdict.decided_by)
+        current.set(names.MODEL_HOP, verdict.model_hop)
+        current.set(names.CLASSIFIER_VERSION, verdict.classifier_version)
+        current.set(names.CACHED, verdict.cached)
     asked_as = {"request_id": request_id} if request_id else {}
     facts.bind(
         **asked_as,
         category=verdict.category,
         confidence=round(verdict.confidence, 3),
-        decided_by=verdict.decided_by.value,
-        model_hop=verdict.model_hop.value,
+        decided_by=str(verdict.decided_by),
+        model_hop=str(verdict.model_hop),
         model_duration_s=None if verdict.model_duration_s is None else round(verdict.model_duration_s, 6),
         cached=verdict.cached,
         degraded=[reason.value for reason in verdict.degraded],

@@ -19,12 +19,10 @@ from pointsman.domain.image import MIME_TYPES, mime_type_of
 from pointsman.domain.prompt import Options
 from pointsman.domain.secret import Secret
 from pointsman.rpc import convert
-from pointsman.rpc.check_options import MAX_OUTPUT_TOKENS
 from pointsman_client import CallerOverLimit, Client, NoAnswer, OutOfTime, PoolExhausted, RouteError, Tls, Unreachable
 
 STDIN: Final = "-"
 GIVEN_UP: Final = "stopped; the request was cancelled, and the provider's work with it"
-_LONGEST_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +53,6 @@ class Ask:
             return Client(self.address, tls=self.tls, api_key=self.api_key.reveal())
         except ValueError as error:
             raise Misuse(str(error)) from error
-
-    def check(self) -> None:
-        """Raise Misuse for a number that cannot be."""
-        if self.max_output_tokens is not None and not 1 <= self.max_output_tokens <= MAX_OUTPUT_TOKENS:
-            raise Misuse(
-                f"--max-output-tokens is {self.max_output_tokens}; give 1 to {MAX_OUTPUT_TOKENS}, or leave it out"
-            )
-        if not 0 < self.timeout_s <= _LONGEST_S:
-            raise Misuse(f"--timeout is {self.timeout_s:g}; give seconds, more than 0 and at most {_LONGEST_S} (a day)")
 
 
 def read_text(argument: str) -> str:

@@ -75,7 +75,6 @@ def route(  # noqa: PLR0913 - one argument an option, as typer wants them
         api_key=read_key(api_key_env),
         tls=tls_of(authority, certificate, key),
     )
-    ask.check()
     (route_stream if stream else route)(ask, as_json=as_json)
 
 
@@ -116,5 +115,4 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer wants them
         api_key=read_key(api_key_env),
         tls=tls_of(authority, certificate, key),
     )
-    ask.check()
     ask_router(ask, as_json=as_json)

@@ -24,9 +24,6 @@ BACKDATED: Final = timedelta(minutes=5)
 ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
 """What every service certificate is good for."""
 
-LONGEST_DAYS: Final = 825
-"""What Apple's machines still believe (support.apple.com/103769, 2026-11)."""
-
 CALLER: Final = re.compile(r"[a-zA-Z0-9._-]{1,64}")
 TAKEN: Final = ("authority", "callers", "service")
 """Names of files that are not a caller's."""
@@ -48,8 +45,6 @@ def certs(folder: Path, *, hosts: Sequence[str], days: int, as_json: bool, calle
     Two authorities, because who shows a certificate of the services' own is let in by Executor and Classifier too, and
     believed whoever they say is calling. Without `callers` there is one, caller.pem.
     """
-    if not 1 <= days <= LONGEST_DAYS:
-        raise Misuse(f"--days is {days}; give 1 to {LONGEST_DAYS}, which is the most that all machines believe")
     if wrong := next((name for name in callers if name in TAKEN or not CALLER.fullmatch(name)), ""):
         raise Misuse(f"--caller is {wrong}; a caller's name is 1 to 64 of a-z, A-Z, 0-9, . _ and -, and not {TAKEN}")
     names = tuple(dict.fromkeys((*ALWAYS, socket.gethostname(), *hosts)))

@@ -8,6 +8,7 @@ import typer
 
 from pointsman.cli.arguments import EXECUTOR, Authority, Certificate, ExecutorAddress, Json, Key
 from pointsman.cli.help import shown
+from pointsman.cli.numbers import read_by
 from pointsman.cli.reach import tls_of
 
 looking = typer.Typer()
@@ -47,7 +48,13 @@ def pools(
 def top(
     *,
     interval: Annotated[
-        float, typer.Option("--interval", metavar="SECONDS", min=0.1, max=60, help="Between two looks.")
+        float,
+        typer.Option(
+            "--interval",
+            metavar="SECONDS",
+            parser=read_by(float, "--interval", "seconds from 0.1 to 60", low=0.1, high=60),
+            help="Between two looks, 0.1 to 60.",
+        ),
     ] = 1.0,
     address: ExecutorAddress = EXECUTOR,
     authority: Authority = None,

@@ -31,9 +31,10 @@ table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{padding:3px 11px 3px 0;text-align:right;white-space:nowrap}
 th{font-weight:600;color:var(--quiet);white-space:normal;vertical-align:bottom}
 td:first-child,th:first-child{text-align:left}
-.tables{display:grid;gap:16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,460px),1fr));align-items:start}
-.tables section{min-width:0}
-@media(max-width:480px){table{font-size:13px}th,td{padding-right:9px}td:first-child{white-space:normal}}
+.tables{display:flex;flex-wrap:wrap;gap:16px;align-items:start}
+.tables section{flex:1 1 auto;min-width:0;max-width:100%}
+@media(max-width:900px){td:first-child{white-space:normal}}
+@media(max-width:480px){table{font-size:13px}th,td{padding-right:9px}}
 @media(max-width:360px){body{padding:16px 10px}.plots section{padding:10px 8px}}
 svg text{font-size:13px;fill:var(--ink)}
 svg .quiet{fill:var(--quiet);font-size:12px}

@@ -8,6 +8,7 @@ import typer
 
 from pointsman.cli.arguments import Config, Json
 from pointsman.cli.help import shown
+from pointsman.cli.numbers import read_by
 
 preparing = typer.Typer()
 
@@ -82,7 +83,16 @@ def certs(
         list[str] | None,
         typer.Option("--caller", metavar="NAME", help="A caller to make a certificate for; may be repeated."),
     ] = None,
-    days: Annotated[int, typer.Option("--days", metavar="N", help="How long they hold.")] = 90,
+    days: Annotated[
+        int,
+        typer.Option(
+            "--days",
+            metavar="N",
+            # What Apple's machines still believe (support.apple.com/103769, 2026-11).
+            parser=read_by(int, "--days", "1 to 825, which is the most that all machines believe", low=1, high=825),
+            help="How long they hold, 1 to 825.",
+        ),
+    ] = 90,
     as_json: Json = False,
 ) -> None:
     """Make an authority of your own, a certificate for the services and one for a caller, and say how to use them."""

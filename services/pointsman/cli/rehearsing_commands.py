@@ -21,10 +21,12 @@ from pointsman.cli.arguments import (
     Mix,
     Picture,
     Rps,
+    Seed,
     TrafficFile,
 )
 from pointsman.cli.help import shown
 from pointsman.cli.invocation import program
+from pointsman.cli.numbers import read_by
 
 SIMULATOR_PORT: Final = 50_060
 """Clear of the services' own ports, so that both can run."""
@@ -101,12 +103,11 @@ def simulate(  # noqa: PLR0913 - one argument an option, as typer wants them
         typer.Option(
             "--port",
             metavar="N",
-            min=0,
-            max=65_534,
+            parser=read_by(int, "--port", "a port from 0 to 65534", low=0, high=65_534),
             help="Port of the providers; Ollama gets the next one. 0: any two.",
         ),
     ] = SIMULATOR_PORT,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed answers the same.")] = 1,
+    seed: Seed = 1,
     scenario: Annotated[
         Literal["busy-hour", "calm", "instant"],
         typer.Option(
@@ -156,7 +157,7 @@ def simulate(  # noqa: PLR0913 - one argument an option, as typer wants them
 def demo(
     *,
     once: Annotated[bool, typer.Option("--once", help="Leave after the table instead of staying up.")] = False,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed simulates the same hour.")] = 1,
+    seed: Seed = 1,
     config: Config = None,
     as_json: Json = False,
 ) -> None:

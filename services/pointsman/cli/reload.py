@@ -38,6 +38,7 @@ class Reloader:
         self._asked = asyncio.Event()
         self._seen: Stamp | None = None
         self._read: Stamp | None = None
+        self._was_refused = False
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
     def register(self, prepare: Prepare) -> None:
@@ -80,10 +81,12 @@ class Reloader:
             revision = revise(self.settings, self._adapt(_load(self._source)))
             commits = [await prepare(revision.settings) for prepare in self._prepares] if revision.changed else []
         except SettingsError as error:
+            self._was_refused = True
             instruments.SETTINGS_RELOADS.add(1, "refused")
             self._log.error(names.EVENT_SETTINGS_REFUSED, detail=error.message, settings_hash=before)
             return
         except Exception:  # noqa: BLE001 - it is logged, and the next file must be read all the same
+            self._was_refused = True
             instruments.SETTINGS_RELOADS.add(1, "refused")
             detail = "a fault of Pointsman's; the settings in force stay"
             self._log.exception(names.EVENT_SETTINGS_REFUSED, detail=detail, settings_hash=before)
@@ -93,8 +96,9 @@ class Reloader:
         self.settings = revision.settings
         if revision.left:
             self._log.warning(names.EVENT_SETTINGS_UNTOUCHED, left=revision.left, detail="these need a restart")
-        if revision.changed or is_asked_for:
+        if revision.changed or is_asked_for or self._was_refused:
             instruments.SETTINGS_RELOADS.add(1, "taken up" if revision.changed else "unchanged")
+            self._was_refused = False
             self._log.info(names.EVENT_SETTINGS_RELOADED, before=before, after=self.hash, changed=revision.changed)
 
     async def _watch(self) -> Never:
@@ -111,6 +115,9 @@ class Reloader:
 
 def _load(source: Path) -> Settings:
     """Return what a file says now. Raises SettingsError; for a pipe, too: all would stand still until one wrote."""
+    if not source.exists():
+        message = f"settings file {source} is gone; put it back: those in force stay, but without it no start succeeds"
+        raise SettingsError(message, file=str(source))
     if source.exists() and not source.is_file():
         message = f"settings file {source} is no file that can be read again; put one there, or start again"
         raise SettingsError(message, file=str(source))

@@ -1,6 +1,7 @@
 """`pointsman up` and `pointsman serve`: start, say where and what is missing, serve until a signal."""
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -139,9 +140,22 @@ def _welcome(addresses: Mapping[str, str], readiness: "Readiness", settings: Set
     for room, address in addresses.items():
         out.say(address, lead=f"  {room:11} ")
     _tell(readiness, settings)
-    elsewhere = f" --address {addresses['router']}" if addresses["router"] != ROUTER else ""
-    out.paste(f'\nTry: {program()} route "2+2는?"{elsewhere}')
+    out.paste(f"\nTry: {first_question(addresses['router'], settings)}")
     out.say("Ctrl-C stops it.")
+
+
+def first_question(address: str, settings: Settings) -> str:
+    """Return a command that asks the Router at an address; a caller fills in what is in capitals."""
+    needed = [f'{program()} route "2+2는?"']
+    if address != ROUTER:
+        needed.append(f"--address {address}")
+    if settings.tls.certificate:
+        needed.append(f"--authority {shlex.quote(settings.tls.authority)}")
+    if settings.tls.caller_authority:
+        needed.append("--certificate FILE --key FILE")
+    elif settings.router.keys:
+        needed.append("--api-key-env VARIABLE")
+    return " ".join(needed)
 
 
 def _tell(readiness: "Readiness", settings: Settings) -> None:

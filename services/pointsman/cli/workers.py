@@ -85,11 +85,15 @@ class Worker:
 
     def let_go(self) -> None:
         """Have it finish the calls under way and end."""
+        self._is_serving = False
         if self._process.stdin:
             self._process.stdin.close()
 
     def reload(self) -> None:
-        """Have it read its settings again. One that starts would end by the signal, and looks at the file by itself."""
+        """Have it read its settings again.
+
+        Before it serves and when it is on its way out, it would end by the signal; it looks at the file by itself.
+        """
         if self._is_serving and self._process.returncode is None:
             self._process.send_signal(signal.SIGHUP)
 
@@ -208,18 +212,18 @@ async def _serve(room: Room, settings: Settings, config: Path | None, *, number:
     ):
         commands = [command(room, each, address, config) for each in range(1, number + 1)]
         crew = Crew(commands=commands, clock=SystemClock())
-        try:
-            await crew.begin()
-            if as_json:
-                print_json({"addresses": {room: address}, "workers": number})
-            else:
-                notices().say(f"{number} workers of the {room} listen on {address}. Ctrl-C stops them.")
-            with hang_ups(stopped.set, crew.reload):
+        with hang_ups(stopped.set, crew.reload):
+            try:
+                await crew.begin()
+                if as_json:
+                    print_json({"addresses": {room: address}, "workers": number})
+                else:
+                    notices().say(f"{number} workers of the {room} listen on {address}. Ctrl-C stops them.")
                 await _until(stopped, crew)
-        except WorkerEnded as error:
-            raise Failure(f"{error}; what it said stands above") from error
-        finally:
-            await crew.end(section.grace_s)
+            except WorkerEnded as error:
+                raise Failure(f"{error}; what it said stands above") from error
+            finally:
+                await crew.end(section.grace_s)
 
 
 async def _until(stopped: asyncio.Event, crew: Crew) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pointsman.config.categories import check_categories
+from pointsman.config.file import read
 from pointsman.config.parse import Table, parse, quoted, refuse
 from pointsman.config.settings import LimitsSettings, ProviderSettings, QuotaSettings, Settings, TlsSettings
 from pointsman.domain.errors import SettingsError
@@ -40,7 +41,7 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
     """
     environ = os.environ if environ is None else environ
     source = find(path, environ)
-    table = _read(source)
+    table = read(source)
     overrides = _override(table, environ)
     try:
         settings = parse(Settings, table)
@@ -87,21 +88,6 @@ def settings_hash(settings: Settings) -> str:
     """Return the first 12 hexadecimal digits of the SHA-256 of the settings in force. Keys are not part of them."""
     text = json.dumps(dataclasses.asdict(settings), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
-
-
-def _read(source: Path) -> Table:
-    try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        message = f"settings file {source} does not exist; name one with --config FILE or POINTSMAN_CONFIG"
-        raise SettingsError(message, file=str(source)) from error
-    except OSError as error:
-        raise SettingsError(f"settings file {source} cannot be read: {error.strerror}", file=str(source)) from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # TOMLDecodeError, UnicodeDecodeError, and a number of more digits than Python reads
-        raise SettingsError(f"settings file {source} is not valid TOML: {error}", file=str(source)) from error
 
 
 def _override(table: Table, environ: Mapping[str, str]) -> dict[str, str]:

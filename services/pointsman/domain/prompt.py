@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
 
 from pointsman.domain.frozen import frozen
 
@@ -60,6 +61,8 @@ class ToolResult:
 
 Part = Text | Image | ImageUrl | ToolCall | ToolResult
 
+_IMAGES: Final = (Image, ImageUrl)
+
 
 @frozen
 class Message:
@@ -71,7 +74,7 @@ class Message:
     @property
     def text(self) -> str:
         """The text parts, one a line."""
-        return "\n".join(part.text for part in self.parts if isinstance(part, Text))
+        return "\n".join([part.text for part in self.parts if isinstance(part, Text)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +104,12 @@ class Prompt:
     @cached_property
     def image_count(self) -> int:
         """Number of images, attached or linked."""
-        return sum(isinstance(part, Image | ImageUrl) for part in self.parts)
+        return sum([isinstance(part, _IMAGES) for message in self.messages for part in message.parts])
 
     @cached_property
     def text_bytes(self) -> int:
         """Size in UTF-8 bytes of everything that is text, tool calls and results included."""
-        return sum(_text_bytes(part) for part in self.parts)
+        return sum([_text_bytes(part) for message in self.messages for part in message.parts])
 
     @property
     def last_user_text(self) -> str:

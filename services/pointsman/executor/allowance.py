@@ -7,37 +7,19 @@ set aside before it leaves, and replaced by what it did cost.
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Final, Self
 
 from pointsman.domain.errors import CallerOverRate, CallerUnknown, CategoryForbidden
 from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Unit
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason
-from pointsman.executor.quota import MINUTE_S, Window, next_midnight
-from pointsman.executor.statement import FOREVER
-
-SOON: Final = timedelta(seconds=1)
-"""When to look again while calls under way hold the money: most are over by then."""
+from pointsman.executor.instant import Instant
+from pointsman.executor.purse import NOTHING, Purse, Term
+from pointsman.executor.quota import MINUTE_S, Window
 
 UNTOLD: Final = frozenset({Outcome.CANCELLED, Outcome.TIMED_OUT})
 """Ends of calls that the provider may have answered and billed, without our hearing what it counted."""
-
-NOTHING: Final = Decimal(0)
-
-
-@frozen
-class Instant:
-    """One moment on both clocks: that of calendars, and the monotonic one in seconds."""
-
-    now: datetime
-    monotonic_s: float
-
-    def at(self, monotonic_s: float) -> datetime | None:
-        """Return a later moment as calendars name it; None for one that never comes."""
-        return None if monotonic_s == FOREVER else self.now + timedelta(seconds=monotonic_s - self.monotonic_s)
 
 
 @frozen
@@ -67,67 +49,6 @@ class Held:
     number: int
     tokens: int
     most_usd: Decimal
-
-
-class Term(StrEnum):
-    """For how long an amount of money is: a day or a month of UTC."""
-
-    DAY = "day"
-    MONTH = "month"
-
-    def begin(self, now: datetime) -> datetime:
-        """Return when the day or the month of `now` began."""
-        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return midnight if self is Term.DAY else midnight.replace(day=1)
-
-    def end(self, now: datetime) -> datetime:
-        """Return when the day or the month of `now` ends."""
-        if self is Term.DAY:
-            return next_midnight(now, UTC)
-        return self.begin(self.begin(now) + timedelta(days=31))  # the longest month
-
-
-@dataclass(slots=True, kw_only=True)
-class Purse:
-    """Money for one term. What is held for calls under way goes on into the next term; what was spent does not."""
-
-    term: Term
-    limit: Decimal
-    spent: Decimal = NOTHING
-    held: Decimal = NOTHING
-    ends_at: datetime | None = None
-
-    def ready_at(self, most_usd: Decimal, now: datetime) -> datetime | None:
-        """Return when the amount fits: `now` when it does, None when it never will. Nothing always fits."""
-        self.renew(now)
-        if not most_usd or self.spent + self.held + most_usd <= self.limit:
-            return now
-        if most_usd > self.limit:
-            return None
-        return now + SOON if self.spent + most_usd <= self.limit else self.ends_at
-
-    @property
-    def left(self) -> Decimal:
-        """What is neither spent nor held, never negative."""
-        return max(NOTHING, self.limit - self.spent - self.held)
-
-    def hold(self, most_usd: Decimal) -> None:
-        """Set an amount aside. The caller has asked `ready_at` before."""
-        self.held += most_usd
-
-    def settle(self, most_usd: Decimal, cost_usd: Decimal, now: datetime) -> None:
-        """Replace what was set aside by what was spent."""
-        self.renew(now)
-        self.held -= most_usd
-        self.spent += cost_usd
-
-    def renew(self, now: datetime) -> None:
-        """Begin the next term when the last one is over."""
-        if self.ends_at is not None and now < self.ends_at:
-            return
-        if self.ends_at is not None:
-            self.spent = NOTHING
-        self.ends_at = self.term.end(now)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -262,6 +183,11 @@ class Allowances:
     """Those of all callers, by name, as one Executor alone counts them."""
 
     known: dict[str, Allowance] = field(default_factory=lambda: {"": Allowance.of("", Grant())})
+
+    @property
+    def name(self) -> str:
+        """Where it is counted what callers use, for people: memory, redis, or redis-away."""
+        return "memory"
 
     @classmethod
     def of(cls, grants: Mapping[str, Grant]) -> Self:

@@ -1,16 +1,15 @@
 """Settings to a running Executor."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from decimal import Decimal
 from random import Random
 
 from pointsman.config import Settings, settings_hash
 from pointsman.config.load import SQLITE, state_folder
 from pointsman.config.revision import Register
-from pointsman.config.settings import CallerSettings, FallbackSettings, JournalSettings
+from pointsman.config.settings import FallbackSettings, JournalSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import SettingsError
 from pointsman.domain.places import Places
@@ -18,12 +17,13 @@ from pointsman.domain.pool import Candidate
 from pointsman.executor.activity import Activity
 from pointsman.executor.adapters.base import Adapter
 from pointsman.executor.adapters.registry import Transport, make_adapter
-from pointsman.executor.allowance import Allowances, Grant
+from pointsman.executor.allowance import Allowances
 from pointsman.executor.call import Caller
 from pointsman.executor.counts import Counts, readings
 from pointsman.executor.estimate import Estimator
 from pointsman.executor.execute import Execute
 from pointsman.executor.fallback import Fallback
+from pointsman.executor.grants import grants
 from pointsman.executor.journal.database import Database, Dialect
 from pointsman.executor.journal.journal import Journal, Terms
 from pointsman.executor.journal.records import Recorder
@@ -31,18 +31,14 @@ from pointsman.executor.journal.sequential import SequentialFallback
 from pointsman.executor.journal.sqlite import SqliteDialect
 from pointsman.executor.journal.store import SchemaTooNew
 from pointsman.executor.keys import Keys
-from pointsman.executor.ledger.account import Account
-from pointsman.executor.ledger.link import Wire
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Ledger
-from pointsman.executor.ledger.redis import RedisLedger
-from pointsman.executor.ledger.shared_allowances import SharedAllowances
-from pointsman.executor.ledger.stay import Terms as Sharing
 from pointsman.executor.means import Bounds
-from pointsman.executor.pools import candidates, longest_call_s, pools
+from pointsman.executor.pools import candidates, pools
 from pointsman.executor.prices import load as load_prices
 from pointsman.executor.reload import Reload
 from pointsman.executor.service import ExecutorServicer
+from pointsman.executor.sharing import shared_account, shared_allowances, shared_ledger
 from pointsman.executor.spent import recall
 from pointsman.rpc.callers import told_by_router
 from pointsman.rpc.server import Server, ServerOptions
@@ -61,20 +57,26 @@ async def run(settings: Settings, *, clock: Clock, on_reload: Register | None = 
     async with AsyncExitStack() as stack:
         keys = Keys(settings.providers, clock=clock)
         random = Random()
-        account = _account(settings, known, clock=clock, random=random)
+        account = shared_account(settings, known, clock=clock, random=random)
         reload = Reload(
             settings,
             keys,
             adapters=lambda wanted, found, names: adapters_of(wanted, clock=clock, keys=found, names=names),
             engine=lambda wanted, them, doors, found: build(
-                wanted, them, doors, clock=clock, random=random, keys=found, allowances=_shared(wanted, them, account)
+                wanted,
+                them,
+                doors,
+                clock=clock,
+                random=random,
+                keys=found,
+                allowances=shared_allowances(wanted, them, account),
             ),
             servicer=_servicer,
             clock=clock,
         )
         stack.push_async_callback(reload.close)
-        ledger = await stack.enter_async_context(_ledger(settings, known, clock=clock, random=random))
-        allowances = _shared(settings, known, account)
+        ledger = await stack.enter_async_context(shared_ledger(settings, known, clock=clock, random=random))
+        allowances = shared_allowances(settings, known, account)
         engine = build(
             settings,
             known,
@@ -186,7 +188,7 @@ def build(
         activity=Activity(started_s=clock.monotonic()),
         content_characters=settings.journal.content_characters,
         settings_hash=settings_hash(settings),
-        allowances=allowances or Allowances.of(_grants(settings)),
+        allowances=allowances or Allowances.of(grants(settings)),
         counts=Counts(candidates=known),
         bounds=Bounds(
             max_attempts=settings.executor.max_attempts,
@@ -195,60 +197,6 @@ def build(
         ),
         clock=clock,
     )
-
-
-@asynccontextmanager
-async def _ledger(
-    settings: Settings, known: Mapping[str, Candidate], *, clock: Clock, random: Random
-) -> AsyncIterator[Ledger | None]:
-    """Yield the ledger that other Executors share, None where the settings name none."""
-    if not settings.ledger.url:
-        yield None
-        return
-    ledger = RedisLedger(
-        known.values(),
-        _sharing(settings, known),
-        margin_s=settings.executor.window_margin_s,
-        connect=_door(settings),
-        clock=clock,
-        random=random,
-    )
-    async with ledger.kept():
-        yield ledger
-
-
-def _account(settings: Settings, known: Mapping[str, Candidate], *, clock: Clock, random: Random) -> Account | None:
-    """Return where several Executors count together what callers use, None where they share no ledger."""
-    if not settings.ledger.url:
-        return None
-    return Account(_sharing(settings, known), connect=_door(settings), clock=clock, random=random)
-
-
-def _shared(settings: Settings, known: Mapping[str, Candidate], account: Account | None) -> SharedAllowances | None:
-    """Return what these settings grant to callers, over an account that is shared; None where there is none."""
-    if account is None:
-        return None
-    granted = Allowances.of(_grants(settings)).known
-    return SharedAllowances(granted, account, lease_s=_lease_s(settings, known))
-
-
-def _sharing(settings: Settings, known: Mapping[str, Candidate]) -> Sharing:
-    timeout_s, replicas = settings.ledger.timeout_s, settings.ledger.replicas
-    return Sharing(lease_s=_lease_s(settings, known), timeout_s=timeout_s, replicas=replicas)
-
-
-def _door(settings: Settings) -> Callable[[], Awaitable[Wire]]:
-    """Return what connects to Redis. Raises SettingsError where its client is not installed."""
-    try:
-        from pointsman.executor.ledger.door import door  # noqa: PLC0415 - an extra that one Executor alone does not need
-    except ImportError as error:
-        message = "ledger.url is set, which needs the client of Redis; install pointsman[redis], or leave it empty"
-        raise SettingsError(message, path="ledger.url") from error
-    return door(settings.ledger.url)
-
-
-def _lease_s(settings: Settings, known: Mapping[str, Candidate]) -> float:
-    return longest_call_s(known.values()) + settings.ledger.lease_margin_s
 
 
 @asynccontextmanager
@@ -296,29 +244,15 @@ def _fallback(settings: FallbackSettings, known: Mapping[str, Candidate]) -> Fal
     )
 
 
-def _grants(settings: Settings) -> dict[str, Grant]:
-    return {name: _grant(caller) for name, caller in settings.callers.items()}
-
-
-def _grant(settings: CallerSettings) -> Grant:
-    return Grant(
-        categories=frozenset(settings.categories),
-        candidates=frozenset(settings.candidates),
-        requests_per_minute=settings.requests_per_minute,
-        tokens_per_minute=settings.tokens_per_minute,
-        usd_per_day=_exact(settings.usd_per_day),
-        usd_per_month=_exact(settings.usd_per_month),
-    )
-
-
-def _exact(dollars: float | None) -> Decimal | None:
-    """Return an amount as it was written down."""
-    return None if dollars is None else Decimal(repr(dollars))
-
-
 def _readings(servicer: ExecutorServicer) -> Iterator[Reading]:
     engine = servicer.engine
     waiting = engine.fallback.waiting if engine.fallback else 0
-    yield from readings(servicer.states(), ledger=engine.ledger.name, waiting=waiting, now=engine.clock.now())
+    yield from readings(
+        servicer.states(),
+        ledger=engine.ledger.name,
+        allowances=engine.allowances.name,
+        waiting=waiting,
+        now=engine.clock.now(),
+    )
     yield instruments.JOURNAL_QUEUED.at(len(engine.journal.waiting))
     yield instruments.JOURNAL_DROPPED.at(engine.journal.dropped)

@@ -23,6 +23,7 @@ from pointsman.executor.content import Overheard, input_messages, output_message
 from pointsman.executor.estimate import Estimator, output_limit
 from pointsman.executor.outlet import Outlet, Start
 from pointsman.executor.prices import PriceTable
+from pointsman.executor.time_limit import TimeIsUp, until
 from pointsman.telemetry import names
 from pointsman.telemetry.spans import Span, SpanKind, span
 
@@ -30,7 +31,10 @@ ANSWERS: Final = frozenset({Outcome.ANSWERED, Outcome.CONTENT_BLOCKED})
 """Outcomes of which an answer is part."""
 
 GRACE_S: Final = 0.01
-"""How much later than by its adapter a stream is cut here: the adapter knows what the provider has counted so far."""
+"""How much longer than its limit a call may take: there its adapter ends it, and knows what has been counted so far.
+
+Cut here are calls whose adapter does not end, and streams whose reader stands still.
+"""
 
 MOST_BYTES_PER_TOKEN: Final = 8
 """No language comes near; a count below it was taken before the answer was written (Anthropic counts at both ends)."""
@@ -149,10 +153,11 @@ class Caller:
         candidate = call.candidate
         try:
             adapter = self.adapters[candidate.provider]
-            async with asyncio.timeout(call.timeout_s + (GRACE_S if outlet else 0.0)):
+            at = asyncio.get_running_loop().time() + call.timeout_s
+            with until(at, "The call did not end within", call.timeout_s, grace_s=GRACE_S):
                 reply = await (_streamed(adapter, call, outlet, overheard) if outlet else adapter.call(call))
-        except TimeoutError:
-            reply = Reply(outcome=Outcome.TIMED_OUT, detail=f"no answer within {call.timeout_s:.2f} s")
+        except TimeIsUp as error:
+            reply = Reply(outcome=Outcome.TIMED_OUT, detail=str(error))
         except Exception as error:
             # A bug of an adapter must not lose the request: it is named, logged once, and the next candidate serves.
             log = structlog.get_logger()

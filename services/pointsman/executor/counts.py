@@ -12,9 +12,10 @@ from pointsman.executor.journal.row import Row
 from pointsman.executor.ledger.port import WindowState
 from pointsman.executor.states import CandidateState
 from pointsman.telemetry import instruments, names
-from pointsman.telemetry.metrics import Reading, one_hot
+from pointsman.telemetry.metrics import REGISTER, Reading, one_hot
 
-LEDGERS: Final = ("memory", "redis", "redis-away")
+PLACES: Final = ("memory", "redis", "redis-away")
+"""Where the ledger is kept, and what callers use."""
 
 STATES: Final = ("ready", "waiting", "out")
 
@@ -36,7 +37,9 @@ class Counts:
                 instruments.ATTEMPTS.add(0, candidate_id, outcome)
 
     def count(self, row: Row) -> None:
-        """Count a request that ended, its skips and its attempts."""
+        """Count a request that ended, its skips and its attempts; nothing while nobody looks at metrics."""
+        if not REGISTER.is_on:
+            return
         last = row.answered_by
         local, fallback = _word(last is not None and last.local), _word(last is not None and last.fallback)
         instruments.REQUESTS.add(1, row.category, row.ending, local, fallback)
@@ -69,9 +72,15 @@ class Counts:
             instruments.COST.add(float(attempt.cost_usd), candidate.id)
 
 
-def readings(states: Iterable[CandidateState], *, ledger: str, waiting: int, now: datetime) -> Iterator[Reading]:
-    """Yield what is known of the candidates at this moment; `waiting` are the requests before the local fallback."""
-    yield from one_hot(instruments.LEDGER_STATE, LEDGERS, ledger)
+def readings(
+    states: Iterable[CandidateState], *, ledger: str, allowances: str, waiting: int, now: datetime
+) -> Iterator[Reading]:
+    """Yield what is known of the candidates at this moment; `waiting` are the requests before the local fallback.
+
+    `ledger` and `allowances` are names of PLACES.
+    """
+    yield from one_hot(instruments.LEDGER_STATE, PLACES, ledger)
+    yield from one_hot(instruments.ALLOWANCES_STATE, PLACES, allowances)
     yield instruments.FALLBACK_WAITING.at(waiting)
     for state in states:
         yield from _candidate_readings(state, now)

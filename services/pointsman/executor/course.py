@@ -10,9 +10,9 @@ from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Skip, Trail
 from pointsman.domain.verdict import DegradedReason
 from pointsman.executor.adapters.base import Reply
-from pointsman.executor.allowance import Instant
 from pointsman.executor.budget import Budget
 from pointsman.executor.failure import failure
+from pointsman.executor.instant import Instant
 from pointsman.executor.journal.row import Ruling
 from pointsman.executor.outlet import Outlet
 from pointsman.telemetry import names

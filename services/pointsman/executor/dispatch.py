@@ -8,6 +8,7 @@ from pointsman.domain.trail import Attempt, Outcome, Skip
 from pointsman.executor.adapters.base import Reply
 from pointsman.executor.allowance import Held
 from pointsman.executor.course import Course
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.port import Settlement
 from pointsman.executor.means import Means
 from pointsman.executor.plan import Planned
@@ -17,13 +18,15 @@ NO_REPLY: Final = Reply(outcome=Outcome.CANCELLED)
 """What is known of a call that was cut off: nothing."""
 
 
-async def dispatch(means: Means, planned: Planned, course: Course) -> tuple[Attempt, Reply] | None:
-    """Set the caller's money and the quota aside, call, settle; None when there was none of either.
+async def dispatch(means: Means, planned: Planned, course: Course, at: Instant) -> tuple[Attempt, Reply] | None:
+    """Set the caller's money and the quota aside at this moment, call, settle; None when there was none of either.
 
     The trail has it in each case, cancelled too.
     """
-    candidate, caller, at = planned.candidate, course.request.caller, means.instant()
-    charge = charge_of(means, candidate, planned.estimate, means.allowances[caller], at.now)
+    candidate, caller = planned.candidate, course.request.caller
+    if not means.allowances[caller].is_counted:
+        return await _reserve_and_call(means, planned, course)
+    charge = charge_of(means, candidate, planned.estimate, at.now)
     held = await means.allowances.hold(caller, candidate.id, charge, at)
     if isinstance(held, Skip):
         course.skip(held)

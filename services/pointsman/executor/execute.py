@@ -13,19 +13,19 @@ from pointsman.domain.pool import Pool
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Outcome, Skip, SkipReason, Trail
 from pointsman.executor.activity import Activity
-from pointsman.executor.allowance import Instant
 from pointsman.executor.attempt import RULES, Next
 from pointsman.executor.budget import Budget
 from pointsman.executor.counts import Counts
 from pointsman.executor.course import Course, Execution
 from pointsman.executor.dispatch import dispatch
+from pointsman.executor.instant import Instant
 from pointsman.executor.journal.journal import Journal
 from pointsman.executor.journal.row import NO_RULING, Ending, Row, Ruling, needs_of
 from pointsman.executor.last_resort import fall_back
 from pointsman.executor.means import Means
 from pointsman.executor.outlet import Outlet
 from pointsman.executor.plan import Plan, Planned
-from pointsman.executor.prospects import has_able_fallback, plan_of, plan_of_fallback
+from pointsman.executor.prospects import has_able_fallback, plan_of, plan_of_fallback, priced_plan_of
 from pointsman.telemetry.spans import current_trace_id
 
 LOOK_AGAIN_S = 0.05
@@ -93,7 +93,7 @@ class Execute(Means):
     def plan(self, request: Request, category: str) -> Plan:
         """Return what would be tried now. Calls nobody. Raises CategoryForbidden and CallerUnknown."""
         self.allowances[request.caller].permit(category)
-        return plan_of(self, self.pools[category], request)
+        return priced_plan_of(self, self.pools[category], request, self.instant())
 
     def plan_fallback(self, request: Request) -> Planned | Skip | None:
         """Return the fallback as it would be called, why it cannot be, or None when there is none."""
@@ -111,25 +111,26 @@ class Execute(Means):
 
     async def _round(self, course: Course) -> Execution | Sequence[Skip]:
         """Try what the plan of this moment names, each once a request; return its skips when nobody answered."""
-        budget, trail = course.budget, course.trail
-        planned_now = plan_of(self, course.pool, course.request)
+        budget, trail, at = course.budget, course.trail, self.instant()
+        planned_now = plan_of(self, course.pool, course.request, at)
         for left_out in planned_now.skips:
             course.skip_once(left_out)
         for planned in planned_now.ready:
             if planned.candidate.id in trail.tried:
                 continue
             too_small = _too_small(planned, course.pool, trail)
-            if skip := too_small or budget.refuse(planned, self.clock.monotonic()):
+            if skip := too_small or budget.refuse(planned, at.monotonic_s):
                 course.skip_once(skip)
                 continue
             if planned.wait_s:  # else nothing comes between plan and reservation
                 await self.clock.sleep(planned.wait_s)
-            step = await dispatch(self, planned, course)
-            if step is None:  # another request took the quota since the plan was made
-                continue
-            attempt, reply = step
-            if course.is_committed or RULES[attempt.outcome].next is Next.STOP:
-                return course.end(attempt, reply, self.clock.monotonic())
+                at = self.instant()
+            step = await dispatch(self, planned, course, at)
+            if step:
+                attempt, reply = step
+                if course.is_committed or RULES[attempt.outcome].next is Next.STOP:
+                    return course.end(attempt, reply, self.clock.monotonic())
+            at = self.instant()  # without a step another request took the quota since the plan was made
         return planned_now.skips
 
     def _soonest(self, skips: Iterable[Skip]) -> float:

@@ -46,7 +46,7 @@ async def _call(means: Means, fallback: Fallback, prospect: Prospect, course: Co
     """Call the local model, whose slot is taken, and give the slot back."""
     candidate, request, outlet = fallback.candidate, course.request, course.outlet
     at, caller = means.instant(), request.caller
-    charge = charge_of(means, candidate, prospect.estimate, means.allowances[caller], at.now)
+    charge = charge_of(means, candidate, prospect.estimate, at.now)
     held = means.allowances.take(caller, charge, at)
     try:
         total_s = min(fallback.timeout_s, course.budget.deadline - means.clock.monotonic())

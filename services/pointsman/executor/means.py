@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.frozen import frozen
-from pointsman.executor.allowance import Allowances, Instant
+from pointsman.executor.allowance import Allowances
 from pointsman.executor.call import Caller
 from pointsman.executor.experience import Experience
 from pointsman.executor.fallback import Fallback
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.port import Ledger
 
 

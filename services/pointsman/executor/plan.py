@@ -16,8 +16,9 @@ class Prospect:
     """What is known of a candidate for one request.
 
     `blocked` is what stands against a call now: the caller's limits, or the ledger. `is_allowed` says whether the
-    caller may use it at all. `cost_usd` is None when the price is unknown. `latency_s` is 0 when unknown. `risk` grows
-    with what a provider that names no limit has never let in before; 0 is none.
+    caller may use it at all. `cost_usd` is None when the price is unknown, or the plan does not depend on it.
+    `latency_s` is 0 when unknown. `risk` grows with what a provider that names no limit has never let in before; 0 is
+    none.
     """
 
     estimate: Estimate
@@ -31,7 +32,10 @@ class Prospect:
 
 @frozen
 class Planned:
-    """A candidate to try, after `wait_s` seconds if its quota renews soon enough to be worth it."""
+    """A candidate to try, after `wait_s` seconds if its quota renews soon enough to be worth it.
+
+    `cost_usd` is None when the price is unknown, or the plan does not depend on it.
+    """
 
     candidate: Candidate
     estimate: Estimate
@@ -45,6 +49,11 @@ class Plan:
 
     ready: tuple[Planned, ...]
     skips: tuple[Skip, ...]
+
+
+def is_priced(request: Request, policy: Policy) -> bool:
+    """Return whether a plan depends on what its candidates cost."""
+    return request.options.max_cost_usd is not None or policy is Policy.CHEAPEST
 
 
 def plan(pool: Pool, request: Request, prospects: Mapping[str, Prospect], now: datetime) -> Plan:
@@ -63,7 +72,9 @@ def plan(pool: Pool, request: Request, prospects: Mapping[str, Prospect], now: d
         ready.append(
             Planned(candidate=candidate, estimate=prospect.estimate, cost_usd=prospect.cost_usd, wait_s=wait_s)
         )
-    return Plan(ready=tuple(sorted(ready, key=_order(pool.policy, prospects))), skips=tuple(skips))
+    if len(ready) > 1:
+        ready.sort(key=_order(pool.policy, prospects))
+    return Plan(ready=tuple(ready), skips=tuple(skips))
 
 
 def ineligible(candidate: Candidate, request: Request, prospect: Prospect) -> Skip | None:
@@ -98,9 +109,9 @@ def _bar(candidate: Candidate, request: Request, prospect: Prospect) -> Bar | No
 
 def _lacking_skill(model: Model, request: Request) -> Bar | None:
     prompt, options = request.prompt, request.options
-    if prompt.has_image and not model.sees_images:
+    if prompt.image_count and not model.sees_images:
         return SkipReason.NO_IMAGES, f"{model.id} does not see images"
-    if prompt.has_image_url and not model.takes_image_urls:
+    if prompt.image_count and prompt.has_image_url and not model.takes_image_urls:
         return SkipReason.NO_IMAGE_URLS, f"{model.id} takes images by value only"
     if options.tools and not model.takes_tools:
         return SkipReason.NO_TOOLS, f"{model.id} does not take tools"
@@ -131,17 +142,16 @@ def _worth_waiting_s(pool: Pool, skip: Skip, now: datetime) -> float | None:
 
 def _order(policy: Policy, prospects: Mapping[str, Prospect]) -> Callable[[Planned], tuple[float, ...]]:
     """Return the sort key of a policy; equal keys keep the order of the settings, and who is risky comes last."""
-
-    def risk(planned: Planned) -> int:
-        return prospects[planned.candidate.id].risk
-
     match policy:
         case Policy.ORDERED:
-            return lambda planned: (risk(planned),)
+            return lambda planned: (prospects[planned.candidate.id].risk,)
         case Policy.CHEAPEST:
             return lambda planned: (
-                risk(planned),
+                prospects[planned.candidate.id].risk,
                 float("inf") if planned.cost_usd is None else float(planned.cost_usd),
             )
         case Policy.FASTEST:
-            return lambda planned: (risk(planned), prospects[planned.candidate.id].latency_s + planned.wait_s)
+            return lambda planned: (
+                prospects[planned.candidate.id].risk,
+                prospects[planned.candidate.id].latency_s + planned.wait_s,
+            )

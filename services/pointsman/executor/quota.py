@@ -11,18 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 from operator import attrgetter
-from typing import Final
+from typing import ClassVar, Final
 
 from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Unit
 from pointsman.executor.bucket import Bucket
+from pointsman.executor.past import Past
 from pointsman.executor.statement import FOREVER, Manner, Statement, stricter
 
 MINUTE_S = 60.0
 DAY_S = 86_400.0
-BINS = 120
-"""Bins in which the past of a window is kept: a minute forgets by half seconds, in constant memory."""
-
 ARRIVING = frozenset({Unit.REQUESTS, Unit.INPUT_TOKENS})
 """What providers count when a call arrives; the rest is known when it ends."""
 
@@ -43,15 +41,18 @@ class Estimate:
     input_tokens: int
     output_tokens: int
     admitted_tokens: int
+    calls: ClassVar[int] = 1
 
     def amount(self, unit: Unit) -> int:
         """Return what the call occupies of a window that counts `unit`."""
         return AMOUNTS[unit](self)
 
 
-AMOUNTS: Final[Mapping[Unit, Callable[[Estimate], int]]] = {
-    Unit.REQUESTS: lambda _: 1,
-    Unit.CONCURRENCY: lambda _: 1,
+Amount = Callable[[Estimate], int]
+
+AMOUNTS: Final[Mapping[Unit, Amount]] = {
+    Unit.REQUESTS: attrgetter("calls"),
+    Unit.CONCURRENCY: attrgetter("calls"),
     Unit.INPUT_TOKENS: attrgetter("input_tokens"),
     Unit.OUTPUT_TOKENS: attrgetter("output_tokens"),
     Unit.TOKENS: attrgetter("admitted_tokens"),
@@ -94,13 +95,12 @@ class Window:
     statement: Statement | None = None
     manner: Manner = field(default_factory=Manner)
     held: dict[int, Held] = field(default_factory=dict)
-    past: deque[tuple[float, int]] = field(default_factory=deque)
+    past: Past = field(init=False)
     since_statement: deque[Held] = field(default_factory=deque)
     held_amount: int = 0
-    past_amount: int = 0
     unseen_amount: int = 0
     forgotten_amount: int = 0
-    """What has left `past` since the statement came and had not left the provider's window before."""
+    """What has left the past since the statement came and had not left the provider's window before."""
     counts_arrivals: bool = field(init=False)
     """Whether a call counts from when it leaves; else from when it ends."""
     counts_output: bool = field(init=False)
@@ -109,6 +109,7 @@ class Window:
         # Once, because CPython 3.11 looks members of enums up four times as slowly as other names.
         self.counts_arrivals = self.unit in ARRIVING
         self.counts_output = self.unit is Unit.OUTPUT_TOKENS
+        self.past = Past(self.period_s, self.margin_s)
 
     @property
     def limit(self) -> int | None:
@@ -141,7 +142,7 @@ class Window:
         under_way = sum(held.amount for held in self.held.values() if held.since < left_at)
         if self.bucket and self.pours_at_once:
             return max(1, self.bucket.used(left_at) - self.held_amount + under_way)
-        return max(1, self.past_amount - self._gone_already(left_at) + under_way)
+        return max(1, self.past.amount - self.past.kept_for_margin(left_at) + under_way)
 
     def recount(
         self, ceiling: int | None, now: float, *, bucket: Bucket | None = None, offset_s: float | None = None
@@ -153,14 +154,13 @@ class Window:
         if offset_s != self.offset_s:
             self.offset_s, self.ends_at = offset_s, FOREVER
         if bucket:
-            self.past.clear()
-            self.past_amount = 0
+            self.past.hear(())
             bucket.pour(ended, now)
             for held in self.held.values() if self.pours_at_once else ():
                 bucket.pour(held.amount, now)
                 held.poured = bucket.poured
         elif was_bucket and ended:
-            self._remember(now, ended)
+            self.past.add(ended, now, self._border)
 
     def is_over(self, now: float) -> bool:
         """Return whether a fixed window has ended for sure, or none has begun yet."""
@@ -172,14 +172,13 @@ class Window:
         A call that left just before the end may have arrived after it, and stays, unless a whole window has passed.
         """
         follows = ends_at - self.ends_at < 1.5 * self.period_s  # a day may last 25 hours
-        while self.ends_at != FOREVER and self.past and (self.past[0][0] <= self._border or not follows):
-            self.past_amount -= self.past.popleft()[1]
+        if self.ends_at != FOREVER:
+            self.past.forget(self._border if follows else FOREVER)
         self.ends_at = ends_at
 
     def hold(self, reservation: int, amount: int, now: float) -> None:
         """Occupy `amount` for a call that leaves now. The caller has asked `ready_at` before."""
-        held = Held(since=now, amount=amount)
-        self.held[reservation] = held
+        held = self.held[reservation] = Held(now, amount)
         self.held_amount += amount
         if self.bucket and self.pours_at_once:
             self.bucket.pour(amount, now)
@@ -207,7 +206,7 @@ class Window:
         if self.bucket:
             return
         # Requests and input are counted by providers when a call arrives; generated tokens when it ends.
-        self._remember(held.since if self.counts_arrivals else now, used)
+        self.past.add(used, held.since if self.counts_arrivals else now, self._border)
         self._forget(now)  # nobody else may, while there is plenty left
 
     def state(self, statement: Statement) -> None:
@@ -220,8 +219,9 @@ class Window:
         self.manner.look(statement)
         if before and statement.sent_at < before.sent_at:
             return
-        self._forget(statement.seen_at)
-        self.forgotten_amount = -self._gone_already(statement.seen_at)
+        if self.ends_at == FOREVER:
+            self.past.slide(statement.seen_at)
+        self.forgotten_amount = -self.past.kept_for_margin(statement.seen_at)
         self.statement = stricter(before, statement) if before and statement.sent_at == before.sent_at else statement
         if before is None and not self.counts_output:
             for held in self.held.values():
@@ -245,7 +245,7 @@ class Window:
         if self.bucket:
             return self.bucket.used(now) + (0 if self.pours_at_once else self.held_amount)
         self._forget(now)
-        return self.past_amount + self.held_amount
+        return self.past.amount + self.held_amount
 
     def remaining(self, now: float) -> int | None:
         """Return what is left, never negative; None when no limit is known."""
@@ -255,11 +255,11 @@ class Window:
     def ready_at(self, amount: int, now: float) -> float:
         """Return when `amount` fits: `now` when it does, FOREVER when it never will or the end of a call must tell."""
         limit = self.limit
-        if limit is None:
+        if limit is None or self.surely_fits(amount):
             return now
         if amount > limit:
             return FOREVER
-        if self._surely_fits(amount, limit) or self._left(limit, now) >= amount:
+        if self._left(limit, now) >= amount:
             return now
         excess = self.used(now) + amount - limit
         own = now if excess <= 0 else self._own_ready_at(excess, now)
@@ -268,16 +268,21 @@ class Window:
         stated = self._stated_ready_at(self.statement, amount, own, now)
         return max(own, stated) if self._is_capped else stated
 
-    def _surely_fits(self, amount: int, limit: int) -> bool:
+    def surely_fits(self, amount: int) -> bool:
         """Return whether `amount` fits even if nothing has come back since it was last looked; most calls do."""
-        statement = self.statement
+        statement, limit = self.statement, self.ceiling
         if statement is not None:
+            unseen = self.unseen_amount + self.held_amount if self.counts_output else self.unseen_amount
             # What is forgotten counts where the window slides, and there alone.
-            if statement.remaining - self._unseen() < amount or (self.forgotten_amount < 0 and self.manner.slides):
+            if statement.remaining - unseen < amount or (self.forgotten_amount < 0 and self.manner.slides):
                 return False
-            if self.ceiling is None or self.ceiling >= statement.limit:
+            if limit is None or limit >= statement.limit:
                 return True
-        return self.bucket is None and limit - self.past_amount - self.held_amount >= amount
+        elif self.learned is not None and (limit is None or self.learned < limit):
+            limit = self.learned
+        if limit is None:
+            return True
+        return self.bucket is None and limit - self.past.amount - self.held_amount >= amount
 
     def _left(self, limit: int, now: float) -> int:
         own = limit - self.used(now)
@@ -304,7 +309,7 @@ class Window:
     def _renewed_at(self, excess: int, now: float) -> float:
         """Return at which end of a fixed window so much is free, if calls under way end at once."""
         arrived = ((held.since if self.counts_arrivals else now, held.amount) for held in self.held.values())
-        freed = sum(amount for end, amount in self.past if end <= self._border)
+        freed = self.past.ended_by(self._border)
         freed += sum(amount for at, amount in arrived if at < self._border)
         over_at = self.ends_at + self.margin_s
         return max(now, over_at if freed >= excess else over_at + self.period_s)
@@ -312,11 +317,11 @@ class Window:
     def _leaving(self, now: float) -> Iterator[tuple[float, int]]:
         """Yield when what is used leaves the window, if calls under way end at once and use what they hold."""
         end = -math.inf
-        for end, used in self.past:
-            yield end + self.period_s + self.margin_s, used
+        for end, used in self.past.bins:
+            yield self.past.leaves_at(end), used
         for held in self.held.values():
-            end = max(end, self._bin_end(held.since if self.counts_arrivals else now))
-            yield end + self.period_s + self.margin_s, held.amount
+            end = max(end, self.past.bin_end(held.since if self.counts_arrivals else now, self._border))
+            yield self.past.leaves_at(end), held.amount
 
     def _stated_until(self, statement: Statement) -> float:
         """Return when all is back that the statement knew of."""
@@ -374,44 +379,9 @@ class Window:
         """Until when a call must have left to arrive for sure before a fixed window ends."""
         return self.ends_at - self.margin_s
 
-    def _bin_end(self, at: float) -> float:
-        width = self.period_s / BINS
-        end = (math.floor(at / width) + 1) * width
-        if self.ends_at == FOREVER:
-            return end
-        return min(end, self._border) if at < self._border else end
-
-    def _remember(self, at: float, amount: int) -> None:
-        end, past = self._bin_end(at), self.past
-        self.past_amount += amount
-        if not past or past[-1][0] < end:
-            past.append((end, amount))
-            return
-        for index in range(len(self.past) - 1, -1, -1):
-            if self.past[index][0] == end:
-                self.past[index] = (end, self.past[index][1] + amount)
-                return
-            if self.past[index][0] < end:
-                self.past.insert(index + 1, (end, amount))
-                return
-        self.past.appendleft((end, amount))
-
-    def _gone_already(self, now: float) -> int:
-        """Return what is kept only for the margin: no sliding window of the period holds it any more."""
-        ended, gone = now - self.period_s + self.period_s / BINS, 0
-        for end, amount in self.past:
-            if end > ended:
-                break
-            gone += amount
-        return gone
-
     def _forget(self, now: float) -> None:
-        if self.ends_at != FOREVER:
-            return
-        while self.past and self.past[0][0] + self.period_s + self.margin_s <= now:
-            amount = self.past.popleft()[1]
-            self.past_amount -= amount
-            self.forgotten_amount += amount
+        if self.ends_at == FOREVER:
+            self.forgotten_amount += self.past.slide(now)
 
 
 def next_midnight(now: datetime, zone: tzinfo) -> datetime:

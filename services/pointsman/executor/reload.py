@@ -13,13 +13,14 @@ from pointsman.config.revision import Commit
 from pointsman.domain.clock import Clock
 from pointsman.domain.pool import Candidate
 from pointsman.executor.adapters.base import Adapter
-from pointsman.executor.allowance import Allowances, Term
+from pointsman.executor.allowance import Allowances
 from pointsman.executor.execute import Execute
 from pointsman.executor.journal.records import Recorder
 from pointsman.executor.journal.sequential import SequentialFallback
 from pointsman.executor.keys import Keys
 from pointsman.executor.pools import candidates
 from pointsman.executor.presence import look_after
+from pointsman.executor.purse import Term
 from pointsman.executor.service import ExecutorServicer
 from pointsman.executor.spent import recall
 

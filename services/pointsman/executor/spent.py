@@ -4,9 +4,10 @@ import structlog
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import JournalDown
-from pointsman.executor.allowance import Allowances, Term
+from pointsman.executor.allowance import Allowances
 from pointsman.executor.journal.journal import Journal
 from pointsman.executor.journal.sums import Question, ReportBy
+from pointsman.executor.purse import Term
 from pointsman.telemetry import names
 
 

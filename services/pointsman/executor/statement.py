@@ -92,7 +92,7 @@ class Manner:
         """Take in one more statement."""
         if statement.remaining >= statement.limit:
             return
-        if not (statement.refills and self.may_refill):
+        if self.refilling == NEVER or not statement.refills:
             self.refilling = NEVER
         elif statement.seen_at >= self.told_at + MOMENT_S:
             self.refilling, self.told_at = self.refilling + 1, statement.seen_at

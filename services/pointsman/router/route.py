@@ -1,7 +1,7 @@
 """What the Router decides: what the Classifier is told, how time is shared, what stands in for a missing verdict."""
 
 from collections.abc import Awaitable, Callable, Collection
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -9,7 +9,7 @@ from pointsman.config.settings import RouterSettings
 from pointsman.domain.category import VISION
 from pointsman.domain.errors import ClassifierDown, OutOfTime, PointsmanError
 from pointsman.domain.frozen import frozen
-from pointsman.domain.prompt import Message, Prompt, Role
+from pointsman.domain.prompt import Message, Prompt, Role, utf8_bytes
 from pointsman.domain.verdict import DecidedBy, DegradedReason, ModelHop, Verdict
 from pointsman.telemetry import names
 
@@ -36,21 +36,33 @@ class Question:
     has_image: bool
 
 
-Classify = Callable[[Question, float], Awaitable[Verdict]]
+class Heard(Protocol):
+    """What the Classifier said, in whatever form: it is handed on, and its category alone is gone by."""
+
+    @property
+    def category(self) -> str:
+        """The category of the verdict."""
+
+
+HeardT = TypeVar("HeardT", bound=Heard)
+
+Classify = Callable[[Question, float], Awaitable[HeardT]]
 """Asks the Classifier within so many seconds. Raises ClassifierDown, OutOfTime or another PointsmanError."""
 
 
 def question_of(prompt: Prompt) -> Question:
     """Return what to ask about a prompt: the last that the user said, and the end of what came before it."""
-    last = next((n for n in range(len(prompt.messages) - 1, -1, -1) if prompt.messages[n].role is Role.USER), None)
-    earlier = prompt.messages[:last] if last is not None else prompt.messages
+    messages = prompt.messages
+    last = len(messages) - 1
+    while last >= 0 and messages[last].role is not Role.USER:
+        last -= 1
+    text, earlier = (messages[last].text, messages[:last]) if last >= 0 else ("", messages)
     context = ""
     for message in reversed(earlier):
         if len(context) >= CONTEXT_BYTES:
             break
         context = f"{_told(message)}\n{context}" if context else _told(message)
-    text = _head_and_tail(prompt.last_user_text)
-    return Question(text=text, context=_tail(context), has_image=prompt.has_image)
+    return Question(text=_head_and_tail(text), context=_tail(context), has_image=prompt.has_image)
 
 
 def classifier_budget_s(remaining_s: float, settings: RouterSettings) -> float:
@@ -85,11 +97,11 @@ async def rule(
     remaining_s: float,
     settings: RouterSettings,
     categories: Collection[str],
-    classify: Classify,
-) -> Verdict:
+    classify: Classify[HeardT],
+) -> Verdict | HeardT:
     """Return a verdict for every request: the category that the caller `named`, else the Classifier's, else a stand-in.
 
-    `named` is empty where the caller named none.
+    `named` is empty where the caller named none. What was heard is returned as it came.
     """
     if named:
         return Verdict(
@@ -102,7 +114,7 @@ async def rule(
     if not question.has_image and not question.text.strip():  # tools alone speak; there is nothing to rule on
         return stand_in(prompt, settings, categories)
     try:
-        verdict = await classify(question, classifier_budget_s(remaining_s, settings))
+        heard = await classify(question, classifier_budget_s(remaining_s, settings))
     except OutOfTime:
         return stand_in(prompt, settings, categories, DegradedReason.CLASSIFIER_LATE)
     except ClassifierDown:
@@ -110,10 +122,10 @@ async def rule(
     except PointsmanError as error:  # a fault of the Classifier's; the caller's request is none the worse for it
         _log_absorbed(reason=error.reason)
         return stand_in(prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
-    if verdict.category not in categories:
-        _log_absorbed(reason="CATEGORY_UNKNOWN", category=verdict.category)
+    if heard.category not in categories:
+        _log_absorbed(reason="CATEGORY_UNKNOWN", category=heard.category)
         return stand_in(prompt, settings, categories, DegradedReason.CLASSIFIER_DOWN)
-    return verdict
+    return heard
 
 
 def _log_absorbed(**facts: str) -> None:
@@ -130,7 +142,7 @@ def _told(message: Message) -> str:
 
 def _head_and_tail(text: str) -> str:
     """Return the text, or its two ends when it is over TEXT_BYTES."""
-    if len(text) <= TEXT_BYTES and len(text.encode()) <= TEXT_BYTES:
+    if len(text) <= TEXT_BYTES and utf8_bytes(text) <= TEXT_BYTES:
         return text
     half = (TEXT_BYTES - len(_GAP.encode())) // 2
     # Cut before encoding: no character takes less than a byte, and the middle may be megabytes.
@@ -139,7 +151,6 @@ def _head_and_tail(text: str) -> str:
 
 
 def _tail(text: str) -> str:
-    encoded = text[-CONTEXT_BYTES:].encode()
-    if len(text) <= CONTEXT_BYTES and len(encoded) <= CONTEXT_BYTES:
+    if len(text) <= CONTEXT_BYTES and utf8_bytes(text) <= CONTEXT_BYTES:
         return text
-    return encoded[-CONTEXT_BYTES:].decode(errors="ignore")
+    return text[-CONTEXT_BYTES:].encode()[-CONTEXT_BYTES:].decode(errors="ignore")

@@ -1,9 +1,9 @@
 """RouterService: reads the request, has it ruled on and run, and puts the answer together. Holds no state."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from os import urandom
+from types import TracebackType
 from typing import Final
 
 import grpc
@@ -12,15 +12,15 @@ from pointsman.config.settings import LimitsSettings, RouterSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
 from pointsman.domain.frozen import frozen
-from pointsman.domain.verdict import Verdict
+from pointsman.domain.verdict import DecidedBy, DegradedReason, Verdict
 from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
-from pointsman.rpc.convert import OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
+from pointsman.rpc.convert import DECIDED_BY, OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.rpc.peer import Peer
 from pointsman.rpc.requests import RouterRequest, prompt_from_pb, write_execute_request
 from pointsman.telemetry import facts, instruments, names
-from pointsman.telemetry.spans import current_trace_id, mark
+from pointsman.telemetry.spans import current, current_trace_id, mark
 from pointsman.telemetry.story import story
 from pointsman.v1 import (
     classifier_pb2,
@@ -42,17 +42,36 @@ Context = grpc.aio.ServicerContext[object, object]
 
 
 @frozen
+class _Ruling:
+    """A verdict as the message that goes on, the Classifier's as it came where that was heard, and what stands beside.
+
+    The Router reads three fields of it. To read all, probabilities included, costs a sixth of a hop.
+    """
+
+    verdict_pb: types_pb2.Verdict
+    degraded: tuple[DegradedReason, ...]
+
+    @property
+    def category(self) -> str:
+        """The category of the verdict."""
+        return self.verdict_pb.category
+
+    @property
+    def verdict(self) -> Verdict:
+        """The whole of it."""
+        return verdict_from_pb(self.verdict_pb, degraded_to_pb(self.degraded))
+
+
+@frozen
 class _Ruled:
     """What is known of a request that was read and ruled on, by which settings, and what is left of its deadline.
 
-    `verdict_pb` is the message of the verdict: the Classifier's as it came, where that was heard. The request itself is
-    not kept while the Executor works on it: it may hold megabytes of images.
+    The request itself is not kept while the Executor works on it: it may hold megabytes of images.
     """
 
     settings: RouterSettings
     request_id: str
-    verdict: Verdict
-    verdict_pb: types_pb2.Verdict
+    ruling: _Ruling
     remaining_s: float
 
 
@@ -83,7 +102,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
         asked = executor_pb2.ExecuteRequest()
         ruled = await self._rule(request, context, asked)
-        with self._hop(ruled.verdict):
+        with _Hop(ruled.ruling, self.clock):
             executed = await call(
                 self.executor.Execute,
                 asked,
@@ -93,31 +112,16 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 waits=True,
                 down=ExecutorDown,
             )
-        degraded = _union(ruled.verdict, executed.degraded_reasons)
+        degraded = _union(ruled.ruling, executed.degraded_reasons)
         _log_end(executed, degraded, candidate=executed.candidate)
-        # The submessages are copied as they came: the Router has nothing to say about them.
-        return pb.RouteResponse(
-            answer=executed.answer,
-            verdict=ruled.verdict_pb,
-            trail=executed.trail,
-            candidate=executed.candidate,
-            model=executed.model,
-            usage=executed.usage,
-            cost_usd=executed.cost_usd if executed.HasField("cost_usd") else None,
-            local=executed.local,
-            simulated=executed.simulated,
-            degraded=bool(degraded),
-            degraded_reasons=degraded,
-            trace_id=current_trace_id(),
-            request_id=ruled.request_id,
-        )
+        return _answered(executed, ruled, degraded)
 
     async def StreamRoute(  # type: ignore[override]  # gRPC takes a coroutine that writes, too: a layer less a message
         self, request: pb.StreamRouteRequest, context: Context
     ) -> None:
         asked = executor_pb2.StreamExecuteRequest()
         ruled = await self._rule(request, context, asked.request)
-        with self._hop(ruled.verdict):
+        with _Hop(ruled.ruling, self.clock):
             streaming = stream(
                 self.executor.StreamExecute,
                 asked,
@@ -142,7 +146,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         asked = executor_pb2.PlanRequest()
         ruled = await self._rule(request, context, asked.request)
-        with self._hop(ruled.verdict):
+        with _Hop(ruled.ruling, self.clock):
             planned = await call(
                 self.executor.Plan,
                 asked,
@@ -153,9 +157,9 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 down=ExecutorDown,
             )
         return pb.ExplainResponse(
-            verdict=ruled.verdict_pb,
+            verdict=ruled.ruling.verdict_pb,
             plan=planned.plan,
-            degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
+            degraded_reasons=degraded_to_pb(ruled.ruling.degraded),
             trace_id=current_trace_id(),
             request_id=ruled.request_id,
         )
@@ -173,37 +177,23 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         stated_s: float | None = context.time_remaining()
         remaining_s = settings.default_deadline_s if stated_s is None else stated_s
         asking, started_s = _Asking(self, request_id), self.clock.monotonic()
-        verdict = await rule(prompt, request_pb.options.category, remaining_s, settings, categories, asking.classify)
+        ruling = await rule(prompt, request_pb.options.category, remaining_s, settings, categories, asking.classify)
+        if isinstance(ruling, Verdict):
+            ruling = _Ruling(verdict_pb=verdict_to_pb(ruling), degraded=ruling.degraded)
         took_s = self.clock.monotonic() - started_s
         classify_s = took_s if asking.has_asked else None
-        facts.bind(
-            category=verdict.category,
-            decided_by=verdict.decided_by.value,
-            confidence=round(verdict.confidence, 3),
-            classify_s=None if classify_s is None else round(classify_s, 6),
-        )
-        mark(names.REQUEST_ID, request_id)
-        mark(names.CATEGORY, verdict.category)
-        mark(names.CONFIDENCE, verdict.confidence)
-        mark(names.DECIDED_BY, verdict.decided_by.value)
-        verdict_pb = asking.heard_pb if verdict is asking.heard else verdict_to_pb(verdict)
+        _tell_ruling(ruling.verdict_pb, request_id, classify_s)
         write_execute_request(
             asked_pb,
             request_pb,
             prompt,
             request_id=request_id,
             caller=current_caller(),
-            verdict_pb=verdict_pb,
-            degraded=verdict.degraded,
+            verdict_pb=ruling.verdict_pb,
+            degraded=ruling.degraded,
             classify_s=classify_s,
         )
-        return _Ruled(
-            settings=settings,
-            request_id=request_id,
-            verdict=verdict,
-            verdict_pb=verdict_pb,
-            remaining_s=remaining_s - took_s,
-        )
+        return _Ruled(settings=settings, request_id=request_id, ruling=ruling, remaining_s=remaining_s - took_s)
 
     async def _executor_time_s(self, ruled: _Ruled) -> float:
         """Return how long the Executor may take, once it is there. Raises OutOfTime and ExecutorDown."""
@@ -216,45 +206,105 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             raise ExecutorDown(f"the Executor at {target} cannot be reached; see that it runs", target=target)
         return budget_s - (self.clock.monotonic() - started_s)
 
-    @contextmanager
-    def _hop(self, verdict: Verdict) -> Iterator[None]:
-        """Time what the Executor does, for the line; let the verdict travel with whatever error comes back from it."""
-        started_s = self.clock.monotonic()
-        try:
-            yield
-        except PointsmanError as error:
-            error.verdict = verdict
-            raise
-        finally:
-            facts.bind(execute_s=round(self.clock.monotonic() - started_s, 6))
+
+class _Hop:
+    """What the Executor does, as a block: timed for the line, and the verdict travels with whatever error comes back.
+
+    Not a generator, which costs twice as much.
+    """
+
+    __slots__ = ("_clock", "_ruling", "_started_s")
+
+    def __init__(self, ruling: _Ruling, clock: Clock) -> None:
+        self._ruling, self._clock = ruling, clock
+
+    def __enter__(self) -> None:
+        self._started_s = self._clock.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, PointsmanError):
+            error.verdict = self._ruling.verdict
+        facts.bind(execute_s=round(self._clock.monotonic() - self._started_s, 6))
 
 
 class _Asking:
-    """The question of one request to the Classifier, and what was heard: as a value, and as the message that came."""
+    """The question of one request to the Classifier, and whether it was asked."""
+
+    __slots__ = ("_request_id", "_router", "has_asked")
 
     def __init__(self, router: RouterServicer, request_id: str) -> None:
         self._router = router
         self._request_id = request_id
         self.has_asked = False
-        self.heard: Verdict | None = None
-        self.heard_pb = types_pb2.Verdict()
 
-    async def classify(self, question: Question, timeout_s: float) -> Verdict:
+    async def classify(self, question: Question, timeout_s: float) -> _Ruling:
         """Return the Classifier's verdict within `timeout_s`. Raises ClassifierDown, OutOfTime, PointsmanError."""
         self.has_asked = True
-        ruling = await call(
+        response = await call(
             self._router.classifier.Classify,
-            classifier_pb2.ClassifyRequest(
-                text=question.text, context=question.context, has_image=question.has_image, request_id=self._request_id
-            ),
+            _question_to_pb(question, self._request_id),
             method=f"{_CLASSIFIER}/Classify",
             target=self._router.settings.classifier_address,
             timeout_s=timeout_s,
             down=ClassifierDown,
         )
-        self.heard_pb = ruling.verdict
-        self.heard = verdict_from_pb(ruling.verdict, ruling.degraded_reasons)
-        return self.heard
+        return _Ruling(verdict_pb=response.verdict, degraded=degraded_from_pb(response.degraded_reasons))
+
+
+def _question_to_pb(question: Question, request_id: str) -> classifier_pb2.ClassifyRequest:
+    request = classifier_pb2.ClassifyRequest()
+    request.text = question.text
+    request.context = question.context
+    request.has_image = question.has_image
+    request.request_id = request_id
+    return request
+
+
+def _tell_ruling(verdict_pb: types_pb2.Verdict, request_id: str, classify_s: float | None) -> None:
+    """Put the ruling on the span of the call and into its one line."""
+    category, confidence = verdict_pb.category, verdict_pb.confidence
+    decided_by = str(DECIDED_BY.from_pb(verdict_pb.decided_by) or DecidedBy.DEFAULT)
+    facts.bind(
+        category=category,
+        decided_by=decided_by,
+        confidence=round(confidence, 3),
+        classify_s=None if classify_s is None else round(classify_s, 6),
+    )
+    span = current()
+    if span.is_recording:
+        span.set(names.REQUEST_ID, request_id)
+        span.set(names.CATEGORY, category)
+        span.set(names.CONFIDENCE, confidence)
+        span.set(names.DECIDED_BY, decided_by)
+
+
+def _answered(
+    executed: executor_pb2.ExecuteResponse, ruled: _Ruled, degraded: tuple[DegradedReason, ...]
+) -> pb.RouteResponse:
+    """Return the Router's answer for the Executor's.
+
+    What the Executor said is copied as it came: the Router has nothing to say about it. The constructor would serialize
+    and parse it.
+    """
+    response = pb.RouteResponse()
+    response.answer.CopyFrom(executed.answer)
+    response.verdict.CopyFrom(ruled.ruling.verdict_pb)
+    response.trail.CopyFrom(executed.trail)
+    response.usage.CopyFrom(executed.usage)
+    response.candidate = executed.candidate
+    response.model = executed.model
+    if executed.HasField("cost_usd"):
+        response.cost_usd = executed.cost_usd
+    response.local = executed.local
+    response.simulated = executed.simulated
+    if degraded:
+        response.degraded = True
+        response.degraded_reasons.extend(degraded_to_pb(degraded))
+    response.trace_id = current_trace_id()
+    response.request_id = ruled.request_id
+    return response
 
 
 def _relayed(event: executor_pb2.StreamExecuteResponse, kind: str | None, ruled: _Ruled) -> pb.StreamRouteResponse:
@@ -267,19 +317,19 @@ def _relayed(event: executor_pb2.StreamExecuteResponse, kind: str | None, ruled:
         case "start":
             facts.bind(candidate=event.start.candidate)
             start = pb.RouteStreamStart(
-                verdict=ruled.verdict_pb,
+                verdict=ruled.ruling.verdict_pb,
                 chosen=event.start,
                 trace_id=current_trace_id(),
                 request_id=ruled.request_id,
-                degraded_reasons=degraded_to_pb(ruled.verdict.degraded),
+                degraded_reasons=degraded_to_pb(ruled.ruling.degraded),
             )
             return pb.StreamRouteResponse(start=start)
         case "end":
-            degraded = _union(ruled.verdict, event.end.degraded_reasons)
+            degraded = _union(ruled.ruling, event.end.degraded_reasons)
             _log_end(event.end, degraded)
             answer = pb.StreamRouteResponse(end=event.end)
             answer.end.ClearField("degraded_reasons")
-            answer.end.degraded_reasons.extend(degraded)
+            answer.end.degraded_reasons.extend(degraded_to_pb(degraded))
             return answer
         case _:
             return pb.StreamRouteResponse()
@@ -292,35 +342,39 @@ def _is_lost(error: PointsmanError) -> bool:
 
 def _broken_off(error: PointsmanError, ruled: _Ruled) -> pb.StreamRouteResponse:
     """Return the end of a stream whose Executor was lost after its start; what it cost is not known."""
-    degraded = [*degraded_to_pb(ruled.verdict.degraded), types_pb2.DEGRADED_REASON_EXECUTOR_LOST]
-    facts.bind(reason=error.reason, partial=True, degraded=[each.value for each in degraded_from_pb(degraded)])
+    degraded = _union(ruled.ruling, (types_pb2.DEGRADED_REASON_EXECUTOR_LOST,))
+    reasons = [each.value for each in degraded]
+    facts.bind(reason=error.reason, partial=True, degraded=reasons)
     mark(names.REASON, error.reason)
     mark(names.PARTIAL, value=True)
-    mark(names.DEGRADED, [each.value for each in degraded_from_pb(degraded)])
+    mark(names.DEGRADED, reasons)
     end = executor_pb2.StreamEnd(
-        finish_reason=types_pb2.FINISH_REASON_INTERRUPTED, partial=True, degraded_reasons=degraded
+        finish_reason=types_pb2.FINISH_REASON_INTERRUPTED, partial=True, degraded_reasons=degraded_to_pb(degraded)
     )
     return pb.StreamRouteResponse(end=end)
 
 
-def _union(verdict: Verdict, executor_reasons: Iterable[int]) -> list[types_pb2.DegradedReason.ValueType]:
+def _union(ruling: _Ruling, executor_reasons: Collection[int]) -> tuple[DegradedReason, ...]:
     """Return the reasons of both services, once each, the Classifier's first."""
-    return degraded_to_pb(dict.fromkeys((*verdict.degraded, *degraded_from_pb(executor_reasons))))
+    return tuple(dict.fromkeys((*ruling.degraded, *degraded_from_pb(executor_reasons))))
 
 
-def _log_end(end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Iterable[int], **known: str) -> None:
+def _log_end(
+    end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Collection[DegradedReason], **known: str
+) -> None:
     """Put what became of the request into the one log line of the call; read where it lies, for it is not ours."""
-    attempts = [step.attempt for step in end.trail.steps if step.HasField("attempt")]
-    reasons = [reason.value for reason in degraded_from_pb(degraded)]
+    steps, usage = end.trail.steps, end.usage
+    attempts = [step.attempt for step in steps if step.HasField("attempt")]
+    reasons = [reason.value for reason in degraded]
     for reason in reasons:
         instruments.DEGRADED.add(1, reason)
     told = story(
         outcome=OUTCOMES.from_pb(attempts[-1].outcome) if attempts else None,
         attempts=len(attempts),
-        wasted=sum(attempt.wasted for attempt in attempts),
-        skips=len(end.trail.steps) - len(attempts),
-        input_tokens=end.usage.input_tokens,
-        output_tokens=end.usage.output_tokens,
+        wasted=sum([attempt.wasted for attempt in attempts]),
+        skips=len(steps) - len(attempts),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
         cost_usd=end.cost_usd if end.HasField("cost_usd") else None,
     )
     facts.bind(**told, **known, degraded=reasons)

@@ -36,6 +36,10 @@ KEEPALIVE_MS: Final = 10_000
 KEEPALIVE_TIMEOUT_MS: Final = 5_000
 """How long it may take to say so. A busy process answers at once: gRPC does it in threads of its own."""
 
+_OK: Final = grpc.StatusCode.OK.name
+_CANCELLED: Final = grpc.StatusCode.CANCELLED.name
+"""Asked once: the name of a member takes as long as a message takes to make (CPython 3.11)."""
+
 _SERVICE_CONFIG: Final[Mapping[str, object]] = {
     "methodConfig": [
         {
@@ -105,19 +109,22 @@ async def call(
     message. A call that `waits` is sent when the other side is there; else it fails at once where nobody is. Raises the
     domain error that the other side meant, `down` when it could not be reached, OutOfTime after `timeout_s`.
     """
-    code, started_s = grpc.StatusCode.CANCELLED, REGISTER.clock.monotonic()
-    with spans.span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target)) as span:
-        try:
-            response = await multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
-        except grpc.aio.AioRpcError as error:
-            code = error.code()
-            span.fail(code.name)
-            raise from_call(error, target=target, down=down) from error
-        else:
-            code = grpc.StatusCode.OK
-            return response
-        finally:
-            _end(span, method, code, started_s)
+    span = spans.open_span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target))
+    ended_as, started_s = _CANCELLED, REGISTER.clock.monotonic()
+    try:
+        response = await multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
+    except grpc.aio.AioRpcError as error:
+        ended_as = error.code().name
+        span.fail(ended_as)
+        raise from_call(error, target=target, down=down) from error
+    except BaseException as error:
+        span.fail_with(error)
+        raise
+    else:
+        ended_as = _OK
+        return response
+    finally:
+        _end(span, method, ended_as, started_s)
 
 
 @asynccontextmanager
@@ -137,17 +144,17 @@ async def stream(
     Arguments and errors are those of `call`. Nothing of ours stands between the call and its reader.
     """
     span = spans.open_span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target))
-    code, rpc, started_s = grpc.StatusCode.CANCELLED, None, REGISTER.clock.monotonic()
+    ended_as, rpc, started_s = _CANCELLED, None, REGISTER.clock.monotonic()
     try:
         rpc = multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
         yield rpc
         if rpc.done():
-            code = grpc.StatusCode.OK
+            ended_as = _OK
         else:
             span.set(names.CANCELLED, value=True)
     except grpc.aio.AioRpcError as error:
-        code = error.code()
-        span.fail(code.name)
+        ended_as = error.code().name
+        span.fail(ended_as)
         raise from_call(error, target=target, down=down) from error
     except BaseException:  # of whoever reads, who so leaves the call; it goes on as it is
         span.set(names.CANCELLED, value=True)
@@ -155,8 +162,7 @@ async def stream(
     finally:
         if rpc is not None:
             rpc.cancel()
-        _end(span, method, code, started_s)
-        span.end()
+        _end(span, method, ended_as, started_s)
 
 
 def _metadata(span: spans.Span) -> tuple[tuple[str, str], ...]:
@@ -165,10 +171,11 @@ def _metadata(span: spans.Span) -> tuple[tuple[str, str], ...]:
     return (*spans.outgoing_metadata(span), *(((CALLER_KEY, caller),) if caller else ()))
 
 
-def _end(span: spans.Span, method: str, code: grpc.StatusCode, started_s: float) -> None:
-    """Say on the span and in the metrics how a call ended."""
-    span.set(names.RPC_STATUS_CODE, code.name)
-    instruments.RPC_CLIENT_DURATION.record(REGISTER.clock.monotonic() - started_s, "grpc", method, code.name)
+def _end(span: spans.Span, method: str, ended_as: str, started_s: float) -> None:
+    """Say on the span and in the metrics how a call ended, by the name of its code, and end the span."""
+    span.set(names.RPC_STATUS_CODE, ended_as)
+    span.end()
+    instruments.RPC_CLIENT_DURATION.record(REGISTER.clock.monotonic() - started_s, "grpc", method, ended_as)
 
 
 @lru_cache

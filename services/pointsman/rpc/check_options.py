@@ -5,7 +5,7 @@ One violation a field, all of them at once.
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import orjson
@@ -32,27 +32,34 @@ def shown(value: str) -> str:
     return repr(value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…")
 
 
-def category_violations(category: str, categories: Collection[str], field: str) -> Iterator[Violation]:
-    """Yield what is wrong with a category that must be one of `categories`."""
-    if category not in categories:
-        message = f"{shown(category)} is no category here; name one of {', '.join(categories)}"
-        yield Violation(field=field, reason="CATEGORY_UNKNOWN", message=message)
+def category_violations(category: str, categories: Collection[str], field: str) -> tuple[Violation, ...]:
+    """Return what is wrong with a category that must be one of `categories`."""
+    if category in categories:
+        return ()
+    message = f"{shown(category)} is no category here; name one of {', '.join(categories)}"
+    return (Violation(field=field, reason="CATEGORY_UNKNOWN", message=message),)
 
 
 def options_violations(options: pb.Options) -> Iterator[Violation]:
     """Yield what is wrong with the options, the category aside."""
     yield from _number_violations(options)
-    if len(options.stop) > MAX_STOPS:
-        message = f"{len(options.stop)} stop texts are too many; send at most {MAX_STOPS}"
+    if stops := options.stop:
+        yield from _stop_violations(stops)
+    if (json_schema := options.json_schema) and not is_json_object(json_schema):
+        message = f"{shown(json_schema)} is not a JSON object; send a JSON Schema as text"
+        yield Violation(field="options.json_schema", reason="JSON_SCHEMA_INVALID", message=message)
+    if tools := options.tools:
+        yield from _tools_violations(tools)
+
+
+def _stop_violations(stops: Sequence[str]) -> Iterator[Violation]:
+    if len(stops) > MAX_STOPS:
+        message = f"{len(stops)} stop texts are too many; send at most {MAX_STOPS}"
         yield Violation(field="options.stop", reason="STOP_INVALID", message=message)
-    for index, stop in enumerate(options.stop[:MAX_STOPS]):
+    for index, stop in enumerate(stops[:MAX_STOPS]):
         if not 1 <= len(stop) <= MAX_STOP_CHARACTERS:
             message = f"a stop text of {len(stop)} characters is not possible; send 1 to {MAX_STOP_CHARACTERS}"
             yield Violation(field=f"options.stop[{index}]", reason="STOP_INVALID", message=message)
-    if options.json_schema and not is_json_object(options.json_schema):
-        message = f"{shown(options.json_schema)} is not a JSON object; send a JSON Schema as text"
-        yield Violation(field="options.json_schema", reason="JSON_SCHEMA_INVALID", message=message)
-    yield from _tools_violations(options)
 
 
 def _number_violations(options: pb.Options) -> Iterator[Violation]:
@@ -71,12 +78,12 @@ def _number_violations(options: pb.Options) -> Iterator[Violation]:
         yield Violation(field="options.max_attempts", reason="MAX_ATTEMPTS_INVALID", message=message)
 
 
-def _tools_violations(options: pb.Options) -> Iterator[Violation]:
-    if len(options.tools) > MAX_TOOLS:
-        message = f"{len(options.tools)} tools are too many; send at most {MAX_TOOLS}"
+def _tools_violations(tools: Sequence[pb.Tool]) -> Iterator[Violation]:
+    if len(tools) > MAX_TOOLS:
+        message = f"{len(tools)} tools are too many; send at most {MAX_TOOLS}"
         yield Violation(field="options.tools", reason="TOOL_INVALID", message=message)
     seen: set[str] = set()
-    for index, tool in enumerate(options.tools[:MAX_TOOLS]):
+    for index, tool in enumerate(tools[:MAX_TOOLS]):
         field = f"options.tools[{index}]"
         if not _TOOL_NAME.fullmatch(tool.name):
             message = f"{shown(tool.name)} is no name of a tool; use 1 to 64 of a-z, A-Z, 0-9, _ and -"
@@ -90,13 +97,13 @@ def _tools_violations(options: pb.Options) -> Iterator[Violation]:
             yield Violation(field=f"{field}.parameters_json_schema", reason="TOOL_INVALID", message=message)
 
 
-def id_violations(value: str, field: str) -> Iterator[Violation]:
-    """Yield what is wrong with `request_id` or `session_id`; empty is right."""
+def id_violations(value: str, field: str) -> tuple[Violation, ...]:
+    """Return what is wrong with `request_id` or `session_id`; empty is right."""
     if len(value) <= MAX_ID_CHARACTERS and value.isascii() and value.isprintable():
-        return
+        return ()
     wanted = f"send at most {MAX_ID_CHARACTERS} printable ASCII characters"
     message = f"{field} {shown(value)} ({len(value)} characters) is not possible; {wanted}"
-    yield Violation(field=field, reason=f"{field.upper()}_INVALID", message=message)
+    return (Violation(field=field, reason=f"{field.upper()}_INVALID", message=message),)
 
 
 def label_violations(labels: Mapping[str, str]) -> Iterator[Violation]:

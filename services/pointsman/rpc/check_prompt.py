@@ -25,12 +25,12 @@ _PARTS_OF_ROLE: Final = {
 """What each role can say. Every provider refuses the rest, each in its own words."""
 
 
-def text_violations(text: str, limits: LimitsSettings) -> Iterator[Violation]:
-    """Yield what is wrong with a prompt that is one text."""
+def text_violations(text: str, limits: LimitsSettings) -> tuple[Violation, ...]:
+    """Return what is wrong with a prompt that is one text."""
     if not text or text.isspace():
-        yield _empty("text")
-    elif (size_bytes := utf8_bytes(text)) > limits.text_bytes:
-        yield _too_large("text", size_bytes, limits)
+        return (_empty("text"),)
+    size_bytes = utf8_bytes(text)
+    return (_too_large("text", size_bytes, limits),) if size_bytes > limits.text_bytes else ()
 
 
 def ambiguous() -> Violation:

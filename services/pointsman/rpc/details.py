@@ -21,7 +21,7 @@ from pointsman.domain.errors import (
 from pointsman.domain.frozen import frozen
 from pointsman.domain.trail import Trail
 from pointsman.domain.verdict import Verdict
-from pointsman.rpc.convert import duration_to_pb, sendable, step_to_pb, trail_from_pb, verdict_from_pb, verdict_to_pb
+from pointsman.rpc.convert import duration_to_pb, sendable, trail_from_pb, trail_to_pb, verdict_from_pb, verdict_to_pb
 from pointsman.v1 import types_pb2 as pb
 
 DOMAIN: Final = "pointsman"
@@ -71,7 +71,7 @@ def pack(
         details.append(details_pb.RequestInfo(request_id=known.get("trace_id", "")))
     if error.verdict is not None:
         details.append(verdict_to_pb(error.verdict))
-    trail_pb = pb.Trail(steps=[step_to_pb(step) for step in error.trail.steps]) if error.trail is not None else None
+    trail_pb = trail_to_pb(error.trail) if error.trail is not None else None
     if trail_pb is not None:
         details.append(trail_pb)
     _fit(status, details, trail_pb, room_bytes)

@@ -162,6 +162,7 @@ class _Call:
         self._started_s = method.clock.monotonic()
 
     async def __aenter__(self) -> Metadata:
+        facts.begin()
         metadata = {key: value for key, value in self._context.invocation_metadata() or () if isinstance(value, str)}
         if not self._method.is_quiet:
             self._span = spans.serve_span(self._method.name, metadata, attributes=self._method.attributes)
@@ -201,7 +202,7 @@ class _Call:
         cancelled_by: BaseException | None = None,
     ) -> None:
         method, code_name = self._method, code.name
-        is_fault = code in _SERVER_FAULTS
+        is_fault = code is not grpc.StatusCode.OK and code in _SERVER_FAULTS  # to hash an enumeration is a call
         duration_s = method.clock.monotonic() - self._started_s
         line: dict[str, Any] = {"method": method.name, "code": code_name, "duration_s": round(duration_s, 6)}
         if refused is not None:

@@ -50,7 +50,7 @@ def prompt_from_pb(request_pb: RouterRequest, limits: LimitsSettings, categories
     """
     named = request_pb.options.category
     _refuse(
-        _violations(request_pb, limits),
+        *_violations(request_pb, limits),
         category_violations(named, categories, "options.category") if named else (),
     )
     return _prompt(request_pb)
@@ -64,7 +64,7 @@ def execute_request_from_pb(
     Raises as `prompt_from_pb` does; the category is required here.
     """
     _refuse(
-        _violations(request_pb, limits),
+        *_violations(request_pb, limits),
         category_violations(request_pb.category, categories, "category"),
         id_violations(request_pb.caller, "caller"),
     )
@@ -82,7 +82,7 @@ def write_execute_request(
     request_id: str,
     caller: str,
     verdict_pb: pb.Verdict,
-    degraded: Iterable[DegradedReason] = (),
+    degraded: Collection[DegradedReason] = (),
     classify_s: float | None = None,
 ) -> None:
     """Write into an empty message what the Executor is asked: what the caller sent, and what was found out about it.
@@ -100,14 +100,17 @@ def write_execute_request(
     if request_pb.HasField("options"):
         asked_pb.options.CopyFrom(request_pb.options)
     asked_pb.request_id = request_id
-    asked_pb.session_id = request_pb.session_id
-    if request_pb.labels:
-        asked_pb.labels.update(request_pb.labels)
+    if session_id := request_pb.session_id:
+        asked_pb.session_id = session_id
+    if labels := request_pb.labels:
+        asked_pb.labels.update(labels)
     asked_pb.verdict.CopyFrom(verdict_pb)
-    asked_pb.degraded_reasons.extend(degraded_to_pb(degraded))
+    if degraded:
+        asked_pb.degraded_reasons.extend(degraded_to_pb(degraded))
     if classify_s is not None:
         write_duration(asked_pb.classify_duration, classify_s)
-    asked_pb.caller = caller
+    if caller:
+        asked_pb.caller = caller
 
 
 def _write_message(message_pb: pb.Message, message: Message) -> None:
@@ -136,21 +139,22 @@ def options_to_pb(options: Options) -> pb.Options:
 
 def options_from_pb(options_pb: pb.Options) -> Options:
     """Return the options, unchecked."""
-    has = options_pb.HasField
+    has, tools = options_pb.HasField, options_pb.tools
     return Options(
         category=options_pb.category,
         max_output_tokens=options_pb.max_output_tokens if has("max_output_tokens") else None,
         temperature=options_pb.temperature if has("temperature") else None,
         stop=tuple(options_pb.stop),
         json_schema=options_pb.json_schema,
-        tools=tuple(
-            Tool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters_json_schema)
-            for tool in options_pb.tools
-        ),
+        tools=tuple([_tool_from_pb(tool) for tool in tools]) if tools else (),
         local_only=options_pb.local_only,
         max_cost_usd=Decimal(repr(options_pb.max_cost_usd)) if has("max_cost_usd") else None,
         max_attempts=options_pb.max_attempts if has("max_attempts") else None,
     )
+
+
+def _tool_from_pb(tool: pb.Tool) -> Tool:
+    return Tool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters_json_schema)
 
 
 def _refuse(*violations: Iterable[Violation]) -> None:
@@ -162,18 +166,26 @@ def _refuse(*violations: Iterable[Violation]) -> None:
     raise error(*found)
 
 
-def _violations(request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits: LimitsSettings) -> Iterator[Violation]:
-    if not request_pb.messages:
-        yield from text_violations(request_pb.text, limits)
-    elif request_pb.text:
-        yield ambiguous()
-    else:
-        yield from conversation_violations(request_pb.messages, limits)
+def _violations(
+    request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits: LimitsSettings
+) -> Iterator[Iterable[Violation]]:
+    """Yield what is wrong with a request, part by part."""
+    yield _prompt_violations(request_pb, limits)
     if request_pb.HasField("options"):
-        yield from options_violations(request_pb.options)
-    yield from id_violations(request_pb.request_id, "request_id")
-    yield from id_violations(request_pb.session_id, "session_id")
-    yield from label_violations(request_pb.labels)
+        yield options_violations(request_pb.options)
+    yield id_violations(request_pb.request_id, "request_id")
+    yield id_violations(request_pb.session_id, "session_id")
+    if labels := request_pb.labels:
+        yield label_violations(labels)
+
+
+def _prompt_violations(
+    request_pb: RouterRequest | executor_pb2.ExecuteRequest, limits: LimitsSettings
+) -> Iterable[Violation]:
+    messages, text = request_pb.messages, request_pb.text
+    if not messages:
+        return text_violations(text, limits)
+    return (ambiguous(),) if text else conversation_violations(messages, limits)
 
 
 def _request(request_pb: executor_pb2.ExecuteRequest) -> Request:

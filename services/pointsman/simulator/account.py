@@ -23,17 +23,31 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """A request that was let in; give it back to `Account.settle` exactly once."""
+    """A request that was let in; give it back to `Account.settle` exactly once.
+
+    `price_share` is which share of the model's prices it costs: that of the hour at which it came in.
+    """
 
     model: ModelProfile
     input_tokens: int
+    price_share: Decimal
+
+    def cost_usd(self, output_tokens: int) -> Decimal:
+        """Return its price, once so many tokens were made."""
+        used = Used(model=self.model, price_share=self.price_share)
+        used.add(self.input_tokens, output_tokens)
+        return used.cost_usd
 
 
 @dataclass(slots=True, kw_only=True)
 class Used:
-    """The tokens that a model was paid for, those from its cache apart. Priced when somebody asks, which is seldom."""
+    """The tokens that a model was paid for at a share of its prices, those from its cache apart.
+
+    Priced when somebody asks, which is seldom.
+    """
 
     model: ModelProfile
+    price_share: Decimal
     plain_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
@@ -48,7 +62,9 @@ class Used:
     @property
     def cost_usd(self) -> Decimal:
         """Their price."""
-        return _price_usd(self.model, self.plain_tokens, self.cached_tokens, self.output_tokens)
+        model = self.model
+        paid = self.plain_tokens * model.usd_per_mtok_input + self.cached_tokens * model.usd_per_mtok_cached_input
+        return (paid + self.output_tokens * model.usd_per_mtok_output) * self.price_share / _MTOK
 
 
 class Account:
@@ -73,7 +89,7 @@ class Account:
         }
         self._scopes_of = {model.id: ("account", model.limit_scope) for model in profile.models}
         self._in_flight = dict.fromkeys(scopes, 0)
-        self._used = {model.id: Used(model=model) for model in profile.models}
+        self._used: dict[tuple[str, Decimal], Used] = {}
 
     def admit(
         self, model: ModelProfile, *, input_tokens: int, requested_tokens: int, now: float
@@ -100,7 +116,7 @@ class Account:
                 counted.take(cost, now)
         for scope in self._scopes_of[model.id]:
             self._in_flight[scope] += 1
-        return Admission(model=model, input_tokens=input_tokens)
+        return Admission(model=model, input_tokens=input_tokens, price_share=model.price_share(now))
 
     def settle(self, admission: Admission, *, output_tokens: int, now: float) -> None:
         """End a request: free its slot, charge the output that was really made, and take the money."""
@@ -110,7 +126,9 @@ class Account:
         for limit, counted in self._windows_of(model):
             if limit.unit is Unit.OUTPUT_TOKENS and output_tokens:
                 counted.take(output_tokens, now)
-        self._used[model.id].add(admission.input_tokens, output_tokens)
+        price = (model.id, admission.price_share)
+        used = self._used.get(price) or self._used.setdefault(price, Used(model=model, price_share=price[1]))
+        used.add(admission.input_tokens, output_tokens)
 
     def gauges(self, model: ModelProfile, now: float) -> list[Gauge]:
         """Return the state of every window that holds for the model, widest scope first."""
@@ -151,17 +169,6 @@ class Account:
         for limit, counted in windows:
             if self._profile.counts_refused and limit.unit is Unit.REQUESTS and counted.left(now) >= 1:
                 counted.take(1.0, now)
-
-
-def cost_usd(model: ModelProfile, input_tokens: int, output_tokens: int) -> Decimal:
-    """Return the price of a call."""
-    cached = model.cached_tokens(input_tokens)
-    return _price_usd(model, input_tokens - cached, cached, output_tokens)
-
-
-def _price_usd(model: ModelProfile, plain: int, cached: int, output: int) -> Decimal:
-    paid = plain * model.usd_per_mtok_input + cached * model.usd_per_mtok_cached_input
-    return (paid + output * model.usd_per_mtok_output) / _MTOK
 
 
 def _limited(

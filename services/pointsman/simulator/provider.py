@@ -7,7 +7,7 @@ from random import Random
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.trail import Outcome
-from pointsman.simulator.account import Account, Admission, cost_usd
+from pointsman.simulator.account import Account, Admission
 from pointsman.simulator.breakage import DROP_BYTES, DROP_S, RAW, SILENCE_S, broken, ends_as, invented_problem
 from pointsman.simulator.delivery import Delivery
 from pointsman.simulator.dialect import Ask, Dialect, Page, Speech, Stamp
@@ -181,8 +181,7 @@ class Provider:
 
     def _settle(self, exchange: _Exchange, admission: Admission, output_tokens: int) -> None:
         self.account.settle(admission, output_tokens=output_tokens, now=self._epoch_s())
-        cost = cost_usd(admission.model, admission.input_tokens, output_tokens)
-        exchange.count.use(admission.input_tokens, output_tokens, cost)
+        exchange.count.use(admission.input_tokens, output_tokens, admission.cost_usd(output_tokens))
 
     def _page(self, page: Page, stamp: Stamp) -> SimResponse:
         profile = self._profile

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -9,6 +10,7 @@ from pointsman.domain.pool import Unit
 from pointsman.simulator.faults import ScriptedFault
 
 _DAY_S = 86_400.0
+_SATURDAY = 5
 
 
 class Algorithm(StrEnum):
@@ -55,13 +57,27 @@ class LatencyProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeakHours:
+    """Spans of whole hours of UTC, from Monday to Friday, that cost the full price; all others cost a share of it."""
+
+    spans: tuple[tuple[int, int], ...]
+    share_outside: Decimal
+
+    def share_at(self, now: float) -> Decimal:
+        """Return which share of the price is asked of a request that comes in at `now`, in seconds since 1970."""
+        at = datetime.fromtimestamp(now, UTC)
+        is_peak = at.weekday() < _SATURDAY and any(start <= at.hour < end for start, end in self.spans)
+        return Decimal(1) if is_peak else self.share_outside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProfile:
     """One model: what it can do, what it says, how fast, under which limits, at which price.
 
     `output_tokens` and `reasoning_tokens` are medians. Models with the same `group` share their limits; an empty group
     means alone. `cached_share` is the part of each prompt that comes from the provider's cache. `always_reasons` models
     refuse sampling parameters. `max_plain_output_tokens` is the ceiling of an answer that is not streamed, where that
-    is lower.
+    is lower. Without `peak_hours` it costs the same at every hour.
     """
 
     id: str
@@ -80,6 +96,11 @@ class ModelProfile:
     usd_per_mtok_input: Decimal = Decimal(0)
     usd_per_mtok_cached_input: Decimal = Decimal(0)
     usd_per_mtok_output: Decimal = Decimal(0)
+    peak_hours: PeakHours | None = None
+
+    def price_share(self, now: float) -> Decimal:
+        """Return which share of its prices a request costs that comes in at `now`, in seconds since 1970."""
+        return self.peak_hours.share_at(now) if self.peak_hours else Decimal(1)
 
     def cached_tokens(self, input_tokens: int) -> int:
         """Return how many of these come from the cache."""

@@ -13,6 +13,7 @@ from pointsman.simulator.scenario import (
     LocalModelProfile,
     LocalProfile,
     ModelProfile,
+    PeakHours,
     ProviderProfile,
     Scenario,
 )
@@ -158,6 +159,8 @@ _DEEPSEEK = ProviderProfile(
             usd_per_mtok_input=Decimal("1.32"),
             usd_per_mtok_cached_input=Decimal("0.044"),
             usd_per_mtok_output=Decimal("3.96"),
+            # Chinese public holidays cost the share too, and are left out (provider docs, 2026-11).
+            peak_hours=PeakHours(spans=((1, 4), (6, 10)), share_outside=Decimal("0.5")),
         ),
     ),
 )

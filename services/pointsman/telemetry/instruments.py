@@ -177,6 +177,12 @@ LEDGER_STATE: Final = _gauge(
     names.METRIC_LEDGER_STATE, "", "1 for where the ledger is kept: memory, redis or redis-away, 0 for the others.",
     names.LABEL_STATE,
 )  # fmt: skip
+ALLOWANCES_STATE: Final = _gauge(
+    names.METRIC_ALLOWANCES_STATE,
+    "",
+    "1 for where it is counted what callers use: memory, redis or redis-away, 0 for the others.",
+    names.LABEL_STATE,
+)
 FALLBACK_WAITING: Final = _gauge(
     names.METRIC_FALLBACK_WAITING, "{request}", "Requests that wait for the local fallback."
 )

@@ -28,7 +28,23 @@ none."""
 
 _MOST_NAMES: Final = 1_024
 _harmless: Final[set[str]] = set()
-"""Names of fields that were looked at and do not speak of keys, so that they are looked at once; so many at most."""
+"""Names of fields that were looked at, do not speak of keys and hold none; looked at once, so many at most."""
+
+
+def needs_no_mask(fields: Mapping[str, object]) -> bool:
+    """Return whether no name and no value can hold a key; where that is not plain to see, False.
+
+    Nearly all lines are plain, and their few texts are half as long as the finished line.
+    """
+    if not _harmless.issuperset(fields):
+        return False
+    texts = []
+    for value in fields.values():
+        if type(value) is str:
+            texts.append(value)
+        elif type(value) not in _PLAIN and value:
+            return False
+    return not _is_hinted_at("\n".join(texts).lower())
 
 
 def masked_text(text: str) -> str:
@@ -38,11 +54,8 @@ def masked_text(text: str) -> str:
 
 def masked_bytes(line: bytes) -> bytes:
     """Return the line without what looks like a key."""
-    lowered = line.decode("latin-1").lower()  # any bytes; a text is searched twice as fast as they are
-    for hint in _HINTS:
-        if hint in lowered:
-            return _SECRET_BYTES.sub(MASK.encode(), line)
-    return line
+    # Any bytes can be read so; a text is searched twice as fast as they are.
+    return _SECRET_BYTES.sub(MASK.encode(), line) if _is_hinted_at(line.decode("latin-1").lower()) else line
 
 
 def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
@@ -54,6 +67,14 @@ def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
     if not _harmless.issuperset(fields):
         hidden |= {name: _masked(name, fields[name]) for name in fields if _speaks_of_keys(name)}
     return {**fields, **hidden}
+
+
+def _is_hinted_at(lowered: str) -> bool:
+    # Not by any(): a generator costs as much as the search.
+    for hint in _HINTS:  # noqa: SIM110 - as said
+        if hint in lowered:
+            return True
+    return False
 
 
 def _masked(name: object, value: object) -> object:
@@ -73,6 +94,6 @@ def _speaks_of_keys(name: object) -> bool:
         return False
     field = str(name)
     speaks = bool(_SECRET_FIELD.search(field)) and not field.endswith(("_env", "_file"))
-    if not speaks and len(_harmless) < _MOST_NAMES:
+    if not speaks and not _is_hinted_at(field.lower()) and len(_harmless) < _MOST_NAMES:
         _harmless.add(field)
     return speaks

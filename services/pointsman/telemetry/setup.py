@@ -21,7 +21,7 @@ from pointsman.domain.clock import SystemClock
 from pointsman.telemetry import facts, instruments, names, spans
 from pointsman.telemetry.console import for_people
 from pointsman.telemetry.lines import LineWriter
-from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
+from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text, needs_no_mask
 from pointsman.telemetry.metrics import REGISTER, Reading
 from pointsman.telemetry.relay import Relay, relayed
 
@@ -130,6 +130,8 @@ def rendered_as_json(logger: WrappedLogger, level: str, event: EventDict) -> byt
     """
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(logger, level, event)
+    if needs_no_mask(event):
+        return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
     return masked_bytes(orjson.dumps(masked_fields(event), default=str, option=orjson.OPT_UTC_Z))
 
 

@@ -46,8 +46,9 @@ _TRACEPARENT: Final = re.compile(
     r"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 )
 
-_TRACE_ID_BYTES: Final = 16
-_SPAN_ID_BYTES: Final = 8
+_TRACE_ID_DIGITS: Final = 32
+_IDS_BYTES: Final = 24
+"""Random bytes of a trace id and a span id together: one call of the kernel for both."""
 
 
 class _Recorder:
@@ -210,7 +211,8 @@ def serve_span(name: str, metadata: Mapping[str, str], *, attributes: Mapping[st
         started = _recorder.tracer.start_span(name, context=within, kind=SpanKind.SERVER, attributes=attributes)
         opened = _recording(started)
     if not opened.trace_id:
-        opened = Span(os.urandom(_TRACE_ID_BYTES).hex(), os.urandom(_SPAN_ID_BYTES).hex())
+        ids = os.urandom(_IDS_BYTES).hex()
+        opened = Span(ids[:_TRACE_ID_DIGITS], ids[_TRACE_ID_DIGITS:])
     _current.set(opened)
     return opened
 

@@ -20,7 +20,7 @@ def story(
     `outcome` is that of the last attempt, None when nobody was called; `cost_usd` is None when a price is unknown.
     """
     return {
-        "outcome": outcome.value if outcome else None,
+        "outcome": str(outcome) if outcome else None,
         "attempts": attempts,
         "wasted": wasted,
         "skips": skips,

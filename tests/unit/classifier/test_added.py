@@ -1,12 +1,14 @@
 """Categories from settings, learned from their examples."""
 
+from itertools import permutations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.classifier.added import Added
 from pointsman.classifier.embedded import Embedded
-from pointsman.classifier.features import extract
+from pointsman.classifier.features import Features, extract
 from pointsman.classifier.instructions import clean
 from pointsman.config.settings import CategorySettings
 from pointsman.domain.category import CATEGORIES
@@ -64,6 +66,17 @@ def test_the_same_settings_give_the_same_verdicts() -> None:
 
     assert again.version == ADDED.version
     assert extended(OF_LEGAL[0], again) == extended(OF_LEGAL[0])
+
+
+def test_the_order_in_which_a_set_gives_its_ngrams_changes_no_digit() -> None:
+    known = frozenset[int]().union(*(extract(clean(text)).ngrams for text in LEGAL.examples))
+    in_one_slot = sorted(ngram for ngram in known if ngram % 32 == 0)[:4]  # so a set gives them as they came
+    sets = [frozenset(order) for order in permutations(in_one_slot)]
+
+    said = {ADDED.extend((0.2,) * 5, Features(ngrams=ngrams, named=frozenset())) for ngrams in sets}
+
+    assert len({tuple(ngrams) for ngrams in sets}) > 1
+    assert len(said) == 1
 
 
 def test_the_version_changes_with_an_example() -> None:

@@ -1,5 +1,14 @@
-from pointsman.classifier.cues import PHRASES, RUNS
+from pointsman.classifier.cues import PHRASES, RUNS, STEMS, WORDS
 from pointsman.classifier.words import Piece, cues_among
+
+
+def test_every_word_and_every_stem_of_the_lexicon_is_found_in_a_text_that_says_it() -> None:
+    words = [cue for of_word in (*WORDS.values(), *STEMS.values()) for cue in of_word]
+
+    missed = [cue for cue in words if (cue, True) not in cues_among(Piece(f"- {cue[1]} -"))]
+
+    assert len(words) > 500
+    assert missed == []
 
 
 def test_every_phrase_of_the_lexicon_is_found_in_a_text_that_says_it() -> None:

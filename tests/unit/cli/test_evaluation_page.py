@@ -29,7 +29,9 @@ window.onload = () => {
       bottom: box.bottom, size: parseFloat(getComputedStyle(word).fontSize) * around.width / 360,
       inside: box.left >= around.left - 1 && box.right <= around.right + 1 && box.bottom <= around.bottom + 1});
   }));
-  const measured = {width: page.documentElement.scrollWidth, boxes};
+  const moved = [...page.querySelectorAll(".wide")].filter((table) => table.scrollWidth > table.clientWidth);
+  const scrolling = moved.map((table) => table.parentNode.querySelector("h2").textContent);
+  const measured = {width: page.documentElement.scrollWidth, boxes, scrolling};
   document.querySelector("pre").textContent = JSON.stringify(measured);
 };
 """

@@ -194,8 +194,6 @@ def test_the_hours_in_which_a_limit_binds_are_told_in_spans() -> None:
 @pytest.mark.parametrize(
     "wanted, complaint",
     [
-        pytest.param(Wanted(rps=0), "--rps 0 is no rate", id="no rate"),
-        pytest.param(Wanted(rps=float("nan")), "--rps nan is no rate", id="no number"),
         pytest.param(Wanted(traffic=Path("x"), rps=1), "--traffic has its own rate and mix", id="a record and a rate"),
         pytest.param(Wanted(traffic=Path("x"), mix="quick=1"), "--traffic has its own rate", id="a record and a mix"),
     ],

@@ -54,6 +54,10 @@ def remove(file: Path) -> None:
     file.unlink()
 
 
+def move(file: Path, to: Path) -> None:
+    file.rename(to)
+
+
 def reloader(file: Path, *services: Service) -> Reloader:
     made = Reloader(load(file), file)
     for service in services:
@@ -187,7 +191,33 @@ async def test_a_file_that_is_gone_leaves_the_settings_and_is_said_once(file: Pa
             await watched.look()
 
     assert [line["event"] for line in lines] == ["settings.refused"]
-    assert "does not exist" in lines[0]["detail"]
+    assert f"{file} is gone; put it back: those in force stay" in lines[0]["detail"]
+
+
+async def test_a_file_that_is_gone_is_said_at_each_hang_up(file: Path) -> None:
+    watched = reloader(file, Service())
+    remove(file)
+
+    with capture_logs() as lines:
+        await watched.reload(is_asked_for=True)
+        await watched.reload(is_asked_for=True)
+
+    assert [line["event"] for line in lines] == ["settings.refused", "settings.refused"]
+    assert watched.settings == load(REFERENCE)
+
+
+async def test_a_file_that_is_back_as_it_was_is_said_once(file: Path) -> None:
+    watched = reloader(file, Service())
+    away = file.with_suffix(".away")
+    move(file, away)
+    await watched.reload()
+    move(away, file)
+
+    with capture_logs() as lines:
+        for _ in range(4):
+            await watched.look()
+
+    assert [(line["event"], line["changed"]) for line in lines] == [("settings.reloaded", ())]
 
 
 async def test_a_bad_file_that_is_mended_is_taken_up(file: Path, rewrite: Callable[[str, str], None]) -> None:

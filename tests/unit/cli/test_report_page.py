@@ -69,3 +69,9 @@ def test_it_can_be_read_on_any_screen(width: int, tmp_path: Path) -> None:
     assert len(seen["boxes"]) > 50
     assert [box["says"] for box in seen["boxes"] if not box["inside"]] == []
     assert overlapping(seen["boxes"]) == []
+
+
+@pytest.mark.needs_chromium
+@pytest.mark.parametrize("width", [800, 1200], ids=["half a desk", "a desk"])
+def test_no_table_is_cut_off(width: int, tmp_path: Path) -> None:
+    assert measured(drawn("anthropic/claude-sonnet-of-a-long-name"), tmp_path, width=width)["scrolling"] == []

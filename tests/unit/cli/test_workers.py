@@ -22,7 +22,8 @@ from tests.fakes.ports import free_port
 
 READY_ONLY = "print('ready', flush=True)"
 WILLING = "print('ready', flush=True); input(); print('serving', flush=True); input()"
-"""Programs of workers that do not handle signals: the first ends as soon as it could serve."""
+WILLING_TO_THE_END = f"import sys, time; {WILLING.replace('; input()', '; sys.stdin.readline()')}; time.sleep(0.5)"
+"""Programs of workers that do not handle signals: the first ends as soon as it could serve, the last takes its time."""
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux spreads the connections")
 
@@ -120,6 +121,18 @@ async def test_a_worker_that_starts_is_not_told_to_read_its_settings_again() -> 
     workers.reload()
 
     assert await workers.at_work[1].ended() == -signal.SIGHUP
+
+
+async def test_a_worker_that_ends_is_not_told_to_read_its_settings_again() -> None:
+    workers = crew(FakeClock(), sys.executable, WILLING_TO_THE_END)
+    await workers.begin()
+
+    ending = asyncio.ensure_future(workers.end(5))
+    await asyncio.wait({ending}, timeout=0.1)
+    workers.reload()
+    await ending
+
+    assert await workers.at_work[1].ended() == 0
 
 
 def test_a_worker_that_ended_while_others_started_is_told_from_a_fault_of_ours() -> None:

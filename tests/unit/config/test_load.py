@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pointsman.config import load, settings_hash
+from pointsman.config.file import LARGEST_BYTES
 from pointsman.config.load import SIMULATED_KEY_ENV, api_key, find
 from pointsman.config.settings import Settings
 from pointsman.domain.errors import SettingsError
@@ -101,6 +102,28 @@ def test_what_is_not_toml_is_refused(file: Path, content: bytes) -> None:
 
     with pytest.raises(SettingsError, match="is not valid TOML"):
         load(file, environ={})
+
+
+def test_a_file_over_the_limit_is_refused_with_its_size_and_is_not_read_whole(file: Path) -> None:
+    with file.open("wb") as sparse:
+        sparse.truncate(200_000_000)
+
+    with pytest.raises(SettingsError, match="has 200,000,000 bytes, and 4,194,304 are the most that is read; see") as e:
+        load(file, environ={})
+
+    assert e.value.metadata == {"file": str(file), "limit_bytes": "4194304"}
+
+
+def test_what_never_ends_is_refused() -> None:
+    with pytest.raises(SettingsError, match="/dev/zero does not end, and 4,194,304 are the most"):
+        load(Path("/dev/zero"), environ={})
+
+
+def test_a_file_of_just_the_limit_is_read(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content + b"#" * (LARGEST_BYTES - len(content)))
+
+    assert list(load(file, environ={}).pools) == ["quick"]
 
 
 def test_an_empty_file_says_what_is_missing(file: Path) -> None:

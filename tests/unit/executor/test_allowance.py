@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from pointsman.domain.errors import CallerOverRate, CallerUnknown, CategoryForbidden
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason
-from pointsman.executor.allowance import SOON, Allowance, Allowances, Charge, Grant, Held, Instant, Term
+from pointsman.executor.allowance import Allowance, Allowances, Charge, Grant, Held
+from pointsman.executor.instant import Instant
+from pointsman.executor.purse import SOON, Term
 from tests.fakes.clock import START
 from tests.unit.executor.making import attempt, usage
 

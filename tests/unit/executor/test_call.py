@@ -100,7 +100,7 @@ async def test_an_adapter_that_is_late_has_timed_out(clock: FakeClock) -> None:
 
     attempt, reply = await one(clock, never, time_limit_s=0.001)
 
-    assert (attempt.outcome, reply.detail) == (Outcome.TIMED_OUT, "no answer within 0.00 s")
+    assert (attempt.outcome, reply.detail) == (Outcome.TIMED_OUT, "The call did not end within 0.00 s.")
 
 
 @pytest.mark.parametrize("bug", [ZeroDivisionError("secret text"), KeyError("secret text"), ValueError("secret text")])

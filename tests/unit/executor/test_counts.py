@@ -6,7 +6,7 @@ import pytest
 
 from pointsman.domain.answer import Usage
 from pointsman.domain.trail import Attempt, Outcome, Skip, SkipReason, Trail
-from pointsman.executor.counts import Counts
+from pointsman.executor.counts import Counts, readings
 from pointsman.executor.journal.row import Ending, Row
 from pointsman.telemetry import instruments
 from pointsman.telemetry.metrics import REGISTER, Counter
@@ -77,6 +77,13 @@ def test_wasted_calls_are_shown_as_0_before_there_is_one() -> None:
     COUNTS.begin()
 
     assert counted(instruments.WASTED) == {(ONE.id,): 0}
+
+
+def test_the_ledger_and_the_allowances_each_say_where_they_are_kept() -> None:
+    told = list(readings([], ledger="redis", allowances="redis-away", waiting=0, now=NOW))
+
+    at_1 = {reading.about.name: reading.labels for reading in told if reading.value == 1}
+    assert at_1 == {"pointsman.ledger.state": ("redis",), "pointsman.allowances.state": ("redis-away",)}
 
 
 def test_nothing_that_a_caller_or_a_provider_wrote_becomes_a_label() -> None:

@@ -20,8 +20,9 @@ from pointsman.executor.experience import FEW
 from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.means import Bounds
+from pointsman.executor.past import BINS
 from pointsman.executor.plan import Planned
-from pointsman.executor.quota import BINS, MINUTE_S
+from pointsman.executor.quota import MINUTE_S
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import ANSWER, ANSWERED, FakeAdapter, Turn, ended
 from tests.fakes.clock import START, FakeClock, LeapingClock
@@ -608,6 +609,13 @@ async def test_planning_calls_nobody_and_holds_nothing(clock: FakeClock) -> None
     assert [each.candidate.id for each in planned.ready] == ["a/m", "b/m"]
     assert not any(adapter.calls for adapter in met.values())
     assert [window.reserved for window in made.ledger.windows(one)] == [0]
+
+
+async def test_a_plan_says_what_each_call_would_cost_where_its_order_does_not_depend_on_it(clock: FakeClock) -> None:
+    planned = engine(A, B, clock=clock, adapters={}).plan(request(), "quick")
+
+    tokens = [each.estimate.input_tokens + each.estimate.output_tokens for each in planned.ready]
+    assert [each.cost_usd for each in planned.ready] == [Decimal(each) / 1_000_000 for each in tokens]
 
 
 async def test_the_fallback_is_planned_as_it_would_be_called(clock: FakeClock) -> None:

@@ -9,7 +9,8 @@ from pointsman.domain.errors import PoolExhausted
 from pointsman.domain.trail import Outcome
 from pointsman.executor.course import Execution
 from pointsman.executor.ledger.port import Reservation, Settlement
-from pointsman.executor.quota import BINS, MINUTE_S
+from pointsman.executor.past import BINS
+from pointsman.executor.quota import MINUTE_S
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import FakeAdapter, ended
 from tests.unit.executor.making import candidate, engine, estimate, limit, request

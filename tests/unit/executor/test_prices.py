@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
@@ -13,9 +13,11 @@ from pointsman.domain.answer import Usage
 from pointsman.executor.adapters import anthropic_answer, gemini_answer, openai_answer
 from pointsman.executor.prices import PriceTable, load
 from pointsman.executor.quota import Estimate
+from pointsman.simulator import scenarios
 from tests.unit.executor.making import MODEL, candidate
 
 WIRES = ("anthropic", "gemini", "openai", "deepseek", "moonshot", "ollama")
+MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 SUNDAY = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 
@@ -145,6 +147,17 @@ def test_every_price_of_the_file_is_in_the_table(table: PriceTable) -> None:
             assert len(tariff.above) == len(row.get("price_tiers", ()))
             assert len(tariff.from_dates) == len(row.get("scheduled_prices", ()))
             assert (tariff.off_peak is not None) is ("offpeak_prices" in row)
+
+
+def test_the_simulated_providers_ask_the_prices_of_the_table_at_every_hour_of_a_week(table: PriceTable) -> None:
+    a_week = [MONDAY + timedelta(hours=hour) for hour in range(7 * 24)]
+
+    for kind, model in scenarios.BUSY_HOUR.models:
+        for at in a_week:
+            prices, share = table.tariffs[kind, model.id].at(at, input_tokens=0), model.price_share(at.timestamp())
+            asked = model.usd_per_mtok_input, model.usd_per_mtok_cached_input, model.usd_per_mtok_output
+            told = prices.input, prices.cached_input, prices.output
+            assert tuple(price * share for price in asked) == told, (model.id, at)
 
 
 def test_a_local_model_costs_nothing(table: PriceTable) -> None:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pointsman.domain.pool import Unit
-from pointsman.executor.quota import BINS, MINUTE_S, UNSEEN_KEPT, Estimate, Window, next_midnight
+from pointsman.executor.past import BINS
+from pointsman.executor.quota import MINUTE_S, UNSEEN_KEPT, Estimate, Window, next_midnight
 from pointsman.executor.statement import FOREVER, Statement
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
@@ -90,7 +91,7 @@ def test_a_window_never_holds_more_than_its_limit(
         gone = sum(held.amount for held in slow) if unit in COUNTED[:2] else 0
         assert window.used(now) - gone <= 9
         assert window.held_amount == sum(held.amount for held in window.held.values())
-        assert window.past_amount == sum(amount for _, amount in window.past) >= 0
+        assert window.past.amount == sum(amount for _, amount in window.past.bins) >= 0
         assert window.unseen_amount == sum(held.amount for held in window.since_statement) >= 0
 
     provider = play(window, history, check)
@@ -108,7 +109,7 @@ def test_concurrency_never_exceeds_its_limit_and_has_no_past(
 
     play(window, ones, lambda now: None if len(window.held) <= 3 else pytest.fail(f"{len(window.held)} at {now}"))
 
-    assert window.past_amount == 0
+    assert window.past.amount == 0
 
 
 @pytest.mark.parametrize("unit", [*COUNTED, Unit.CONCURRENCY])
@@ -142,7 +143,7 @@ def test_settle_and_release_restore_exactly(amounts: list[int]) -> None:
     for index in reversed(range(len(amounts))):
         window.settle(index, 0, 1.0)
 
-    assert (window.used(1.0), window.held_amount, window.past_amount, len(window.past)) == (0, 0, 0, 0)
+    assert (window.used(1.0), window.held_amount, window.past.amount, len(window.past.bins)) == (0, 0, 0, 0)
 
 
 def test_settling_twice_changes_nothing() -> None:
@@ -210,8 +211,8 @@ def test_a_window_without_a_limit_forgets_too_though_nobody_asks_it() -> None:
         window.hold(second, 1, float(second))
         window.settle(second, 1, second + 0.5)
 
-    assert len(window.past) <= BINS
-    assert window.past_amount == MINUTE_S
+    assert len(window.past.bins) <= BINS
+    assert window.past.amount == MINUTE_S
 
 
 def test_the_margin_lengthens_the_memory() -> None:
@@ -556,7 +557,7 @@ def test_memory_is_bounded_over_a_hundred_thousand_calls(unit: Unit, stated: boo
         window.hold(id_, 1, now)
         window.settle(id_, 1, now)
 
-    assert len(window.past) <= BINS + 2
+    assert len(window.past.bins) <= BINS + 2
     assert len(window.since_statement) <= UNSEEN_KEPT
     assert window.unseen_amount == (25_000 if stated else 0)
 
@@ -568,7 +569,7 @@ def test_a_day_remembers_no_more_than_its_bins() -> None:
         window.hold(id_, 1, id_ * 18.0)
         window.settle(id_, 1, id_ * 18.0)
 
-    assert len(window.past) <= BINS * 25 / 24 + 1  # this day has 25 hours
+    assert len(window.past.bins) <= BINS * 25 / 24 + 1  # this day has 25 hours
 
 
 def test_late_settlements_are_sorted_into_the_past() -> None:
@@ -579,7 +580,7 @@ def test_late_settlements_are_sorted_into_the_past() -> None:
     for id_ in range(5):
         window.settle(id_, 1, 10.0)
 
-    assert list(window.past) == [(1.0, 1), (1.5, 1), (2.5, 1), (3.0, 1), (3.5, 1)]
+    assert list(window.past.bins) == [(1.0, 1), (1.5, 1), (2.5, 1), (3.0, 1), (3.5, 1)]
 
 
 @pytest.mark.parametrize(

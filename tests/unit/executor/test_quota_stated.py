@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pointsman.domain.pool import Unit
 from pointsman.executor.adapters.quota_headers import openai_quota
-from pointsman.executor.quota import BINS, MINUTE_S, STATED_FOR_S, Window
+from pointsman.executor.past import BINS
+from pointsman.executor.quota import MINUTE_S, STATED_FOR_S, Window
 from pointsman.executor.statement import FOREVER, NEVER, Manner, Statement
 from pointsman.simulator.openai_errors import duration
 from pointsman.simulator.scenario import Algorithm, LimitProfile

@@ -212,7 +212,8 @@ def test_a_partial_answer_is_counted_as_an_unproductive_attempt_and_not_as_an_an
     _, made = heard([*AFTER, ended(Outcome.NETWORK)])
 
     (row,) = made.journal.waiting
-    assert (row.answered_by, row.ending, len([*row.lost])) == (None, Ending.PARTIAL, 1)
+    (attempt,) = row.attempts
+    assert (row.answered_by, row.ending, RULES[attempt.outcome].unproductive) == (None, Ending.PARTIAL, True)
     assert (row.trail.usage.output_tokens, row.known_cost_usd) == (4, Decimal("28e-6"))
 
 

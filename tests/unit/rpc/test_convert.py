@@ -105,7 +105,8 @@ def test_a_trail_survives_the_wire_in_its_order() -> None:
 
 
 def test_an_unknown_price_is_absent_and_not_zero() -> None:
-    attempt_pb = convert.attempt_to_pb(replace(ATTEMPT, cost_usd=None))
+    attempt_pb = pb.Attempt()
+    convert.write_attempt(attempt_pb, replace(ATTEMPT, cost_usd=None))
 
     assert not attempt_pb.HasField("cost_usd")
     assert convert.attempt_from_pb(attempt_pb).cost_usd is None

@@ -1,13 +1,14 @@
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from pointsman.domain.pool import Unit
 from pointsman.domain.trail import Outcome
-from pointsman.simulator.account import Account, Admission, cost_usd
+from pointsman.simulator.account import Account, Admission
 from pointsman.simulator.problem import Problem
-from pointsman.simulator.scenario import Algorithm, LimitProfile, ModelProfile, ProviderProfile
+from pointsman.simulator.scenario import Algorithm, LimitProfile, ModelProfile, PeakHours, ProviderProfile
 from tests.unit.simulator.asking import small
 
 NOW = 1_800_000_000.0
@@ -17,8 +18,10 @@ def limit(unit: Unit, amount: int, algorithm: Algorithm = Algorithm.FIXED_WINDOW
     return LimitProfile(unit=unit, amount=amount, algorithm=algorithm)
 
 
-def admit(account: Account, model: ModelProfile, *, input_tokens: int = 10, requested: int = 0) -> Admission | Problem:
-    return account.admit(model, input_tokens=input_tokens, requested_tokens=requested, now=NOW)
+def admit(
+    account: Account, model: ModelProfile, *, input_tokens: int = 10, requested: int = 0, now: float = NOW
+) -> Admission | Problem:
+    return account.admit(model, input_tokens=input_tokens, requested_tokens=requested, now=now)
 
 
 def test_the_request_over_the_limit_is_refused_with_the_wait_until_the_window_renews() -> None:
@@ -139,7 +142,49 @@ def test_cached_input_is_cheaper() -> None:
         usd_per_mtok_output=Decimal(10),
     )
 
-    assert cost_usd(model, 1_000, 100) == Decimal("0.0021")
+    admission = admit(Account(small("openai", model)), model, input_tokens=1_000)
+
+    assert isinstance(admission, Admission)
+    assert admission.cost_usd(output_tokens=100) == Decimal("0.0021")
+
+
+FULL, HALF = Decimal(10), Decimal(5)
+
+
+@pytest.mark.parametrize(
+    "at, wanted",
+    [
+        (datetime(2026, 11, 25, 0, 59, 59, tzinfo=UTC), HALF),
+        (datetime(2026, 11, 25, 1, tzinfo=UTC), FULL),
+        (datetime(2026, 11, 25, 3, 59, 59, tzinfo=UTC), FULL),
+        (datetime(2026, 11, 25, 4, tzinfo=UTC), HALF),
+        (datetime(2026, 11, 28, 2, tzinfo=UTC), HALF),
+    ],
+    ids=["before", "at_the_beginning", "to_the_end", "after", "on_a_saturday"],
+)
+def test_outside_the_peak_hours_a_request_costs_its_share(at: datetime, wanted: Decimal) -> None:
+    peak = PeakHours(spans=((1, 4),), share_outside=Decimal("0.5"))
+    model = ModelProfile(id="m", usd_per_mtok_output=Decimal(10), peak_hours=peak)
+
+    admission = admit(Account(small("deepseek", model)), model, now=at.timestamp())
+
+    assert isinstance(admission, Admission)
+    assert admission.cost_usd(output_tokens=1_000_000) == wanted
+
+
+def test_a_request_costs_what_the_hour_asked_at_which_it_came_in_and_not_that_of_its_end() -> None:
+    peak = PeakHours(spans=((1, 4),), share_outside=Decimal("0.5"))
+    model = ModelProfile(id="m", usd_per_mtok_output=Decimal(10), peak_hours=peak)
+    account = Account(small("deepseek", model))
+    four = datetime(2026, 11, 25, 4, tzinfo=UTC).timestamp()
+    early, late = admit(account, model, now=four - 1), admit(account, model, now=four)
+    assert isinstance(early, Admission)
+    assert isinstance(late, Admission)
+
+    for admission in (early, late):
+        account.settle(admission, output_tokens=1_000_000, now=four + 1)
+
+    assert account.spent_usd == FULL + HALF
 
 
 def test_an_account_without_money_answers_nobody() -> None:

@@ -20,6 +20,17 @@ def test_facts_do_not_leave_the_context_in_which_they_were_noted() -> None:
     assert "category" not in facts.known()
 
 
+def test_a_call_begins_with_no_facts_and_leaves_none_to_the_next() -> None:
+    def noted() -> tuple[dict[str, object], dict[str, object]]:
+        facts.begin()
+        facts.bind(category="quick")
+        first = dict(facts.known())
+        facts.begin()
+        return first, dict(facts.known())
+
+    assert copy_context().run(noted) == ({"category": "quick"}, {})
+
+
 def test_what_a_line_says_itself_counts_more_than_what_is_known() -> None:
     def merged() -> dict[str, object]:
         facts.bind(category="quick", reason="")

@@ -1,7 +1,13 @@
 import pytest
 
 from pointsman.domain.secret import Secret
-from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text
+from pointsman.telemetry.masks import masked_bytes, masked_fields, masked_text, needs_no_mask
+
+
+@pytest.fixture(autouse=True)
+def no_name_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointsman.telemetry.masks._harmless", set())
+
 
 KEYS = [
     pytest.param("sk-canary0123456789abcdef", id="OpenAI and its like"),
@@ -48,6 +54,32 @@ def test_bytes_that_are_no_text_are_searched_all_the_same(text: str) -> None:
     line = b"\xff" + text.encode(errors="surrogateescape")
 
     assert masked_bytes(line) == (b"\xff[masked]" if text.startswith("sk-") else line)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_line_with_a_key_in_a_value_or_a_name_is_searched(key: str) -> None:
+    text = f"redis://{key}@127.0.0.1/0" if key == "user:pass" else f"said {key}"
+    masked_fields({text: 1, "note": 1})  # names that were looked at once
+
+    assert not needs_no_mask({"note": text})
+    assert not needs_no_mask({text: 1})
+
+
+@pytest.mark.parametrize("value", ["short", ["short"], {"a": "short"}, Secret("short")])
+def test_a_line_that_is_not_plain_or_speaks_of_keys_is_searched(value: object) -> None:
+    told = {"password" if value == "short" else "plain": value}
+    masked_fields(told)
+
+    assert not needs_no_mask(told)
+
+
+def test_a_plain_line_is_not_searched_once_its_names_were_looked_at() -> None:
+    told = {"a-name-of-this-test": 1, "code": "OK", "degraded": [], "reason": None}
+
+    before = needs_no_mask(told)
+    masked_fields(told)
+
+    assert (before, needs_no_mask(told)) == (False, True)
 
 
 def test_a_secret_needs_no_net() -> None:

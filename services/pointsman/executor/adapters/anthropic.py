@@ -1,7 +1,6 @@
 """The wire format of Anthropic's Messages API."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -52,12 +51,13 @@ class Anthropic:
 
     def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime, *, model: str, id_: str) -> Reply:
         """Return the reply with its names, what the headers state and the options that were not sent."""
-        return replace(
+        return replies.stamped(
             reply,
+            response,
             model=model,
-            stated=anthropic_quota(response.headers, now) + reply.stated,
-            provider_request_id=response.headers.get("request-id") or id_,
-            ignored_options=replies.ignored_options(call),
+            id_=response.headers.get("request-id") or id_,
+            stated=anthropic_quota(response.headers, now),
+            ignored=replies.ignored_options(call),
         )
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's

@@ -30,9 +30,9 @@ def read_message(call: Call, document: object) -> Reply:
         return held_back
     blocks = shape.objects(document, "content")
     answer = Answer(
-        text="".join(shape.text(block, "text") for block in blocks if block.get("type") == "text"),
+        text="".join([shape.string(block.get("text")) for block in blocks if block.get("type") == "text"]),
         finish_reason=finish_reason(stop),
-        tool_calls=tuple(_tool_call(block) for block in blocks if block.get("type") == "tool_use"),
+        tool_calls=tuple([_tool_call(block) for block in blocks if block.get("type") == "tool_use"]),
     )
     return replies.answered(call, answer, counted)
 
@@ -53,13 +53,13 @@ def usage(message: object) -> Usage | None:
     counted = shape.at(message, "usage")
     if not isinstance(counted, dict):
         return None
-    cached = shape.count(counted, "cache_read_input_tokens")
-    written = shape.count(counted, "cache_creation_input_tokens")
+    cached = shape.number(counted.get("cache_read_input_tokens"))
+    written = shape.number(counted.get("cache_creation_input_tokens"))
     return Usage(
-        input_tokens=shape.count(counted, "input_tokens") + cached + written,
+        input_tokens=shape.number(counted.get("input_tokens")) + cached + written,
         cached_input_tokens=cached,
         cache_write_tokens=written,
-        output_tokens=shape.count(counted, "output_tokens"),
+        output_tokens=shape.number(counted.get("output_tokens")),
         reasoning_tokens=shape.count(counted, "output_tokens_details", "thinking_tokens"),
     )
 

@@ -2,14 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from pointsman.executor.adapters.base import Call, Reply
 from pointsman.executor.adapters.carrier import Arriving
-from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, OutOfTime, TooLarge, failed, until
+from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed
+from pointsman.executor.time_limit import TimeIsUp, until
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ class Patience:
     """The three limits of a streamed call. The clock of the whole call runs on while its reader is slow.
 
     A block around all waiting of a call, which is done by one task. One timer serves all waits: it is set to the
-    nearest limit, and where that has moved on by the time it rings, it is set anew. A timer a wait would be one a token.
+    nearest limit, and where that has moved on by the time it rings, it is set anew.
     """
 
     def __init__(self, call: Call) -> None:
@@ -54,8 +55,8 @@ class Patience:
         """Hear that a delta has come: the wait for the first one is over."""
         self._first_at = math.inf
 
-    async def wait(self, coming: Coroutine[Any, Any, T]) -> T:
-        """Return what is awaited. Raises OutOfTime at the limit that is nearest, at once if it has passed.
+    async def wait(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """Begin and return what it comes to. Raises TimeIsUp at the limit that is nearest, at once if it has passed.
 
         Being cancelled, and time limits of others that are reached inside, go on as they are.
         """
@@ -63,16 +64,15 @@ class Patience:
         idle_at = now + self._call.idle_s if self.has_arrived else math.inf
         self._limit_at = min(self._whole_at, self._first_at, idle_at)
         if self._limit_at <= now:  # what has been received already would be read in no time, past any limit
-            coming.close()
-            raise self._out_of_time()
+            raise self._time_is_up()
         if self._limit_at < self._rings_at:
             self._ring_at(self._limit_at)
         self._is_waiting = True
         try:
-            return await coming
+            return await begin()
         except asyncio.CancelledError:
             if self._is_over and self._task and self._task.uncancel() <= self._cancelling:
-                raise self._out_of_time() from None
+                raise self._time_is_up() from None
             raise
         finally:
             self._is_waiting = False
@@ -94,12 +94,12 @@ class Patience:
             self._is_over = True
             self._task.cancel()
 
-    def _out_of_time(self) -> OutOfTime:
+    def _time_is_up(self) -> TimeIsUp:
         if self._limit_at == self._whole_at:
-            return OutOfTime(f"The answer was not whole within {self._call.timeout_s:.2f} s.")
+            return TimeIsUp("The answer was not whole within", self._call.timeout_s)
         if self._limit_at == self._first_at:
-            return OutOfTime(f"The answer did not begin within {self._call.first_token_s:.2f} s.")
-        return OutOfTime(f"The stream stood still for {self._call.idle_s:.2f} s.")
+            return TimeIsUp("The answer did not begin within", self._call.first_token_s)
+        return TimeIsUp("The stream stood still for", self._call.idle_s)
 
 
 class Arrivals:
@@ -114,7 +114,7 @@ class Arrivals:
         """Return the next piece, empty behind the last one; a Reply when it did not come."""
         self._patience.has_arrived = True  # the head was there, or the piece before
         try:
-            chunk = await self._patience.wait(self._response.piece())
+            chunk = await self._patience.wait(self._response.piece)
             self._size += len(chunk)
             if self._size > BODY_BYTES:
                 raise TooLarge
@@ -133,6 +133,6 @@ class Arrivals:
 
     async def close_in_order(self) -> None:
         """Wait a moment for the end of a body that has nothing more to say, so that its connection can be kept."""
-        with suppress(*FAILURES):  # the answer is whole already
-            async with until(asyncio.get_running_loop().time() + _END_S, ""):
-                await self._response.piece()
+        at = asyncio.get_running_loop().time() + _END_S
+        with suppress(*FAILURES), until(at, "The body did not end within", _END_S):  # the answer is whole already
+            await self._response.piece()

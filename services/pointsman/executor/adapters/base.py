@@ -170,17 +170,20 @@ class StreamReader(Protocol):
         """Return the deltas in what stands behind the last line end, when the body has ended in order."""
 
     def end(self, now: datetime) -> Reply:
-        """Return what became of the call, when the stream is over: without a terminal marker it broke."""
+        """Return what became of the call, stamped, when the stream is over: without a terminal marker it broke."""
 
 
 class Wire(Protocol):
-    """One wire format: calls to HTTP and back. Pure, so the documented examples test all of it."""
+    """One wire format: calls to HTTP and back. Pure, so the documented examples test all of it.
+
+    A reply is stamped when it has what a response says beside its meaning (`replies.stamped`).
+    """
 
     def request(self, call: Call) -> HttpRequest:
         """Return the request to send. Raises Unsendable."""
 
     def read(self, call: Call, response: HttpResponse, now: datetime) -> Reply:
-        """Return what the response means, whatever it is. `now` is the instant of its arrival. Raises Unreadable."""
+        """Return what the response means, whatever it is, stamped. `now` is when it arrived. Raises Unreadable."""
 
     def stream_request(self, call: Call) -> HttpRequest:
         """Return the request that has the answer streamed. Raises Unsendable."""

@@ -3,8 +3,8 @@
 There are two: the network (`network.py`), and what stands in for it in this process (`stand_in.py`).
 """
 
-from collections.abc import Coroutine, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Mapping
+from typing import Final, Protocol
 
 from pointsman.executor.adapters.base import HttpRequest
 
@@ -17,15 +17,16 @@ HEADERS: Final = (("user-agent", "pointsman"), ("accept", "application/json"), (
 class Arriving(Protocol):
     """An answer whose head is there. Whoever has it closes it."""
 
-    @property
-    def status(self) -> int:
-        """The status code."""
+    status: int
+    """The status code."""
+    headers: Mapping[str, str]
+    """Found by names in lower case, however they came."""
 
     @property
-    def headers(self) -> Mapping[str, str]:
-        """Found by names in lower case, however they came."""
+    def is_whole(self) -> bool:
+        """True when nothing more of the body comes, as far as can be told without waiting."""
 
-    def piece(self) -> Coroutine[Any, Any, bytes]:
+    def piece(self) -> Awaitable[bytes]:
         """Return what comes next of the body, empty behind its end; unpacked where it was packed although unasked.
 
         Raises one of `connection.FAILURES`.

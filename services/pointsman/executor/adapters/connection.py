@@ -1,7 +1,5 @@
 """What goes wrong between us and a provider, and the Reply that each of it is."""
 
-import asyncio
-from types import TracebackType
 from typing import Final
 
 import aiohttp
@@ -10,6 +8,7 @@ from aiohttp.http_exceptions import ContentEncodingError
 
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import Reply
+from pointsman.executor.time_limit import TimeIsUp
 
 BODY_BYTES: Final = 32 * 1024 * 1024
 """The largest body that is read; a longer one is no answer."""
@@ -19,34 +18,8 @@ class TooLarge(Exception):
     """The body is over the bound."""
 
 
-class OutOfTime(Exception):
-    """A limit of time is reached; the message says which, for people."""
-
-
-FAILURES: Final = (TooLarge, OutOfTime, httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+FAILURES: Final = (TooLarge, TimeIsUp, httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 """All that talking to a provider may raise, beside being cancelled."""
-
-
-class until:  # noqa: N801 - read as a word: async with until(...)
-    """Bounds what is done inside by an instant of the loop's clock. Raises OutOfTime with `detail`.
-
-    Time limits of others that are reached inside go on as they are.
-    """
-
-    def __init__(self, at: float, detail: str) -> None:
-        self._timeout = asyncio.timeout_at(at)
-        self._detail = detail
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, traceback)
-        except TimeoutError as timeout:
-            raise OutOfTime(self._detail) from timeout
 
 
 def failed(error: Exception) -> Reply:
@@ -55,7 +28,7 @@ def failed(error: Exception) -> Reply:
         case TooLarge():
             detail = f"The provider answered with more than {BODY_BYTES // 1024**2} MiB."
             return Reply(outcome=Outcome.SERVER_ERROR, detail=detail)
-        case OutOfTime():
+        case TimeIsUp():
             return Reply(outcome=Outcome.TIMED_OUT, detail=str(error))
         case httpx.DecodingError() | aiohttp.ClientPayloadError(__cause__=ContentEncodingError()):
             return Reply(outcome=Outcome.SERVER_ERROR, detail="The answer of the provider cannot be decompressed.")

@@ -2,7 +2,7 @@
 
 import select
 from ssl import SSLContext
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -20,7 +20,8 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, *, limit: int, keepalive_timeout: float, ssl: SSLContext) -> None:
         """Open nothing yet. `limit` is of connections at once, `keepalive_timeout` in seconds."""
         super().__init__(limit=limit, keepalive_timeout=keepalive_timeout, ssl=ssl)
-        self._used: WeakSet[ResponseHandler] = WeakSet()
+        self._looks: WeakKeyDictionary[ResponseHandler, select.poll] = WeakKeyDictionary()
+        """What asks the system whether something came on a connection: made once for each, since each is kept."""
 
     async def connect(
         self,
@@ -31,24 +32,21 @@ class Connector(aiohttp.TCPConnector):
         """Return a connection that is new, or as silent as it was left. Nothing has been sent, so this is no retry."""
         while True:
             connection = await super().connect(req, traces, timeout)
-            if self._is_new(connection) or _is_silent(connection):
+            if self._is_new_or_silent(connection):
                 return connection
             connection.close()
 
-    def _is_new(self, connection: Connection) -> bool:
-        """Return True for a connection that comes for the first time: it is taken as it is, so that looking ends."""
-        protocol = connection.protocol
-        if protocol is None or protocol in self._used:
+    def _is_new_or_silent(self, connection: Connection) -> bool:
+        """Return True for a connection that comes for the first time, and where neither bytes nor a close have come.
+
+        A new one is taken as it is, so that looking ends. Bytes may wait in the system for the loop to see them.
+        """
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None:
             return False
-        self._used.add(protocol)
-        return True
-
-
-def _is_silent(connection: Connection) -> bool:
-    """Return True when neither bytes nor a close have come, nor wait in the system for the loop to see them."""
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None or protocol.should_close:
-        return False
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket"), select.POLLIN)
-    return not poll.poll(0)
+        look = self._looks.get(protocol)
+        if look is None:
+            look = self._looks[protocol] = select.poll()
+            look.register(transport.get_extra_info("socket"), select.POLLIN)
+            return True
+        return not (protocol.should_close or look.poll(0))

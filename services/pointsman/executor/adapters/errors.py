@@ -59,6 +59,7 @@ _BY_STATUS: Final = {
     402: (Outcome.BILLING, "The provider wants to be paid first."),
     403: (Outcome.FORBIDDEN, "The API key may not do this."),
     404: (Outcome.MODEL_NOT_FOUND, "The provider does not know the model, or not for this key."),
+    407: (Outcome.NETWORK, "A proxy on the way wants authentication; see base_url."),
     408: (Outcome.TIMED_OUT, "The provider gave up waiting for the request."),
     409: (Outcome.SERVER_ERROR, "The provider holds a lock; another call may pass."),
     413: (Outcome.CONTEXT_TOO_LONG, "The request has more bytes than the provider takes."),

@@ -54,7 +54,7 @@ class Gemini:
     def stamp(
         self,
         call: Call,
-        response: HttpResponse,  # noqa: ARG002 - the port's
+        response: HttpResponse,
         reply: Reply,
         now: datetime,  # noqa: ARG002 - the port's
         *,
@@ -62,7 +62,7 @@ class Gemini:
         id_: str,
     ) -> Reply:
         """Return the reply with its names and the options that were not sent; the headers state nothing."""
-        return replies.named(call, reply, model=model, id_=id_)
+        return replies.stamped(reply, response, model=model, id_=id_, ignored=replies.ignored_options(call))
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's
         return (HttpRequest(path=f"{self._root}?pageSize=1000", headers=self._headers()),)
@@ -113,7 +113,7 @@ def _generation_config(call: Call) -> Json:
 
 def _contents(prompt: Prompt) -> list[Json]:
     """Return the turns; neighbours of one side become one, since all results of tools must stand in one turn."""
-    names = {part.id: part.name for part in prompt.parts if isinstance(part, ToolCall)}
+    names = {p.id: p.name for message in prompt.messages for p in message.parts if isinstance(p, ToolCall)}
     contents: list[Json] = []
     for message in prompt.messages:
         if message.role is Role.SYSTEM:

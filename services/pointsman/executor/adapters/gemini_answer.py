@@ -71,7 +71,7 @@ def finish_reason(finish: str, *, has_calls: bool) -> FinishReason:
 def said(candidate: Json) -> str:
     """Return the text of a candidate, without its thoughts."""
     parts = shape.objects(candidate, "content", "parts")
-    return "".join(shape.text(part, "text") for part in parts if part.get("thought") is not True)
+    return "".join([shape.string(part.get("text")) for part in parts if part.get("thought") is not True])
 
 
 def tool_calls(candidate: Json, response_id: str, *, first: int = 0) -> Iterator[ToolCall]:
@@ -89,10 +89,10 @@ def usage(content: object) -> Usage | None:
     counted = shape.at(content, "usageMetadata")
     if not isinstance(counted, dict):
         return None
-    total, thoughts = shape.count(counted, "promptTokenCount"), shape.count(counted, "thoughtsTokenCount")
+    total, thoughts = shape.number(counted.get("promptTokenCount")), shape.number(counted.get("thoughtsTokenCount"))
     return Usage(
         input_tokens=total,
-        cached_input_tokens=min(shape.count(counted, "cachedContentTokenCount"), total),
-        output_tokens=shape.count(counted, "candidatesTokenCount") + thoughts,
+        cached_input_tokens=min(shape.number(counted.get("cachedContentTokenCount")), total),
+        output_tokens=shape.number(counted.get("candidatesTokenCount")) + thoughts,
         reasoning_tokens=thoughts,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -22,12 +22,11 @@ from pointsman.executor.adapters.base import (
     Wire,
 )
 from pointsman.executor.adapters.carrier import Arriving, Carrier
-from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed, until
+from pointsman.executor.adapters.connection import BODY_BYTES, FAILURES, TooLarge, failed
+from pointsman.executor.time_limit import until
 from pointsman.telemetry.spans import outgoing_metadata
 
 _PROBE_TIMEOUT_S: Final = 10.0
-_NAME_CHARS: Final = 200
-_SIMULATED: Final = "x-pointsman-simulated"
 
 
 class HttpAdapter:
@@ -42,11 +41,12 @@ class HttpAdapter:
 
     async def call(self, call: Call) -> Reply:
         """Make the call and return what became of it. Raises nothing but CancelledError."""
+        at = asyncio.get_running_loop().time() + call.timeout_s
         try:
             request = self._wire.request(call)
         except Unsendable as error:
             return Reply(outcome=Outcome.INVALID_REQUEST, detail=str(error))
-        response = await self._exchange(request, call.timeout_s, call.candidate.time_limits.connect_s)
+        response = await self._exchange(request, at, call.timeout_s, call.candidate.time_limits.connect_s)
         if isinstance(response, Reply):
             return response
         return self._read(call, response)
@@ -66,10 +66,11 @@ class HttpAdapter:
         """Ask what is free, and return the first reply that is not well, else the last."""
         reply = Reply(outcome=Outcome.ANSWERED)
         for request in self._wire.probe_requests(model):
-            response = await self._exchange(request, _PROBE_TIMEOUT_S)
+            at = asyncio.get_running_loop().time() + _PROBE_TIMEOUT_S
+            response = await self._exchange(request, at, _PROBE_TIMEOUT_S)
             if isinstance(response, Reply):
                 return response
-            reply = _stamped(self._wire.read_probe(model, response, self._clock.now()), response)
+            reply = replies.stamped(self._wire.read_probe(model, response, self._clock.now()), response)
             if reply.outcome is not Outcome.ANSWERED:
                 return reply
         return reply
@@ -79,12 +80,14 @@ class HttpAdapter:
         await self._carrier.close()
 
     async def _exchange(
-        self, request: HttpRequest, timeout_s: float, connect_s: float = math.inf
+        self, request: HttpRequest, at: float, limit_s: float, connect_s: float = math.inf
     ) -> HttpResponse | Reply:
-        """Send and return what came back; a Reply when nothing did, or too much. Cancelling closes the connection."""
-        at = asyncio.get_running_loop().time() + timeout_s
+        """Send and return what came back; a Reply when nothing did, or too much. Cancelling closes the connection.
+
+        `at` is when the loop's clock has reached the limit of `limit_s`.
+        """
         try:
-            async with until(at, f"No answer within {timeout_s:.2f} s."):
+            with until(at, "No answer within", limit_s):
                 response = await self._send(request, connect_s)
                 try:
                     return HttpResponse(status=response.status, headers=response.headers, body=await _body(response))
@@ -97,7 +100,7 @@ class HttpAdapter:
         """Send, and yield the answer: one generator for all of it, because each costs something a token."""
         with Patience(call) as patience:
             try:
-                response = await patience.wait(self._send(request, call.candidate.time_limits.connect_s))
+                response = await patience.wait(lambda: self._send(request, call.candidate.time_limits.connect_s))
             except FAILURES as error:
                 yield failed(error)
                 return
@@ -122,32 +125,31 @@ class HttpAdapter:
                 if reader.is_done:
                     await arrivals.close_in_order()
                 reply = reader.end(self._clock.now())
-                yield _stamped(_broken_off(reply, chunk) if isinstance(chunk, Reply) else reply, head)
+                yield _broken_off(reply, chunk) if isinstance(chunk, Reply) else reply
             finally:
                 await response.close()
 
     def _whole(self, call: Call, head: HttpResponse, body: bytes | Reply) -> Reply:
         """Return what a body means that came whole although a stream was asked for; a Reply says why it did not."""
-        return _stamped(body, head) if isinstance(body, Reply) else self._read(call, replace(head, body=body))
+        if isinstance(body, Reply):
+            return replies.stamped(body, head)
+        return self._read(call, HttpResponse(status=head.status, headers=head.headers, body=body))
 
     def _read(self, call: Call, response: HttpResponse) -> Reply:
         try:
-            reply = self._wire.read(call, response, self._clock.now())
+            return self._wire.read(call, response, self._clock.now())
         except Unreadable as error:
-            reply = replies.no_answer(str(error))
-        return _stamped(reply, response)
+            return replies.stamped(replies.no_answer(str(error)), response)
 
-    async def _send(self, request: HttpRequest, connect_s: float) -> Arriving:
+    def _send(self, request: HttpRequest, connect_s: float) -> Awaitable[Arriving]:
         """Return the head of what comes back; without a limit of its own it may take as long to connect as any."""
-        return await self._carrier.send(
-            request, connect_s=connect_s, more=outgoing_metadata() if self._tells_trace else ()
-        )
+        return self._carrier.send(request, connect_s=connect_s, more=outgoing_metadata() if self._tells_trace else ())
 
 
 async def _body(response: Arriving) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    while piece := await response.piece():
+    while not response.is_whole and (piece := await response.piece()):
         size += len(piece)
         if size > BODY_BYTES:
             raise TooLarge
@@ -166,7 +168,7 @@ async def _only(reply: Reply) -> AsyncGenerator[Opening | Delta | Reply, None]:
 
 
 def _opening(model: str, head: HttpResponse) -> Opening:
-    return Opening(model=_short(model), simulated=_SIMULATED in head.headers)
+    return Opening(model=replies.short(model), simulated=replies.SIMULATED in head.headers)
 
 
 def _handed_on(reply: Reply) -> Iterator[Opening | Delta | Reply]:
@@ -183,19 +185,3 @@ def _handed_on(reply: Reply) -> Iterator[Opening | Delta | Reply]:
 def _broken_off(reply: Reply, failure: Reply) -> Reply:
     """Return what is known of a stream that did not come to its end, with what ended it."""
     return replace(reply, outcome=failure.outcome, detail=failure.detail, answer=None, retry_after_s=None)
-
-
-def _stamped(reply: Reply, response: HttpResponse) -> Reply:
-    """Return the reply with what is the same in all wire formats; texts that are passed on are kept short."""
-    return replace(
-        reply,
-        http_status=response.status,
-        simulated=_SIMULATED in response.headers,
-        model=_short(reply.model),
-        provider_request_id=_short(reply.provider_request_id),
-    )
-
-
-def _short(name: str) -> str:
-    """Return a name as it is passed on: not too long, and without halves of surrogate pairs."""
-    return name[:_NAME_CHARS].encode(errors="replace").decode()

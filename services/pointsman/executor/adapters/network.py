@@ -1,10 +1,10 @@
 """What carries requests over the network: aiohttp, called with what it would otherwise work out for every request."""
 
 import math
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Mapping
 from functools import cache
 from ssl import SSLContext
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import httpx
@@ -57,16 +57,14 @@ class _Answer:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
 
     @property
-    def status(self) -> int:
-        return self._response.status
+    def is_whole(self) -> bool:
+        return self._response.content.at_eof()
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers
-
-    def piece(self) -> Coroutine[Any, Any, bytes]:
+    def piece(self) -> Awaitable[bytes]:
         return self._response.content.readany()
 
     async def close(self) -> None:

@@ -73,7 +73,7 @@ class Ollama:
     def stamp(
         self,
         call: Call,
-        response: HttpResponse,  # noqa: ARG002 - the port's
+        response: HttpResponse,
         reply: Reply,
         now: datetime,  # noqa: ARG002 - the port's
         *,
@@ -81,7 +81,7 @@ class Ollama:
         id_: str,
     ) -> Reply:
         """Return the reply with its names and the options that were not sent; the headers state nothing."""
-        return replies.named(call, reply, model=model, id_=id_)
+        return replies.stamped(reply, response, model=model, id_=id_, ignored=replies.ignored_options(call))
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:
         body = shape.encode({"model": model})
@@ -96,8 +96,10 @@ class Ollama:
     def _post(self, body: Json) -> HttpRequest:
         # The text of the whole body at once, so that nothing that reaches the model is forgotten: in JSON, "<|" can
         # only stand inside a string.
-        unbroken = shape.encode(body).decode()
-        return HttpRequest(path="/api/chat", headers=self._headers(), body=break_control_tokens(unbroken).encode())
+        content = shape.encode(body)
+        if b"<" in content:
+            content = break_control_tokens(content.decode()).encode()
+        return HttpRequest(path="/api/chat", headers=self._headers(), body=content)
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         key = (("authorization", f"Bearer {self._key.reveal()}"),) if self._key else ()
@@ -135,7 +137,7 @@ def request_body(call: Call) -> Json:
 
 
 def _messages(prompt: Prompt) -> Iterator[Json]:
-    names = {part.id: part.name for part in prompt.parts if isinstance(part, ToolCall)}
+    names = {p.id: p.name for message in prompt.messages for p in message.parts if isinstance(p, ToolCall)}
     for message in prompt.messages:
         for part in message.parts:
             if isinstance(part, ImageUrl):
@@ -151,8 +153,12 @@ def _turn(message: Message) -> Json:
     role = Role.USER if message.role is Role.TOOL else message.role
     turn: Json = {"role": role.value, "content": message.text}
     images = [shape.in_base64(part.content) for part in message.parts if isinstance(part, Image)]
+    if images:
+        turn["images"] = images
     calls = [_function(part) for part in message.parts if isinstance(part, ToolCall)]
-    return turn | ({"images": images} if images else {}) | ({"tool_calls": calls} if calls else {})
+    if calls:
+        turn["tool_calls"] = calls
+    return turn
 
 
 def _function(call: ToolCall) -> Json:

@@ -1,7 +1,6 @@
 """What a chat of Ollama means, whole or streamed: its end, its tokens, its tool calls, its timings."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from pointsman.domain.answer import Answer, FinishReason, Usage
@@ -25,7 +24,7 @@ def read_chat(call: Call, document: object) -> Reply:
         return replies.no_answer("Ollama answered with something that is no finished chat.")
     calls = tuple(tool_calls(document))
     answer = Answer(text=said(document), finish_reason=finish_reason(document, has_calls=bool(calls)), tool_calls=calls)
-    return replace(replies.answered(call, answer, usage(document)), durations_s=durations_s(document))
+    return replies.answered(call, answer, usage(document), durations_s=durations_s(document))
 
 
 def is_last(document: object) -> bool:

@@ -1,7 +1,6 @@
 """The wire format of OpenAI's Chat Completions, which DeepSeek and Moonshot speak too, each in its Dialect."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -54,12 +53,13 @@ class OpenAI:
 
     def stamp(self, call: Call, response: HttpResponse, reply: Reply, now: datetime, *, model: str, id_: str) -> Reply:
         """Return the reply with its names, what the headers state and the options that were not sent."""
-        return replace(
+        return replies.stamped(
             reply,
+            response,
             model=model,
-            stated=self._stated(response, now) + reply.stated,
-            provider_request_id=response.headers.get("x-request-id") or id_,
-            ignored_options=ignored_options(call, self._dialect),
+            id_=response.headers.get("x-request-id") or id_,
+            stated=self._stated(response, now),
+            ignored=ignored_options(call, self._dialect),
         )
 
     def probe_requests(self, model: str) -> tuple[HttpRequest, ...]:  # noqa: ARG002 - the port's
@@ -118,17 +118,20 @@ def _effort(effort: str, dialect: Dialect) -> Json:
     return {"reasoning_effort": effort}
 
 
-def _messages(message: Message, dialect: Dialect) -> Iterator[Json]:
+def _messages(message: Message, dialect: Dialect) -> list[Json]:
     match message.role:
         case Role.SYSTEM:
-            yield {"role": dialect.system_role, "content": message.text}
+            return [{"role": dialect.system_role, "content": message.text}]
         case Role.ASSISTANT:
-            yield _assistant(message, dialect)
+            return [_assistant(message, dialect)]
         case Role.USER | Role.TOOL:
-            results = [part for part in message.parts if isinstance(part, ToolResult)]
-            yield from ({"role": "tool", "tool_call_id": part.tool_call_id, "content": part.text} for part in results)
-            if len(results) < len(message.parts):
-                yield {"role": "user", "content": _content(message)}
+            results: list[Json] = [
+                {"role": "tool", "tool_call_id": part.tool_call_id, "content": part.text}
+                for part in message.parts
+                if isinstance(part, ToolResult)
+            ]
+            said = [{"role": "user", "content": _content(message)}] if len(results) < len(message.parts) else []
+            return results + said
 
 
 def _assistant(message: Message, dialect: Dialect) -> Json:

@@ -22,21 +22,21 @@ _FINISH: Final = {
 
 def read_completion(call: Call, document: object) -> Reply:
     """Return what a whole completion means, whatever `document` is."""
-    choice = shape.at(document, "choices", 0)
-    message = shape.at(choice, "message")
+    choice = shape.members(shape.at(document, "choices", 0))
+    message = choice.get("message")
     if not isinstance(message, dict):
         return replies.no_answer("The provider answered with something that is no chat completion.")
-    finish = shape.text(choice, "finish_reason")
+    finish = shape.string(choice.get("finish_reason"))
     counted = usage(document)
-    refusal = shape.text(message, "refusal")
+    refusal = shape.string(message.get("refusal"))
     if refusal:
         return replies.blocked(REFUSED, counted, text=refusal)
     held_back = withheld(finish, counted)
     if held_back is not None:
         return held_back
-    calls = tuple(_tool_calls(message))
+    calls = tuple(_tool_calls(message)) if message.get("tool_calls") else ()
     reason = finish_reason(finish, has_calls=bool(calls))
-    answer = Answer(text=shape.text(message, "content"), finish_reason=reason, tool_calls=calls)
+    answer = Answer(text=shape.string(message.get("content")), finish_reason=reason, tool_calls=calls)
     return replies.answered(call, answer, counted)
 
 
@@ -59,19 +59,20 @@ def usage(completion: object) -> Usage | None:
     counted = shape.at(completion, "usage") or shape.at(completion, "choices", 0, "usage")
     if not isinstance(counted, dict):
         return None
-    total = shape.count(counted, "prompt_tokens")
-    in_prompt = counted.get("prompt_tokens_details")
+    total = shape.number(counted.get("prompt_tokens"))
+    in_prompt = shape.members(counted.get("prompt_tokens_details"))
+    in_output = shape.members(counted.get("completion_tokens_details"))
     cached = (
-        shape.count(in_prompt, "cached_tokens")
-        or shape.count(counted, "prompt_cache_hit_tokens")  # DeepSeek
-        or shape.count(counted, "cached_tokens")  # Moonshot's older answers
+        shape.number(in_prompt.get("cached_tokens"))
+        or shape.number(counted.get("prompt_cache_hit_tokens"))  # DeepSeek
+        or shape.number(counted.get("cached_tokens"))  # Moonshot's older answers
     )
     return Usage(
         input_tokens=total,
         cached_input_tokens=min(cached, total),
-        cache_write_tokens=shape.count(in_prompt, "cache_write_tokens"),
-        output_tokens=shape.count(counted, "completion_tokens"),
-        reasoning_tokens=shape.count(counted, "completion_tokens_details", "reasoning_tokens"),
+        cache_write_tokens=shape.number(in_prompt.get("cache_write_tokens")),
+        output_tokens=shape.number(counted.get("completion_tokens")),
+        reasoning_tokens=shape.number(in_output.get("reasoning_tokens")),
     )
 
 

@@ -113,7 +113,7 @@ def retry_after_s(status: int, headers: Headers, now: datetime) -> float | None:
 
 def openai_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
     """Return what `x-ratelimit-*` states. Resets are durations until the window is full again."""
-    return tuple([quota for window in _OPENAI if (quota := _openai_quota(headers, now, window))])
+    return tuple([q for window in _OPENAI if window.limit in headers and (q := _openai_quota(headers, now, window))])
 
 
 def anthropic_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
@@ -122,8 +122,10 @@ def anthropic_quota(headers: Headers, now: datetime) -> tuple[StatedQuota, ...]:
     The `tokens` bucket repeats the most restrictive of the others (docs, 2026-11); it is reported only when it says
     something else.
     """
-    stated = [quota for window in _ANTHROPIC if (quota := _anthropic_quota(headers, now, window))]
-    total = _anthropic_quota(headers, now, _ANTHROPIC_TOTAL)
+    stated = [
+        quota for window in _ANTHROPIC if window.limit in headers and (quota := _anthropic_quota(headers, now, window))
+    ]
+    total = _anthropic_quota(headers, now, _ANTHROPIC_TOTAL) if _ANTHROPIC_TOTAL.limit in headers else None
     if total and not any((q.limit, q.remaining) == (total.limit, total.remaining) for q in stated):
         stated.append(total)
     return tuple(stated)
@@ -165,11 +167,19 @@ def _openai_quota(headers: Headers, now: datetime, window: _Window) -> StatedQuo
         return None
     remaining = whole(headers.get(window.remaining, ""))
     reset_s = duration_s(headers.get(window.reset, ""))
-    full_at = None if reset_s is None else now + timedelta(seconds=reset_s)
     period, refills = _kind(limit, remaining, reset_s)
     if period is None and window.unit is Unit.TOKENS:
         period = MINUTE
-    return _quota(window.unit, limit, remaining, full_at, now, period, refills=refills)
+    if reset_s == 0.0:
+        remaining = limit
+    return StatedQuota(
+        unit=window.unit,
+        limit=limit,
+        remaining=None if remaining is None else min(remaining, limit),
+        full_at=None if reset_s is None else now + timedelta(seconds=reset_s),
+        period=period,
+        refills=refills,
+    )
 
 
 def _kind(limit: int, remaining: int | None, reset_s: float | None) -> tuple[timedelta | None, bool]:
@@ -207,22 +217,9 @@ def _anthropic_quota(headers: Headers, now: datetime, window: _Window) -> Stated
         return None
     remaining = whole(headers.get(window.remaining, ""))
     full_at = instant(headers.get(window.reset, ""))
-    return _quota(window.unit, limit, remaining, full_at, now, MINUTE, refills=True)
-
-
-def _quota(
-    unit: Unit,
-    limit: int,
-    remaining: int | None,
-    full_at: datetime | None,
-    now: datetime,
-    period: timedelta | None,
-    *,
-    refills: bool,
-) -> StatedQuota:
     if full_at is not None and full_at - now > LONGEST:
         full_at = None
     if full_at is not None and full_at <= now:
         full_at, remaining = now, limit
     left = None if remaining is None else min(remaining, limit)
-    return StatedQuota(unit=unit, limit=limit, remaining=left, full_at=full_at, period=period, refills=refills)
+    return StatedQuota(unit=window.unit, limit=limit, remaining=left, full_at=full_at, period=MINUTE, refills=True)

@@ -56,7 +56,8 @@ def at(value: object, *path: str | int) -> object:
 
 def text(value: object, *path: str | int) -> str:
     """Return the string at `path`; empty when there is none."""
-    return string(at(value, *path))
+    found = at(value, *path)
+    return found if isinstance(found, str) else ""
 
 
 def string(found: object) -> str:
@@ -64,9 +65,18 @@ def string(found: object) -> str:
     return found if isinstance(found, str) else ""
 
 
+def members(found: object) -> dict[str, Any]:
+    """Return what was found if it is an object; else an empty one."""
+    return found if isinstance(found, dict) else {}
+
+
 def count(value: object, *path: str | int) -> int:
     """Return the whole number at `path`; 0 when there is none that counts something."""
-    found = at(value, *path)
+    return number(at(value, *path))
+
+
+def number(found: object) -> int:
+    """Return what was found if it is a whole number that counts something; else 0."""
     return found if type(found) is int and 0 <= found <= _MOST else 0  # True is an int, too
 
 

@@ -46,14 +46,12 @@ class _Answer:
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self._pieces = response.aiter_bytes()
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
 
     @property
-    def status(self) -> int:
-        return self._response.status_code
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers
+    def is_whole(self) -> bool:
+        return False  # only the end of its pieces tells
 
     async def piece(self) -> bytes:
         return await anext(self._pieces, b"")

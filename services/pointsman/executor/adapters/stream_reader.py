@@ -95,7 +95,9 @@ class DocumentReader:
         if self._error is not None:
             reply = self._wire.read(self._call, replace(self._response, body=self._error), now)
             id_ = reply.provider_request_id or fold.id
-            return replace(reply, usage=fold.usage, model=fold.model, provider_request_id=id_)
+            return replace(
+                reply, usage=fold.usage, model=replies.short(fold.model), provider_request_id=replies.short(id_)
+            )
         ending = replace(self._ending(), usage=fold.usage)
         return self._wire.stamp(self._call, self._response, ending, now, model=fold.model, id_=fold.id)
 

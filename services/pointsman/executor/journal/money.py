@@ -6,13 +6,16 @@ from typing import Final
 PLACES: Final = 12
 """Decimals of every amount: costs are rounded to a trillionth of a dollar (see prices.py)."""
 
+_EXACT: Final = f".{PLACES}f"
+_NOTHING: Final = format(Decimal(0), _EXACT)
+
 _MOST: Final = Decimal(10) ** 12
 """A provider's slip in counting tokens must cost a false number and not the batch."""
 
 
 def as_text(dollars: Decimal) -> str:
     """Return an amount, 0 or more, with exactly PLACES decimals."""
-    return f"{min(dollars, _MOST):.{PLACES}f}"
+    return format(min(dollars, _MOST), _EXACT) if dollars else _NOTHING
 
 
 def sums_of(column: str) -> str:

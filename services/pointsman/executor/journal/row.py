@@ -1,6 +1,6 @@
 """What is written down of one request that ended. Holds no prompt and no answer unless the settings want their text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,6 @@ from pointsman.domain.frozen import frozen
 from pointsman.domain.prompt import Request
 from pointsman.domain.trail import Attempt, Trail
 from pointsman.domain.verdict import DegradedReason, Verdict
-from pointsman.executor.attempt import RULES
 
 CALLER_LABEL: Final = "caller"
 """The label by which callers name themselves where nobody asks them for a key."""
@@ -97,11 +96,6 @@ class Row:
     def known_cost_usd(self) -> Decimal:
         """The sum of what its attempts cost, as far as that is known."""
         return sum((attempt.cost_usd or Decimal(0) for attempt in self.trail.attempts), Decimal(0))
-
-    @property
-    def lost(self) -> Iterator[Attempt]:
-        """The attempts that gave no answer, whatever they cost."""
-        return (each for each in self.trail.attempts if RULES[each.outcome].wasted or RULES[each.outcome].unproductive)
 
 
 def needs_of(request: Request) -> Needs:

@@ -8,7 +8,7 @@ price. Of candidates that the trail does not mention nothing is known, and they 
 is the least that it would have made. A request that nobody answered costs both ways the same.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -44,7 +44,7 @@ class SequentialFallback:
         models: dict[tuple[str, str], Candidate] = {}
         for each in known:
             models.setdefault(_model(each), each)
-        self._sequence = tuple(models.values())
+        self._sequence = tuple([(each, model) for model, each in models.items()])
         self._models = {each.id: _model(each) for each in known}
 
     def of(self, row: Row) -> Sequential:
@@ -57,32 +57,19 @@ class SequentialFallback:
         if answered_by is None:
             return real
         refusing, failed = self._refusing(row), self._failed(row)
-        attempts, cost_usd = 0, Decimal(0)
-        for candidate in self._able(row.needs, answered_by.usage.input_tokens if answered_by.usage else 0):
+        attempts, cost_usd, usage, needs = 0, Decimal(0), answered_by.usage, row.needs
+        input_tokens = usage.input_tokens if usage else 0
+        for candidate, model in self._sequence:
+            if not _is_able(candidate, needs, input_tokens):
+                continue
             attempts += 1
-            model = _model(candidate)
             if model in failed:
                 cost_usd += failed[model]
             elif model not in refusing:
-                usage = answered_by.usage
                 price = self._prices.cost(candidate, usage, row.at) if usage else None
                 return Sequential(attempts=attempts, cost_usd=real.cost_usd if price is None else cost_usd + price)
         # Nobody on the list was free; whoever really answered, the local fallback say, would have been found at last.
         return Sequential(attempts=attempts + 1, cost_usd=cost_usd + (answered_by.cost_usd or 0))
-
-    def _able(self, needs: Needs, input_tokens: int) -> Iterator[Candidate]:
-        for candidate in self._sequence:
-            model = candidate.model
-            lacks = (
-                needs.local_only and not candidate.local,
-                needs.images and not model.sees_images,
-                needs.image_urls and not model.takes_image_urls,
-                needs.tools and not model.takes_tools,
-                needs.json_schema and not model.follows_json_schema,
-                input_tokens > model.max_input_tokens,
-            )
-            if not any(lacks):
-                yield candidate
 
     def _refusing(self, row: Row) -> set[tuple[str, str] | None]:
         return {self._models.get(step.candidate) for step in row.trail.skips if step.reason in REFUSING}
@@ -93,6 +80,18 @@ class SequentialFallback:
             for step in row.trail.attempts
             if step.outcome in FAILED
         }
+
+
+def _is_able(candidate: Candidate, needs: Needs, input_tokens: int) -> bool:
+    model = candidate.model
+    return not (
+        (needs.local_only and not candidate.local)
+        or (needs.images and not model.sees_images)
+        or (needs.image_urls and not model.takes_image_urls)
+        or (needs.tools and not model.takes_tools)
+        or (needs.json_schema and not model.follows_json_schema)
+        or input_tokens > model.max_input_tokens
+    )
 
 
 def _model(candidate: Candidate) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from random import Random
 
 from pointsman.domain.clock import Clock
 from pointsman.domain.trail import Attempt
-from pointsman.executor.allowance import NOTHING, Allowance, Charge, Held, Instant, used
+from pointsman.executor.allowance import Allowance, Charge, Held, used
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger import caller_asking as asking
 from pointsman.executor.ledger.caller_mirror import CallerMirror
 from pointsman.executor.ledger.caller_part import part_of
@@ -16,6 +17,7 @@ from pointsman.executor.ledger.link import LinkDown, Wire
 from pointsman.executor.ledger.question import Asked, Late, Target, UnderWay
 from pointsman.executor.ledger.stay import REPLICA_S, TOGETHER, Events, Stay, Terms
 from pointsman.executor.ledger.talk import Talk
+from pointsman.executor.purse import NOTHING
 from pointsman.telemetry import names
 
 

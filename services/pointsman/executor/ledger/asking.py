@@ -10,8 +10,9 @@ from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.attempt import RULES, Effect
 from pointsman.executor.cooldown import wait_s
+from pointsman.executor.ledger.guesses import PER_MINUTE
 from pointsman.executor.ledger.lessons import scope_of, stated_period_s, used_by
-from pointsman.executor.ledger.memory import LONGEST_COOLDOWN_S, PER_MINUTE
+from pointsman.executor.ledger.memory import LONGEST_COOLDOWN_S
 from pointsman.executor.ledger.port import Settlement
 from pointsman.executor.ledger.question import Asked, Target
 from pointsman.executor.ledger.terms import WindowKey, strictest

@@ -10,8 +10,9 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
-from pointsman.executor.allowance import Allowance, Grant, Term
+from pointsman.executor.allowance import Allowance, Grant
 from pointsman.executor.ledger.question import Asked, Target
+from pointsman.executor.purse import Term
 
 PREFIX: Final = "pointsman:{callers}:"
 """Of every key. The braces keep all keys in one slot of a Redis Cluster, as a script must have them."""

@@ -1,6 +1,5 @@
 """What this Executor last heard of what callers use. A little old: the truth is in Redis."""
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -50,6 +49,5 @@ class CallerMirror:
 
 def _hear(window: Window, bins: Sequence[float], held: int, at: float) -> None:
     """Make a window remember what was heard of its past, and of what is held in it."""
-    window.past = deque((at + bins[index], int(bins[index + 1])) for index in range(0, len(bins), 2))
-    window.past_amount = sum(amount for _, amount in window.past)
+    window.past.hear((at + bins[index], int(bins[index + 1])) for index in range(0, len(bins), 2))
     window.held, window.held_amount = {0: Held(since=at, amount=held)}, held

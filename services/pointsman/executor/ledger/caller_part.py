@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pointsman.executor.allowance import Allowance, Charge, Grant, Held, Instant
+from pointsman.executor.allowance import Allowance, Charge, Grant, Held
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.caller_asking import floor
-from pointsman.executor.quota import Window
 
 
 def part_of(whole: Allowance, own: Iterable[Held], replicas: int, at: Instant) -> tuple[Allowance, list[Held]]:
@@ -22,18 +22,8 @@ def part_of(whole: Allowance, own: Iterable[Held], replicas: int, at: Instant) -
         purse.ends_at = known.ends_at
     for window, seen in ((part.requests, whole.requests), (part.tokens, whole.tokens)):
         if window and seen:
-            _inherit(window, seen, replicas)
+            window.past.inherit(seen.past, replicas)
     return part, held
-
-
-def _inherit(window: Window, seen: Window, replicas: int) -> None:
-    """Take over a part of what was used of a rate."""
-    total = 0
-    for end, amount in seen.past:
-        total += amount
-        part = -(-total // replicas) - window.past_amount  # rounded up once, not once a bin
-        window.past.append((end, part))
-        window.past_amount += part
 
 
 def _divided(grant: Grant, replicas: int) -> Grant:

@@ -46,7 +46,7 @@ class Mirror(MemoryLedger):
             if self._versions.get(name) == view["version"]:
                 continue
             self._versions[name] = view["version"]
-            self._cooldowns[name] = _cooldown(view["cooldown"], at)
+            self._scopes.cooldowns[name].become(_cooldown(view["cooldown"], at))
             if (too_large := view.get("too_large")) is None:
                 self._too_large.pop(name, None)
             else:
@@ -62,21 +62,18 @@ class Mirror(MemoryLedger):
     def scopes(self) -> Iterator[tuple[str, Cooldown, int | None, Iterable[Window]]]:
         """Yield each scope with its cooldown, the size that was too large for it, and its windows."""
         for name in self._of_scope:
-            yield name, self._cooldowns[name], self._too_large.get(name), self._windows[name].values()
+            yield name, self._scopes.cooldowns[name], self._too_large.get(name), self._scopes.windows[name].values()
 
     def _take_in_windows(self, name: str, views: Iterable[View], at: float) -> None:
-        windows, seen = self._windows[name], set[tuple[Unit, float]]()
+        windows, seen = self._scopes.windows[name], set[tuple[Unit, float]]()
         for view in views:
             key = Unit(view["unit"]), FOREVER if view["period_s"] < 0 else float(view["period_s"])
             seen.add(key)
             window = windows.get(key)
             if window is None:
-                window = windows[key] = Window(unit=key[0], period_s=key[1], margin_s=self._margin_s)
-                self._named.clear()
+                window = self._scopes.open(name, *key)
             _take_in_window(window, view, at)
-        for key in windows.keys() - seen:
-            del windows[key]
-            self._named.clear()
+        self._scopes.close(name, windows.keys() - seen)
 
 
 def _take_in_window(window: Window, view: View, at: float) -> None:
@@ -97,9 +94,7 @@ def _take_in_window(window: Window, view: View, at: float) -> None:
         window.bucket.level, window.bucket.seen_at = float(level[0]), at + level[1]
     ends_in_s = view.get("ends_in_s")
     window.ends_at = FOREVER if ends_in_s is None else at + ends_in_s
-    window.past.clear()
-    window.past.extend((at + past[index], int(past[index + 1])) for index in range(0, len(past), 2))
-    window.past_amount = sum(amount for _, amount in window.past)
+    window.past.hear((at + past[index], int(past[index + 1])) for index in range(0, len(past), 2))
     window.held_amount, window.unseen_amount = int(view["held"]), int(view["unseen"])
     window.held.clear()
     if window.held_amount:

@@ -15,10 +15,11 @@ from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.ledger import asking
 from pointsman.executor.ledger.lessons import scope_of
 from pointsman.executor.ledger.link import LinkDown, Wire
-from pointsman.executor.ledger.memory import DAY_ZONE, MemoryLedger
+from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.mirror import Mirror
 from pointsman.executor.ledger.port import Reservation, Settlement, WindowState
 from pointsman.executor.ledger.question import Asked, Late, Target, UnderWay
+from pointsman.executor.ledger.scopes import DAY_ZONE
 from pointsman.executor.ledger.share import Share
 from pointsman.executor.ledger.stay import REPLICA_S, Events, Stay, Terms
 from pointsman.executor.ledger.talk import Talk

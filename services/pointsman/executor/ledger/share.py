@@ -10,9 +10,10 @@ from pointsman.domain.trail import Outcome, Skip
 from pointsman.executor.adapters.base import StatedQuota
 from pointsman.executor.attempt import RULES, Effect
 from pointsman.executor.cooldown import RAMP_CLOSES_AT, Cooldown, State
-from pointsman.executor.ledger.memory import MemoryLedger, Named
+from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.mirror import Mirror
 from pointsman.executor.ledger.port import Reservation, Settlement
+from pointsman.executor.ledger.scopes import InForce
 from pointsman.executor.quota import Estimate, Held, Window
 from pointsman.executor.statement import FOREVER
 
@@ -57,7 +58,7 @@ class Share(MemoryLedger):
         """
         for name, cooldown, too_large, _ in known.scopes():
             # Probes that are under way elsewhere do not come back here: each replica makes its own.
-            self._cooldowns[name] = replace(cooldown, under_way=0)
+            self._scopes.cooldowns[name].become(replace(cooldown, under_way=0))
             if too_large is not None:
                 self._too_large[name] = too_large
             if name in self._guessed and cooldown.state is State.OPEN:
@@ -73,20 +74,20 @@ class Share(MemoryLedger):
     def adopt(self, reservation: Reservation) -> Reservation:
         """Count a call of this replica that left with Redis's leave; return its reservation here."""
         here = replace(reservation, id=next(self._ids))
-        candidate = here.candidate
-        for _, window in self._windows_of(candidate, self._clock.monotonic()):
-            window.hold(here.id, here.estimate.amount(window.unit), here.left_at)
-        rounds = tuple(map(_count, self._cooldowns_of(candidate)))
-        self._in_flight[candidate.id] += 1
+        found = self._scopes.in_force(here.candidate, self._clock.monotonic())
+        for _, window, amount in found.windows:
+            window.hold(here.id, amount(here.estimate), here.left_at)
+        rounds = tuple([_count(cooldown) for _, cooldown in found.cooldowns])
+        self._in_flight[here.candidate.id] += 1
         self._open[here.id] = (here, rounds)
         return here
 
-    def _skip(self, candidate: Candidate, estimate: Estimate, windows: Named, now: float) -> Skip | None:
+    def _skip(self, found: InForce, estimate: Estimate, now: float) -> Skip | None:
         if self._elsewhere and now >= self._over_at:
             for window in self._elsewhere:
                 window.settle(ELSEWHERE, 0, now)
             self._elsewhere.clear()
-        return super()._skip(candidate, estimate, windows, now)
+        return super()._skip(found, estimate, now)
 
     async def settle(self, reservation: Reservation, settlement: Settlement) -> None:
         """Settle; of what the provider stated, a part is ours."""
@@ -105,12 +106,7 @@ class Share(MemoryLedger):
         window.ends_at = known.ends_at
         if window.bucket and known.bucket:
             window.bucket.inherit(known.bucket, self._replicas, now)
-        total = 0
-        for end, amount in known.past:
-            total += amount
-            part = self._up(total) - window.past_amount  # rounded up once, not once a bin
-            window.past_amount += part
-            window.past.append((end, part))
+        window.past.inherit(known.past, self._replicas)
         elsewhere = 0 if window.pours_at_once else self._up(known.held_amount - own)
         if elsewhere:
             window.hold(ELSEWHERE, elsewhere, now)

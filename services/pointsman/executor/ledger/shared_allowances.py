@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from pointsman.domain.trail import Attempt, Skip, SkipReason
-from pointsman.executor.allowance import Allowance, Allowances, Charge, Held, Instant
+from pointsman.executor.allowance import Allowance, Allowances, Charge, Held
+from pointsman.executor.instant import Instant
 from pointsman.executor.ledger.account import Account
 from pointsman.executor.ledger.link import LinkDown
 
@@ -30,6 +31,11 @@ class SharedAllowances(Allowances):
     def __getitem__(self, caller: str) -> Allowance:
         """Return what is known of a caller's allowance; while Redis is away, this Executor's part of it."""
         return self.account.current(self._whole(caller))
+
+    @property
+    def name(self) -> str:
+        """Where it is counted what callers use: redis; redis-away while every caller has a part only."""
+        return "redis-away" if self.is_away else "redis"
 
     @property
     def is_away(self) -> bool:

@@ -9,17 +9,23 @@ from pointsman.v1 import executor_pb2 as pb
 
 def execution_to_pb(execution: Execution, degraded: tuple[DegradedReason, ...]) -> pb.ExecuteResponse:
     """Return a whole answer; `degraded` is all that made it less than it could be."""
-    return pb.ExecuteResponse(
-        answer=convert.answer_to_pb(execution.answer),
-        candidate=execution.attempt.candidate,
-        trail=convert.trail_to_pb(execution.trail),
-        usage=convert.usage_to_pb(execution.trail.usage),
-        cost_usd=_cost(execution),
-        local=execution.attempt.local,
-        simulated=execution.attempt.simulated,
-        degraded_reasons=convert.degraded_to_pb(degraded),
-        model=execution.model,
-    )
+    attempt = execution.attempt
+    executed_pb = pb.ExecuteResponse()
+    executed_pb.candidate = attempt.candidate
+    executed_pb.model = execution.model
+    convert.write_answer(executed_pb.answer, execution.answer)
+    convert.write_trail(executed_pb.trail, execution.trail)
+    convert.write_usage(executed_pb.usage, execution.trail.usage)
+    cost_usd = execution.trail.cost_usd
+    if cost_usd is not None:
+        executed_pb.cost_usd = float(cost_usd)
+    if attempt.local:
+        executed_pb.local = True
+    if attempt.simulated:
+        executed_pb.simulated = True
+    if degraded:
+        executed_pb.degraded_reasons.extend(convert.degraded_to_pb(degraded))
+    return executed_pb
 
 
 def start_to_pb(start: Start) -> pb.StreamStart:
@@ -38,16 +44,13 @@ def late_start_to_pb(execution: Execution) -> pb.StreamStart:
 
 def end_to_pb(execution: Execution, degraded: tuple[DegradedReason, ...]) -> pb.StreamEnd:
     """Return how a stream ended; `degraded` is all that made it less than it could be."""
-    return pb.StreamEnd(
+    cost_usd = execution.trail.cost_usd
+    end_pb = pb.StreamEnd(
         finish_reason=convert.FINISH_REASONS.to_pb(execution.answer.finish_reason),
         partial=execution.partial,
-        trail=convert.trail_to_pb(execution.trail),
-        usage=convert.usage_to_pb(execution.trail.usage),
-        cost_usd=_cost(execution),
+        cost_usd=None if cost_usd is None else float(cost_usd),
         degraded_reasons=convert.degraded_to_pb(degraded),
     )
-
-
-def _cost(execution: Execution) -> float | None:
-    cost = execution.trail.cost_usd
-    return None if cost is None else float(cost)
+    convert.write_trail(end_pb.trail, execution.trail)
+    convert.write_usage(end_pb.usage, execution.trail.usage)
+    return end_pb

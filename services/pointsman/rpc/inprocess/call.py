@@ -8,9 +8,9 @@ import asyncio
 import inspect
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from contextlib import aclosing
-from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar
 
 import grpc
 
@@ -32,8 +32,8 @@ class Host(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop to which it belongs."""
 
-    async def handler_of(self, method: str, metadata: Metadata) -> "Handler | None":
-        """Return what serves a method, None when nothing does."""
+    def handler_of(self, method: str, metadata: Metadata) -> "Awaitable[Handler | None]":
+        """Find what serves a method, None when nothing does."""
 
     def begin(self, call: "Call") -> "asyncio.Task[None] | None":
         """Return the task that serves the call, which expires at its deadline; None where no calls are taken."""
@@ -147,9 +147,9 @@ class Call(grpc.aio.Call):
     def _asked(self, handler: Handler) -> Any:  # noqa: ANN401 - a coroutine, or an async generator
         """Return what the handler makes of the request."""
         takes_stream = handler.request_streaming  # a door that decides before it reads a message asks for one
-        serve = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        # The stubs of grpcio type handlers for the synchronous server.
-        return cast("Any", serve)(self._context.requests() if takes_stream else self._request, self._context)
+        # Any, because the stubs of grpcio type handlers for the synchronous server.
+        serve: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        return serve(self._context.requests() if takes_stream else self._request, self._context)
 
     def _raise_if_failed(self) -> None:
         if self._was_left:

@@ -1,7 +1,7 @@
 """A server without a port: servicers register as with gRPC's own, the interceptor is the same, callers are in here."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from math import inf
@@ -35,7 +35,7 @@ class InProcessServer(grpc.aio.Server):
         # Kept, because to ask which loop runs is to ask the kernel which process this is (CPython 3.11).
         self.loop = asyncio.get_running_loop()
         self._interceptor = interceptor
-        self._handlers: list[grpc.GenericRpcHandler] = []
+        self.handlers: list[grpc.GenericRpcHandler] = []
         self._under_way: dict[asyncio.Task[None], Call] = {}
         self._surroundings: Context | None = None
         self._turn = asyncio.Event()
@@ -55,7 +55,7 @@ class InProcessServer(grpc.aio.Server):
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
         """Serve these too; the `add_…Servicer_to_server` of the generated code calls it."""
-        self._handlers.extend(generic_rpc_handlers)
+        self.handlers.extend(generic_rpc_handlers)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Handler]) -> None:
         """Do nothing: the generated code names the same handlers twice."""
@@ -77,9 +77,9 @@ class InProcessServer(grpc.aio.Server):
             await asyncio.wait(self._under_way, timeout=_CLEARING_S)
         self._ring_at(inf)
 
-    async def handler_of(self, method: str, metadata: Metadata) -> "Handler | None":
-        """Return what serves a method, with what the interceptor puts around it; None when nothing does."""
-        return await self._interceptor.intercept_service(self._find, CallDetails(method, metadata))
+    def handler_of(self, method: str, metadata: Metadata) -> "Awaitable[Handler | None]":
+        """Find what serves a method, with what the interceptor puts around it; None when nothing does."""
+        return self._interceptor.intercept_service(self._find, CallDetails(method, metadata))
 
     def begin(self, call: Call) -> "asyncio.Task[None] | None":
         """Return the task that serves the call; None before the start and after the stop."""
@@ -105,7 +105,7 @@ class InProcessServer(grpc.aio.Server):
         raise NotImplementedError("a server of this process is stopped by whoever started it")
 
     async def _find(self, details: grpc.HandlerCallDetails) -> "Handler | None":
-        found = (handler.service(details) for handler in self._handlers)
+        found = (handler.service(details) for handler in self.handlers)
         return next((handler for handler in found if handler is not None), None)
 
     def _tell(self) -> None:

@@ -1,40 +1,23 @@
-"""Limits of time, and what talking to a provider may raise, as replies."""
+"""What talking to a provider may raise, as replies."""
 
 import aiohttp
 import httpx
 import pytest
 
-from pointsman.domain.clock import Clock
 from pointsman.domain.trail import Outcome
-from pointsman.executor.adapters.connection import OutOfTime, failed, until
-from pointsman.simulator.virtual_time import run_virtual
-from tests.fakes.clock import START
+from pointsman.executor.adapters.connection import failed
+from pointsman.executor.time_limit import TimeIsUp
 
 SLOW = "The connection did not open or move in time."
 BROKEN = "The connection broke."
 
 
-def test_a_limit_that_is_reached_says_which_it_was() -> None:
-    async def main(clock: Clock) -> None:
-        async with until(1.0, "No answer."):
-            await clock.sleep(2.0)
-
-    with pytest.raises(OutOfTime, match=r"^No answer\.$"):
-        run_virtual(main, start=START)
-
-
-def test_a_time_limit_of_others_is_not_taken_for_ours() -> None:
-    async def main(_: Clock) -> None:
-        async with until(1.0, "No answer."):
-            raise aiohttp.ConnectionTimeoutError
-
-    with pytest.raises(aiohttp.ConnectionTimeoutError):
-        run_virtual(main, start=START)
-
-
 @pytest.mark.parametrize(
     "error, outcome, detail",
     [
+        pytest.param(
+            TimeIsUp("No answer within", 5.0), Outcome.TIMED_OUT, "No answer within 5.00 s.", id="our own limit"
+        ),
         pytest.param(aiohttp.ConnectionTimeoutError(), Outcome.TIMED_OUT, SLOW, id="opening"),
         pytest.param(aiohttp.SocketTimeoutError(), Outcome.TIMED_OUT, SLOW, id="moving"),
         pytest.param(httpx.ReadTimeout("x"), Outcome.TIMED_OUT, SLOW, id="moving in this process"),

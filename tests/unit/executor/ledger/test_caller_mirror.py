@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from pointsman.executor.allowance import Allowances, Grant, Purse
+from pointsman.executor.allowance import Allowances, Grant
 from pointsman.executor.ledger.caller_mirror import CallerMirror
+from pointsman.executor.purse import Purse
 from tests.fakes.clock import FakeClock
 
 MIDNIGHT = datetime(2026, 12, 1, tzinfo=UTC)
@@ -46,8 +47,8 @@ def test_what_is_told_of_today_is_known(mirror: CallerMirror) -> None:
     assert [purse.held for purse in alice.purses] == [Decimal("1.5")] * 2
     assert alice.requests
     assert alice.tokens
-    assert list(alice.requests.past) == [(98.5, 1), (158.5, 2)]
-    assert (alice.requests.past_amount, alice.tokens.past_amount, alice.tokens.held_amount) == (3, 0, 40)
+    assert list(alice.requests.past.bins) == [(98.5, 1), (158.5, 2)]
+    assert (alice.requests.past.amount, alice.tokens.past.amount, alice.tokens.held_amount) == (3, 0, 40)
 
 
 def test_what_was_asked_before_midnight_does_not_charge_the_new_day_nor_the_new_month(mirror: CallerMirror) -> None:

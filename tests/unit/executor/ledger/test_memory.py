@@ -13,9 +13,11 @@ from pointsman.domain.answer import Usage
 from pointsman.domain.pool import Algorithm, Candidate, Unit
 from pointsman.domain.trail import Outcome, Skip, SkipReason
 from pointsman.executor.adapters.base import StatedQuota
-from pointsman.executor.ledger.memory import CALM_CALLS, LONGEST_COOLDOWN_S, MemoryLedger
+from pointsman.executor.ledger.guesses import CALM_CALLS
+from pointsman.executor.ledger.memory import LONGEST_COOLDOWN_S, MemoryLedger
 from pointsman.executor.ledger.port import Reservation, Settlement
-from pointsman.executor.quota import BINS, MINUTE_S, Estimate
+from pointsman.executor.past import BINS
+from pointsman.executor.quota import MINUTE_S, Estimate
 from tests.fakes.clock import START, FakeClock
 from tests.unit.executor.making import DAY, MINUTE, candidate, estimate, ledger, limit, usage
 

@@ -6,7 +6,8 @@ from pointsman.domain.answer import Usage
 from pointsman.domain.pool import Candidate, Unit
 from pointsman.domain.trail import Outcome
 from pointsman.executor.adapters.base import StatedQuota
-from pointsman.executor.ledger.memory import CALM_CALLS, MemoryLedger
+from pointsman.executor.ledger.guesses import CALM_CALLS
+from pointsman.executor.ledger.memory import MemoryLedger
 from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.quota import Estimate
 from tests.fakes.clock import FakeClock
