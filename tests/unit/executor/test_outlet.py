@@ -88,6 +88,13 @@ def test_what_is_put_in_one_go_travels_in_one_message_even_without_a_window() ->
     assert texts(arrivals(write, window_s=0.0)) == [(0.0, "abc")]
 
 
+def test_what_comes_while_the_reader_is_busy_travels_together_even_without_a_window() -> None:
+    seen = arrivals(paced("abcdef", 0.01), window_s=0.0, reading_s=0.025)
+
+    # The start takes the reader the first 25 ms; what is there then is one message, and so on.
+    assert texts(seen) == [(0.025, "abc"), (0.05, "de"), (0.075, "f")]
+
+
 def test_the_end_does_not_wait_for_the_window() -> None:
     async def write(outlet: Outlet, clock: VirtualClock) -> None:
         outlet.put(Delta(text="a"))
