@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from datetime import UTC, datetime
 
 import grpc
@@ -12,6 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, InvalidRequest, NoAnswer, OutOfTime, Violation
 from pointsman.domain.trail import Attempt, Outcome, Trail
 from pointsman.rpc.channel import call, open_channel, stream
+from pointsman.rpc.server import Server
 from pointsman.v1 import classifier_pb2 as classifier_pb
 from pointsman.v1 import classifier_pb2_grpc, executor_pb2_grpc
 from pointsman.v1 import executor_pb2 as pb
@@ -80,10 +80,10 @@ async def test_a_stream_left_early_stops_the_handler() -> None:
 
     with recorded_spans() as recorder:
         async with serving(FakeExecutor(stream=endless)) as server, executor_stub(server) as stub:
-            events = stream(
+            streaming = stream(
                 stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=server.address, timeout_s=30
             )
-            async with aclosing(events):
+            async with streaming as events:
                 async for _ in events:
                     break
             async with within(1):
@@ -99,10 +99,11 @@ async def test_a_stream_read_to_its_end_ends_well() -> None:
 
     with recorded_spans() as recorder:
         async with serving(FakeExecutor(stream=two)) as server, executor_stub(server) as stub:
-            events = stream(
+            streaming = stream(
                 stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=server.address, timeout_s=5
             )
-            heard = [event.delta.text async for event in events]
+            async with streaming as events:
+                heard = [event.delta.text async for event in events]
 
     assert heard == ["a", "a"]
     assert [(span.attributes or {})["rpc.response.status_code"] for span in recorder.named(STREAM)] == ["OK"] * 2
@@ -113,9 +114,10 @@ async def test_a_stream_that_cannot_even_begin_leaves_no_span_open() -> None:
     with recorded_spans() as recorder:
         async with open_channel(NOBODY, message_bytes=MESSAGE_BYTES) as channel:
             stub = executor_pb2_grpc.ExecutorServiceStub(channel)
-        events = stream(stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=NOBODY, timeout_s=5)
+        streaming = stream(stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=NOBODY, timeout_s=5)
         with pytest.raises(grpc.aio.UsageError):  # the channel is closed
-            await anext(events)
+            async with streaming:
+                pass
 
     assert len(recorder.named(STREAM)) == 1
 
@@ -125,13 +127,19 @@ async def test_an_error_in_a_stream_comes_back_as_it_was_raised() -> None:
         yield DELTA
         raise NoAnswer("all failed")
 
-    async with serving(FakeExecutor(stream=fail)) as server, executor_stub(server) as stub:
-        events = stream(
-            stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=server.address, timeout_s=5
-        )
-        with pytest.raises(NoAnswer, match="all failed"):
+    async def listen(server: Server) -> None:
+        async with (
+            executor_stub(server) as stub,
+            stream(
+                stub.StreamExecute, pb.StreamExecuteRequest(), method=STREAM, target=server.address, timeout_s=5
+            ) as events,
+        ):
             async for _ in events:
                 pass
+
+    async with serving(FakeExecutor(stream=fail)) as server:
+        with pytest.raises(NoAnswer, match="all failed"):
+            await listen(server)
 
 
 @pytest.mark.wire_only

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
 import grpc
 import pytest
@@ -71,19 +70,23 @@ async def test_an_open_watch_of_the_work_ends_with_a_reason_and_holds_no_stop() 
         open_channel(server.address, message_bytes=MESSAGE_BYTES) as channel,
     ):
         stub = executor_pb2_grpc.ExecutorServiceStub(channel)
-        news = stream(
+        watching = stream(
             stub.WatchActivity,
             executor_pb2.WatchActivityRequest(),
             method=f"{EXECUTOR}/WatchActivity",
             target=server.address,
             timeout_s=None,
         )
-        async with aclosing(news):
-            await anext(news)
-            await stopped(server)
-            with pytest.raises(Stopping, match="ask again"):
+
+        async def watch() -> None:
+            async with watching as news:
+                await anext(aiter(news))
+                await stopped(server)
                 async for _ in news:
                     pass
+
+        with pytest.raises(Stopping, match="ask again"):
+            await watch()
 
 
 async def test_a_watch_that_nobody_reads_holds_no_stop() -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from pointsman.domain.answer import Usage
+from pointsman.domain.answer import Delta, Usage
 from pointsman.domain.clock import Clock
 from pointsman.domain.frozen import frozen
 from pointsman.domain.pool import Candidate
@@ -190,18 +190,18 @@ async def _streamed(adapter: Adapter, call: Call, outlet: Outlet, overheard: Ove
     opening = Opening(model="", simulated=False)
     async with aclosing(adapter.stream(call)) as arrivals:
         async for arrival in arrivals:
-            if isinstance(arrival, Reply):
-                return arrival
-            if isinstance(arrival, Opening):
+            if isinstance(arrival, Delta):
+                if not outlet.has_begun:
+                    outlet.begin(Start(candidate=call.candidate, model=opening.model, simulated=opening.simulated))
+                outlet.put(arrival)
+                if overheard:
+                    overheard.take(arrival)
+                if outlet.is_full:
+                    await outlet.room()
+            elif isinstance(arrival, Opening):
                 opening = arrival
-                continue
-            if not outlet.has_begun:
-                outlet.begin(Start(candidate=call.candidate, model=opening.model, simulated=opening.simulated))
-            outlet.put(arrival)
-            if overheard:
-                overheard.take(arrival)
-            if outlet.is_full:
-                await outlet.room()
+            else:
+                return arrival
     return Reply(outcome=Outcome.SERVER_ERROR, detail="the adapter ended its stream without a reply")
 
 

@@ -1,8 +1,7 @@
 """Where the content of one streamed answer goes while it is being made: one writer, one reader, bounded in bytes."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Final
+from typing import Final, Self
 
 from pointsman.domain.answer import Delta, ToolCallDelta
 from pointsman.domain.clock import Clock
@@ -24,16 +23,20 @@ class Start:
 
 
 class Outlet:
-    """Takes deltas one by one and gives them out bundled.
+    """Takes deltas one by one and gives them out bundled, to one reader who iterates over it.
 
-    The first goes out at once. What comes within `window_s` seconds of a message travels together in the next one; 0
-    holds nothing back. The first delta commits: from then on no other candidate may answer.
+    Who answers comes first, then bundles of content until it is closed. The first goes out at once. What comes within
+    `window_s` seconds of a message travels together in the next one; 0 holds nothing back. So does what comes while the
+    reader is busy. The first delta commits: from then on no other candidate may answer.
 
-    Costs no task, timer or allocation of its own a delta: the reader sleeps through a window and takes what has come.
+    A message wakes the reader once. One that comes after a pause costs no timer, and no other delta costs one either
+    but the first that must wait for the end of a window.
     """
 
     def __init__(self, *, clock: Clock, window_s: float) -> None:
-        """Begin with nothing."""
+        """Begin with nothing, within the running loop."""
+        # Kept, because to ask which loop runs is to ask the kernel which process this is (CPython 3.11).
+        self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._window_s = window_s
         self._start: Start | None = None
@@ -41,7 +44,9 @@ class Outlet:
         self._tool_calls: list[ToolCallDelta] = []
         self._held_bytes = 0
         self._is_closed = False
-        self._is_in_window = False
+        self._opens_at = 0.0
+        """From when on, by the clock of the loop, the next message may leave."""
+        self._timer: asyncio.TimerHandle | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self.taken_bytes = 0
@@ -76,14 +81,14 @@ class Outlet:
             size += utf8_bytes(call.arguments_json) + len(call.name)
         self.taken_bytes += size
         self._held_bytes += size
-        if not self._is_in_window or self.is_full:
-            _wake(self._reader)
+        if self._reader is not None:
+            self._wake_when_it_may_leave(self._reader)
 
     async def room(self) -> None:
         """Return when the reader has taken what is held."""
         while self.is_full and not self._is_closed:
             self.was_waited_for = True
-            self._writer = asyncio.get_running_loop().create_future()
+            self._writer = self._loop.create_future()
             await self._writer
 
     def close(self) -> None:
@@ -92,26 +97,26 @@ class Outlet:
         _wake(self._reader)
         _wake(self._writer)
 
-    async def pieces(self) -> AsyncGenerator[Start | Delta, None]:
-        """Yield the start, and bundles of content until it is closed. For one reader."""
-        loop = asyncio.get_running_loop()
-        while True:
-            if not self._holds_content:
-                if self._is_closed:
-                    return
-                await self._woken(loop)
-                continue
-            if self._start:
-                start, self._start = self._start, None
-                yield start
-            window_ends_at = loop.time() + self._window_s
-            yield self._bundle()
-            if self._window_s and not self._is_closed and not self.is_full and loop.time() < window_ends_at:
-                await self._pause(loop, window_ends_at)
+    def __aiter__(self) -> Self:
+        """Return itself: there is one reader."""
+        return self
 
-    @property
-    def _holds_content(self) -> bool:
-        return bool(self._texts or self._tool_calls)
+    async def __anext__(self) -> Start | Delta:
+        """Return the start, then a bundle of content, as soon as there is one that may leave."""
+        while not (self._texts or self._tool_calls):
+            if self._is_closed:
+                raise StopAsyncIteration
+            await self._woken()
+        if self._start is not None:
+            start, self._start = self._start, None
+            return start
+        while not self._may_leave():
+            await self._woken()
+        self._opens_at = self._loop.time() + self._window_s
+        return self._bundle()
+
+    def _may_leave(self) -> bool:
+        return self._loop.time() >= self._opens_at or self._is_closed or self.is_full
 
     def _bundle(self) -> Delta:
         bundle = Delta(text="".join(self._texts), tool_calls=tuple(self._tool_calls))
@@ -121,24 +126,24 @@ class Outlet:
         _wake(self._writer)
         return bundle
 
-    async def _pause(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
-        self._is_in_window = True
-        timer = loop.call_at(until, self._end_window)
-        try:
-            await self._woken(loop)
-        finally:
-            timer.cancel()
-            self._is_in_window = False
-
-    def _end_window(self) -> None:
-        _wake(self._reader)
-
-    async def _woken(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._reader = loop.create_future()
+    async def _woken(self) -> None:
+        """Sleep until what is held may leave, or until it is closed."""
+        self._reader = self._loop.create_future()
+        if self._texts or self._tool_calls:  # it came while the reader was busy
+            self._wake_when_it_may_leave(self._reader)
         try:
             await self._reader
         finally:
             self._reader = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _wake_when_it_may_leave(self, reader: asyncio.Future[None]) -> None:
+        if self._may_leave():
+            _wake(reader)
+        elif self._timer is None:
+            self._timer = self._loop.call_at(self._opens_at, _wake, reader)
 
 
 def _wake(sleeper: asyncio.Future[None] | None) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing
 from dataclasses import dataclass, fields
 
 import grpc
@@ -21,9 +20,9 @@ from pointsman.executor.messages.candidates import state_to_pb
 from pointsman.executor.messages.execution import end_to_pb, execution_to_pb, late_start_to_pb, start_to_pb
 from pointsman.executor.messages.plan import plan_to_pb
 from pointsman.executor.messages.report import question_from_pb, report_to_pb
-from pointsman.executor.outlet import Start
+from pointsman.executor.outlet import Outlet
 from pointsman.executor.states import CandidateState, states
-from pointsman.executor.stream import stream
+from pointsman.executor.stream import answering
 from pointsman.rpc import convert
 from pointsman.rpc.check_options import category_violations
 from pointsman.rpc.requests import execute_request_from_pb
@@ -63,27 +62,28 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         self._tell(execution, degraded)
         return execution_to_pb(execution, degraded)
 
-    async def StreamExecute(
+    async def StreamExecute(  # type: ignore[override]  # gRPC takes a coroutine that writes, too: a layer less a message
         self, request: pb.StreamExecuteRequest, context: Context
-    ) -> AsyncIterator[pb.StreamExecuteResponse]:
+    ) -> None:
         """Run a prompt and send the answer as it comes: one start, deltas, one end."""
         asked, category, deadline, ruling = self._read(request.request, context)
-        pieces = stream(self.engine, asked, category, deadline=deadline, window_s=self.window_s, ruling=ruling)
-        has_started = False
-        async with aclosing(pieces):
-            async for piece in pieces:
+        outlet, has_started = Outlet(clock=self.engine.clock, window_s=self.window_s), False
+        async with answering(self.engine, asked, category, outlet=outlet, deadline=deadline, ruling=ruling) as answered:
+            async for piece in outlet:
                 if isinstance(piece, Delta):
-                    yield pb.StreamExecuteResponse(delta=convert.delta_to_pb(piece))
-                elif isinstance(piece, Start):
+                    event = pb.StreamExecuteResponse()
+                    convert.write_delta(event.delta, piece)
+                    await context.write(event)
+                else:
                     has_started = True
                     facts.bind(candidate=piece.candidate.id)
-                    yield pb.StreamExecuteResponse(start=start_to_pb(piece))
-                else:
-                    degraded = self._degraded(piece)
-                    self._tell(piece, degraded)
-                    if not has_started:
-                        yield pb.StreamExecuteResponse(start=late_start_to_pb(piece))
-                    yield pb.StreamExecuteResponse(end=end_to_pb(piece, degraded))
+                    await context.write(pb.StreamExecuteResponse(start=start_to_pb(piece)))
+            execution = await answered
+        degraded = self._degraded(execution)
+        self._tell(execution, degraded)
+        if not has_started:
+            await context.write(pb.StreamExecuteResponse(start=late_start_to_pb(execution)))
+        await context.write(pb.StreamExecuteResponse(end=end_to_pb(execution, degraded)))
 
     async def Plan(self, request: pb.PlanRequest, _context: Context) -> pb.PlanResponse:
         """Say what Execute would do now."""

@@ -1,38 +1,36 @@
-"""One streamed answer: the attempt loop as a task of its own, and what it makes, as it makes it."""
+"""One streamed answer: the attempt loop as a task of its own, beside whoever reads what it makes."""
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
-from pointsman.domain.answer import Delta
 from pointsman.domain.prompt import Request
 from pointsman.executor.course import Execution
 from pointsman.executor.execute import Execute
 from pointsman.executor.journal.row import NO_RULING, Ruling
-from pointsman.executor.outlet import Outlet, Start
+from pointsman.executor.outlet import Outlet
 
 
-async def stream(
+@asynccontextmanager
+async def answering(
     engine: Execute,
     request: Request,
     category: str,
     *,
+    outlet: Outlet,
     deadline: float,
-    window_s: float,
     ruling: Ruling = NO_RULING,
-) -> AsyncGenerator[Start | Delta | Execution, None]:
-    """Yield the start and the content of the answer, then exactly one Execution, which may be partial.
+) -> AsyncGenerator[asyncio.Task[Execution], None]:
+    """Have the answer made, which comes out of the outlet; yield its Execution, to be awaited behind the content.
 
-    Use under `contextlib.aclosing`: however it is left, the loop has ended and settled by then. Deltas bundle what
-    comes within `window_s` seconds. Raises what `Execute.execute` raises, and only before the start.
+    However the block is left, the loop has ended and settled by then. The Execution may be partial; awaiting it raises
+    what `Execute.execute` raises, and only where there was no content.
     """
-    outlet = Outlet(clock=engine.clock, window_s=window_s)
-    # Not a TaskGroup: a generator may be closed from another task than it was begun in.
+    # Not a TaskGroup: who reads wants the error itself, and only behind the end of the outlet.
     running = asyncio.create_task(engine.execute(request, category, deadline=deadline, outlet=outlet, ruling=ruling))
     running.add_done_callback(lambda _: outlet.close())
     try:
-        async for piece in outlet.pieces():
-            yield piece
-        yield await running
+        yield running
     finally:
         running.cancel()
         await asyncio.wait((running,))

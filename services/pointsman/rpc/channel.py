@@ -4,9 +4,9 @@ Functions around the stub's methods and not interceptors, because a client inter
 keeps a cancelled task from cancelling its RPC (grpcio 1.85.1, 2026-11).
 """
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -127,6 +127,7 @@ async def call(
         _end(span, method, ended_as, started_s)
 
 
+@asynccontextmanager
 async def stream(
     multicallable: grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT],
     request: RequestT,
@@ -136,25 +137,27 @@ async def stream(
     timeout_s: float | None,
     down: type[PointsmanError] = ExecutorDown,
     waits: bool = False,
-) -> AsyncGenerator[ResponseT, None]:
-    """Yield what the other side sends. Use under `contextlib.aclosing`: leaving early then cancels the RPC at once.
+) -> AsyncGenerator[AsyncIterable[ResponseT], None]:
+    """Yield the messages that the other side sends, for one reader. Leaving the block early cancels the RPC at once.
 
     Breaking out of a bare `async for` over a stub's call leaves the other side working (grpcio 1.85.1, 2026-11).
-    Arguments and errors are those of `call`.
+    Arguments and errors are those of `call`. Nothing of ours stands between the call and its reader.
     """
     span = spans.open_span(method, kind=spans.SpanKind.CLIENT, attributes=_attributes(method, target))
     ended_as, rpc, started_s = _CANCELLED, None, REGISTER.clock.monotonic()
     try:
         rpc = multicallable(request, timeout=timeout_s, metadata=_metadata(span), wait_for_ready=waits)
-        async for response in rpc:
-            yield response
-        ended_as = _OK
+        yield rpc
+        if rpc.done():
+            ended_as = _OK
+        else:
+            span.set(names.CANCELLED, value=True)
     except grpc.aio.AioRpcError as error:
         ended_as = error.code().name
         span.fail(ended_as)
         raise from_call(error, target=target, down=down) from error
-    except (asyncio.CancelledError, GeneratorExit) as error:
-        span.fail_with(error)
+    except BaseException:  # of whoever reads, who so leaves the call; it goes on as it is
+        span.set(names.CANCELLED, value=True)
         raise
     finally:
         if rpc is not None:

@@ -32,7 +32,7 @@ def arrivals(write: Write, *, window_s: float = WINDOW_S, reading_s: float = 0.0
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(writing())
-            async for piece in outlet.pieces():
+            async for piece in outlet:
                 seen.append((round(clock.monotonic(), 6), piece))
                 if reading_s:
                     await clock.sleep(reading_s)
@@ -86,6 +86,13 @@ def test_what_is_put_in_one_go_travels_in_one_message_even_without_a_window() ->
             outlet.put(Delta(text=letter))
 
     assert texts(arrivals(write, window_s=0.0)) == [(0.0, "abc")]
+
+
+def test_what_comes_while_the_reader_is_busy_travels_together_even_without_a_window() -> None:
+    seen = arrivals(paced("abcdef", 0.01), window_s=0.0, reading_s=0.025)
+
+    # The start takes the reader the first 25 ms; what is there then is one message, and so on.
+    assert texts(seen) == [(0.025, "abc"), (0.05, "de"), (0.075, "f")]
 
 
 def test_the_end_does_not_wait_for_the_window() -> None:
@@ -164,7 +171,7 @@ def test_an_outlet_that_is_closed_empty_gives_nothing() -> None:
         pytest.param(Delta(tool_calls=(ToolCallDelta(index=0, name="f", arguments_json='"é"'),)), 5, id="a tool call"),
     ],
 )
-def test_content_is_counted_in_bytes(clock: VirtualClock, delta: Delta, size: int) -> None:
+async def test_content_is_counted_in_bytes(clock: VirtualClock, delta: Delta, size: int) -> None:
     outlet = Outlet(clock=clock, window_s=WINDOW_S)
 
     outlet.put(delta)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -21,8 +20,8 @@ from pointsman.executor.course import Execution
 from pointsman.executor.execute import Execute
 from pointsman.executor.journal.row import Ending
 from pointsman.executor.ledger.port import Reservation
-from pointsman.executor.outlet import HELD_BYTES, Start
-from pointsman.executor.stream import stream
+from pointsman.executor.outlet import HELD_BYTES, Outlet, Start
+from pointsman.executor.stream import answering
 from pointsman.simulator.virtual_time import VirtualClock, run_virtual
 from tests.fakes.adapter import ANSWERED, Event, FakeAdapter, Turn, ended
 from tests.fakes.clock import START
@@ -49,18 +48,16 @@ class Listener:
 
     async def listen(self, made: Execute, seconds: float = 100.0, *, asked: Request | None = None) -> None:
         deadline = made.clock.monotonic() + seconds
-        pieces = stream(made, asked or request(), "quick", deadline=deadline, window_s=0.02)
-        async with aclosing(pieces):
-            async for piece in pieces:
-                match piece:
-                    case Start():
-                        assert self.start is None
-                        self.start = piece
-                    case Delta():
-                        assert self.start
-                        self.text += piece.text
-                    case _:
-                        self.execution = piece
+        outlet = Outlet(clock=made.clock, window_s=0.02)
+        async with answering(made, asked or request(), "quick", outlet=outlet, deadline=deadline) as answered:
+            async for piece in outlet:
+                if isinstance(piece, Start):
+                    assert self.start is None
+                    self.start = piece
+                else:
+                    assert self.start
+                    self.text += piece.text
+            self.execution = await answered
 
     @property
     def ended(self) -> Execution:
@@ -291,9 +288,9 @@ def test_a_stream_that_is_left_closes_settles_and_is_written_down(
         met = adapters(turn)
         made = engine(A, B, clock=clock, adapters=met)
         if way == "left" and spent:
-            pieces = stream(made, request(), "quick", deadline=100.0, window_s=0.0)
-            async with aclosing(pieces):
-                async for piece in pieces:
+            outlet = Outlet(clock=clock, window_s=0.0)
+            async with answering(made, request(), "quick", outlet=outlet, deadline=100.0):
+                async for piece in outlet:
                     if piece == Delta(text="-seven"):
                         break
         else:
@@ -323,10 +320,10 @@ def test_a_slow_reader_holds_the_provider_back() -> None:
         met = adapters(big)
         produced = 0
         made = engine(A, clock=clock, adapters={"a": met["a"]})
-        pieces = stream(made, request(), "quick", deadline=1_000.0, window_s=0.0)
+        outlet = Outlet(clock=clock, window_s=0.0)
         most = 0
-        async with aclosing(pieces):
-            async for piece in pieces:
+        async with answering(made, request(), "quick", outlet=outlet, deadline=1_000.0):
+            async for piece in outlet:
                 if isinstance(piece, Delta):
                     produced += len(piece.text)
                     most = max(most, len(piece.text))
@@ -341,13 +338,13 @@ def test_a_slow_reader_holds_the_provider_back() -> None:
 
 def test_readers_who_stop_reading_do_not_open_the_breaker_of_the_candidate() -> None:
     async def read_late(made: Execute) -> Execution:
-        pieces = stream(made, request(), "quick", deadline=made.clock.monotonic() + 1_000.0, window_s=0.02)
-        async with aclosing(pieces):
-            await anext(pieces)
+        outlet, deadline = Outlet(clock=made.clock, window_s=0.02), made.clock.monotonic() + 1_000.0
+        async with answering(made, request(), "quick", outlet=outlet, deadline=deadline) as answered:
+            await anext(outlet)
             await made.clock.sleep(A.time_limits.stream_s + 1.0)
-            *_, last = [piece async for piece in pieces]
-        assert isinstance(last, Execution)
-        return last
+            async for _ in outlet:
+                pass
+            return await answered
 
     async def tell(clock: VirtualClock) -> tuple[list[Execution], list[Reservation | Skip]]:
         longer_than_is_held: list[Event] = [OPENING, *[Delta(text="x" * HELD_BYTES)] * 3, DONE]

@@ -1,7 +1,7 @@
 """Calls of a running Executor."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
@@ -45,27 +45,27 @@ class ExecutorCalls:
 
     async def watch_candidates(self, category: str) -> AsyncGenerator[Listing, None]:
         """Yield all candidates, then those that changed, until cancelled."""
-        answers = channel.stream(
+        streaming = channel.stream(
             self._stub.WatchCandidates,
             pb.WatchCandidatesRequest(category=category),
             method=f"{SERVICE}/WatchCandidates",
             target=self._address,
             timeout_s=None,
         )
-        async with aclosing(answers):
+        async with streaming as answers:
             async for answer in answers:
                 yield listing_from_pb(answer.candidates, answer)
 
     async def watch_activity(self, interval_s: float) -> AsyncGenerator[ActivityNews, None]:
         """Yield what the last minute looked like, at once and after each interval, until cancelled."""
-        answers = channel.stream(
+        streaming = channel.stream(
             self._stub.WatchActivity,
             pb.WatchActivityRequest(interval=convert.duration_to_pb(interval_s)),
             method=f"{SERVICE}/WatchActivity",
             target=self._address,
             timeout_s=None,
         )
-        async with aclosing(answers):
+        async with streaming as answers:
             async for answer in answers:
                 yield news_from_pb(answer)
 

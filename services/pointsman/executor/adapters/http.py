@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Iterator
-from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
@@ -52,30 +51,16 @@ class HttpAdapter:
             return response
         return self._read(call, response)
 
-    async def stream(self, call: Call) -> AsyncGenerator[Opening | Delta | Reply, None]:
+    def stream(self, call: Call) -> AsyncGenerator[Opening | Delta | Reply, None]:
         """Make the call and yield its answer as it comes, then the Reply. Raises nothing but CancelledError.
 
         What has been yielded is to be taken before more is read. Closing it closes the connection.
         """
-        patience = Patience(call)
         try:
             request = self._wire.stream_request(call)
         except Unsendable as error:
-            yield Reply(outcome=Outcome.INVALID_REQUEST, detail=str(error))
-            return
-        try:
-            with patience.turn():
-                connect_s = call.candidate.time_limits.connect_s
-                response = await self._send(request, connect_s)
-        except FAILURES as error:
-            yield failed(error)
-            return
-        try:
-            async with aclosing(self._listen(call, response, patience)) as answer:
-                async for step in answer:
-                    yield step
-        finally:
-            await response.close()
+            return _only(Reply(outcome=Outcome.INVALID_REQUEST, detail=str(error)))
+        return self._listen(call, request)
 
     async def probe(self, model: str) -> Reply:
         """Ask what is free, and return the first reply that is not well, else the last."""
@@ -111,40 +96,44 @@ class HttpAdapter:
         except FAILURES as error:
             return failed(error)
 
-    async def _listen(
-        self, call: Call, response: Arriving, patience: Patience
-    ) -> AsyncGenerator[Opening | Delta | Reply, None]:
-        """Yield the answer that has begun with `response`."""
-        head = HttpResponse(status=response.status, headers=response.headers)
-        arrivals = Arrivals(response, patience)
-        if not head.is_success or _is_json(head):
-            body = await arrivals.rest()
-            whole = (
-                replies.stamped(body, head)
-                if isinstance(body, Reply)
-                else self._read(call, HttpResponse(status=head.status, headers=head.headers, body=body))
-            )
-            for step in _handed_on(whole):
-                yield step
-            return
-        reader = self._wire.reader(call, head)
-        failure: Reply | None = None
-        while not reader.is_done:
-            chunk = await arrivals.next()
-            if isinstance(chunk, Reply):
-                failure = chunk
-                break
-            for delta in reader.feed(chunk) if chunk else reader.flush():
-                if not patience.has_spoken:
-                    patience.has_spoken = True
-                    yield _opening(reader.model, head)
-                yield delta
-            if not chunk:
-                break
-        if reader.is_done:
-            await arrivals.close_in_order()
-        reply = reader.end(self._clock.now())
-        yield reply if failure is None else _broken_off(reply, failure)
+    async def _listen(self, call: Call, request: HttpRequest) -> AsyncGenerator[Opening | Delta | Reply, None]:
+        """Send, and yield the answer: one generator for all of it, because each costs something a token."""
+        with Patience(call) as patience:
+            try:
+                response = await patience.wait(lambda: self._send(request, call.candidate.time_limits.connect_s))
+            except FAILURES as error:
+                yield failed(error)
+                return
+            try:
+                head = HttpResponse(status=response.status, headers=response.headers)
+                arrivals = Arrivals(response, patience)
+                if not head.is_success or _is_json(head):
+                    for step in _handed_on(self._whole(call, head, await arrivals.rest())):
+                        yield step
+                    return
+                reader, has_spoken = self._wire.reader(call, head), False
+                chunk: bytes | Reply = b""
+                while not reader.is_done and not isinstance(chunk := await arrivals.next(), Reply):
+                    for delta in reader.feed(chunk) if chunk else reader.flush():
+                        if not has_spoken:
+                            has_spoken = True
+                            patience.has_spoken()
+                            yield _opening(reader.model, head)
+                        yield delta
+                    if not chunk:
+                        break
+                if reader.is_done:
+                    await arrivals.close_in_order()
+                reply = reader.end(self._clock.now())
+                yield _broken_off(reply, chunk) if isinstance(chunk, Reply) else reply
+            finally:
+                await response.close()
+
+    def _whole(self, call: Call, head: HttpResponse, body: bytes | Reply) -> Reply:
+        """Return what a body means that came whole although a stream was asked for; a Reply says why it did not."""
+        if isinstance(body, Reply):
+            return replies.stamped(body, head)
+        return self._read(call, HttpResponse(status=head.status, headers=head.headers, body=body))
 
     def _read(self, call: Call, response: HttpResponse) -> Reply:
         try:
@@ -171,6 +160,11 @@ async def _body(response: Arriving) -> bytes:
 def _is_json(head: HttpResponse) -> bool:
     """Return True for a body that is one document although a stream was asked for: an error, or a whole answer."""
     return head.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
+async def _only(reply: Reply) -> AsyncGenerator[Opening | Delta | Reply, None]:
+    """Yield what became of a call that was not made."""
+    yield reply
 
 
 def _opening(model: str, head: HttpResponse) -> Opening:

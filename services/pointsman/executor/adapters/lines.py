@@ -1,14 +1,13 @@
 """A body that comes in pieces, taken apart into lines: in bytes, so that no piece can cut a character."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 LINE_BYTES: Final = 1024 * 1024
 """The longest line that is read, and the most that is held; a stream with a longer one is broken."""
 
-_END: Final = re.compile(rb"\r\n|\n|\r")
-"""Nothing else ends a line: U+2028, U+2029 and U+0085 stand raw inside JSON strings."""
+_ENDS: Final = (b"\n", b"\r")
+"""Nothing else ends a line, nor does `bytes.splitlines` think so: U+2028, U+2029 and U+0085 stand raw in JSON."""
 
 
 class LineTooLong(Exception):
@@ -29,21 +28,23 @@ class Lines:
         """
         if not chunk:
             return
-        start = 1 if self._was_return and chunk.startswith(b"\n") else 0
-        for end in _END.finditer(chunk, start):
-            yield self._joined(chunk[start : end.start()])
-            start = end.end()
-        if start < len(chunk):
-            self._hold(chunk[start:])
+        lines = (chunk.removeprefix(b"\n") if self._was_return else chunk).splitlines()
         self._was_return = chunk.endswith(b"\r")
+        rest = b"" if chunk.endswith(_ENDS) else lines.pop()
+        if self._rest and lines:
+            lines[0] = self._joined(lines[0])
+        if len(chunk) <= LINE_BYTES:
+            yield from lines
+        else:  # no carrier hands out as much at once
+            yield from map(_bounded, lines)
+        if rest:
+            self._hold(rest)
 
     def flush(self) -> bytes:
         """Return what stands behind the last line end, when nothing more comes."""
         return self._joined(b"")
 
     def _joined(self, piece: bytes) -> bytes:
-        if not self._rest and len(piece) <= LINE_BYTES:  # most lines come whole
-            return piece
         self._hold(piece)
         line = bytes(self._rest)
         self._rest.clear()
@@ -53,3 +54,9 @@ class Lines:
         if len(self._rest) + len(piece) > LINE_BYTES:
             raise LineTooLong
         self._rest += piece
+
+
+def _bounded(line: bytes) -> bytes:
+    if len(line) > LINE_BYTES:
+        raise LineTooLong
+    return line

@@ -49,15 +49,17 @@ class CompletionFold:
         if document.get("usage") or choice.get("usage"):
             self.usage = usage(document) or self.usage
         self._has_choice = True
-        finish, delta = shape.string(choice.get("finish_reason")), choice.get("delta")
-        self._finish = finish or self._finish
+        finish, delta = choice.get("finish_reason"), choice.get("delta")
+        self._finish = shape.string(finish) or self._finish if finish else self._finish
         if not isinstance(delta, dict):
             return Delta(tool_calls=tuple(self._tool_calls(choice))) if finish else Delta()
-        text, refusal = shape.string(delta.get("content")), shape.string(delta.get("refusal"))
+        text = shape.string(delta.get("content"))
         self._has_text = self._has_text or bool(text)
+        if not finish and not delta.get("refusal") and "tool_calls" not in delta:
+            return Delta(text=text)
+        refusal = shape.string(delta.get("refusal"))
         self._is_refused = self._is_refused or bool(refusal)
-        calls = tuple(self._tool_calls(choice)) if finish or "tool_calls" in delta else ()
-        return Delta(text=text + refusal, tool_calls=calls)
+        return Delta(text=text + refusal, tool_calls=tuple(self._tool_calls(choice)))
 
     def reply(self, call: Call) -> Reply | None:
         if not (self.is_over and self._has_choice):

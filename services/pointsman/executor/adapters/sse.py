@@ -12,6 +12,8 @@ from pointsman.executor.adapters.lines import LINE_BYTES, Lines, LineTooLong
 
 _MARK: Final = b"\xef\xbb\xbf"
 _JSON_OPENS: Final = (b"{", b"[")
+_DATA: Final = b"data: "
+"""How nearly every line begins."""
 
 
 class Events:
@@ -44,12 +46,14 @@ class Events:
         if self._is_first_line:
             line = line.removeprefix(_MARK)
             self._is_first_line = False
-        if not line and not self._bare:
-            return self._dispatch()
         if self._bare or line.startswith(_JSON_OPENS):
             self._keep(self._bare, line)
-        else:
+        elif line.startswith(_DATA):
+            self._keep(self._data, line[len(_DATA) :])
+        elif line:
             self._field(line)
+        else:
+            return self._dispatch()
         return None
 
     def _field(self, line: bytes) -> None:
@@ -63,7 +67,9 @@ class Events:
     def _dispatch(self) -> Event | None:
         data, name = self._data, self._name
         self._data, self._name, self._size = [], b"", 0
-        return Event(data=b"\n".join(data), name=name.decode(errors="replace") if name else "") if data else None
+        if not data:
+            return None
+        return Event(data=data[0] if len(data) == 1 else b"\n".join(data), name=name.decode(errors="replace"))
 
     def _keep(self, kept: list[bytes], line: bytes) -> None:
         self._size += len(line) + 1

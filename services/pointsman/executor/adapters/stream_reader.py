@@ -1,9 +1,9 @@
 """What reads the stream of any wire format: bytes into documents, documents into deltas, and the end into a Reply."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pointsman.domain.answer import Delta, Usage
 from pointsman.domain.trail import Outcome
@@ -11,6 +11,8 @@ from pointsman.executor.adapters import replies, shape
 from pointsman.executor.adapters.base import Call, HttpResponse, Reply, Unreadable
 from pointsman.executor.adapters.framing import Event, Framing
 from pointsman.executor.adapters.lines import LINE_BYTES, LineTooLong
+
+_NOTHING: Final = Delta()
 
 
 class Fold(Protocol):
@@ -80,11 +82,13 @@ class DocumentReader:
         return self._fold.is_over or self._error is not None or bool(self._damage)
 
     def feed(self, chunk: bytes) -> Sequence[Delta]:
-        return tuple(self._deltas(self._framing.feed(chunk)))
+        return () if self.is_done else self._deltas(self._framing.feed(chunk))
 
     def flush(self) -> Sequence[Delta]:
         """Return the last deltas. What is not legible there has been cut off, and is no damage."""
-        return tuple(self._deltas(event for event in self._framing.flush() if self._is_legible(event)))
+        if self.is_done:
+            return ()
+        return self._deltas(event for event in self._framing.flush() if self._is_legible(event))
 
     def end(self, now: datetime) -> Reply:
         fold = self._fold
@@ -97,38 +101,42 @@ class DocumentReader:
         ending = replace(self._ending(), usage=fold.usage)
         return self._wire.stamp(self._call, self._response, ending, now, model=fold.model, id_=fold.id)
 
-    def _deltas(self, events: Iterator[Event]) -> Iterator[Delta]:
+    def _deltas(self, events: Iterable[Event]) -> Sequence[Delta]:
+        deltas: list[Delta] = []
         try:
-            while not self.is_done and (event := next(events, None)) is not None:
-                delta = self._in_whole_characters(self._take(event))
+            for event in events:
+                delta = self._take(event)
+                if delta.text and (self._half or _ends_in_half(delta.text)):
+                    delta = self._in_whole_characters(delta)
                 if delta.text or delta.tool_calls:
-                    yield delta
+                    deltas.append(delta)
+                if self.is_done:
+                    break
         except LineTooLong:
             self._damage = f"The provider streamed a line of more than {LINE_BYTES // 1024**2} MiB."
         except Unreadable as error:
             self._damage = str(error)
+        return deltas
 
     def _take(self, event: Event) -> Delta:
         data = event.data.strip()
         if not data:
-            return Delta()
+            return _NOTHING
         if data == self._terminal:
             self._fold.is_over = True
-            return Delta()
+            return _NOTHING
         document = shape.unwrap(shape.parse(data))
         if isinstance(document, dict) and document.get("error"):
             self._error = data
-            return Delta()
-        if event.name == "error" or not isinstance(document, dict):
+            return _NOTHING
+        if not isinstance(document, dict) or event.name == "error":
             self._damage = "The provider streamed something that is no part of an answer."
-            return Delta()
+            return _NOTHING
         self._has_begun = True
         return self._fold.take(document)
 
     def _in_whole_characters(self, delta: Delta) -> Delta:
         """Return the delta with the half that was kept back before it, and without the half that it ends in."""
-        if not delta.text or not (self._half or _ends_in_half(delta.text)):
-            return delta
         text, self._half = self._half + delta.text, ""
         if _ends_in_half(text):
             text, self._half = text[:-1], text[-1]
