@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from functools import lru_cache
 from types import TracebackType
 from typing import Final
 
@@ -49,6 +50,11 @@ _TRACEPARENT: Final = re.compile(
 _TRACE_ID_DIGITS: Final = 32
 _IDS_BYTES: Final = 24
 """Random bytes of a trace id and a span id together: one call of the kernel for both."""
+
+
+_PARENTS: Final = 64
+"""Callers' headers that are remembered: a request asks the Classifier and the Executor under the same span, where
+nobody records. To read them takes as long as a task takes to make."""
 
 
 class _Recorder:
@@ -248,13 +254,18 @@ def current_trace_id() -> str:
 def _callers(metadata: Mapping[str, str]) -> Span | None:
     """Return the caller's span as the metadata names it; None when it names none, or not as it should."""
     traceparent = metadata.get(TRACEPARENT)
-    told = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return _told(traceparent, metadata.get(TRACESTATE)) if traceparent else None
+
+
+@lru_cache(maxsize=_PARENTS)
+def _told(traceparent: str, tracestate: str | None) -> Span | None:
+    """Return the span of these headers; nothing changes it, for it is not recorded here, so calls may share it."""
+    told = _TRACEPARENT.fullmatch(traceparent)
     if told is None:
         return None
     version, trace_id, span_id, flags, more = told.groups()
     if version == "00" and more:
         return None
-    tracestate = metadata.get(TRACESTATE)
     return Span(
         trace_id,
         span_id,

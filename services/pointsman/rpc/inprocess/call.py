@@ -21,6 +21,8 @@ ResponseT = TypeVar("ResponseT")
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
+_OK: Final = grpc.StatusCode.OK
+
 HELD_MESSAGES: Final = 8
 """Messages of a stream that may wait for the reader before the servicer waits too; the wire counts bytes."""
 
@@ -178,7 +180,7 @@ class Call(grpc.aio.Call):
     def _end_as_said(self) -> None:
         """End with the status that the context holds."""
         code = self._context.code()
-        if code is grpc.StatusCode.OK:
+        if code is _OK:
             self._finish()
         else:
             self._fail(code, self._context.details())

@@ -14,6 +14,8 @@ Metadata = grpc.aio.Metadata | Sequence[tuple[str, str | bytes]]
 PEER: Final = "inproc"
 """Stands for the address of the caller, which has none. gRPC's own word for it."""
 
+_OK: Final = grpc.StatusCode.OK
+
 _ABSENT: Final = "the context of a call within the process has no such thing; no servicer of ours has needed it so far"
 
 
@@ -72,7 +74,7 @@ class CallContext(grpc.aio.ServicerContext[Any, Any]):
 
     def code(self) -> grpc.StatusCode:
         """Return the code that was set, OK while none was."""
-        return self._code or grpc.StatusCode.OK
+        return self._code or _OK
 
     def set_code(self, code: grpc.StatusCode) -> None:
         """Say how the call ends if nothing is raised."""
