@@ -348,7 +348,7 @@ async def test_a_method_that_takes_a_stream_gets_one_of_one_message() -> None:
     told = context()
 
     assert [await told.read(), await told.read()] == ["?", grpc.aio.EOF]
-    assert [message async for message in context().requests()] == ["?"]
+    assert [message async for message in context()] == ["?"]
 
 
 @pytest.mark.parametrize(

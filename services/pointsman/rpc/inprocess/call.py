@@ -151,7 +151,7 @@ class Call(grpc.aio.Call):
         takes_stream = handler.request_streaming  # a door that decides before it reads a message asks for one
         # Any, because the stubs of grpcio type handlers for the synchronous server.
         serve: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        return serve(self._context.requests() if takes_stream else self._request, self._context)
+        return serve(self._context if takes_stream else self._request, self._context)
 
     def _raise_if_failed(self) -> None:
         if self._was_left:

@@ -50,7 +50,7 @@ class CallContext(grpc.aio.ServicerContext[Any, Any]):
         request, self._unread = self._unread, grpc.aio.EOF
         return request
 
-    async def requests(self) -> AsyncGenerator[Any, None]:
+    async def __aiter__(self) -> AsyncGenerator[Any, None]:
         """Yield the request where the method takes a stream, which has this one message."""
         yield await self.read()
 
