@@ -15,9 +15,12 @@ _PLAIN: Final = frozenset({str, int, float, bool, datetime, NoneType})
 """Types that hold nothing which has a name of its own."""
 
 _SECRET_FIELD: Final = re.compile(r"api.?key|authorization|password|secret|credential", re.IGNORECASE)
+_BORDER: Final = r"(?:\b|(?<=\\[abefnrtv0])|(?<=\\x[\da-f]{2})|(?<=\\u[\da-f]{4}))"
+"""Where a word begins, or an escape ends whose letters would be taken for its own: JSON writes a new line so."""
 _SECRET_VALUE: Final = re.compile(
-    r"\b(?:sk-|rk-|pk-|pm_)[\w-]{16,}|\bAIza[\w-]{30,}|\bBearer\s+[\w.~+/=-]{8,}|(?<=://)[^\s/@\"']*:[^\s/@\"']+(?=@)",
-    re.IGNORECASE,
+    rf"{_BORDER}(?:(?:sk-|rk-|pk-|pm_)[\w-]{{16,}}|AIza[\w-]{{30,}}|Bearer(?:\s|\\[nrt])+[\w.~+/=-]{{8,}})"
+    r"|(?<=://)[^\s/@\"']*:[^\s/@\"']+(?=@)",
+    re.IGNORECASE | re.ASCII,
 )
 """Keys as OpenAI, Anthropic, DeepSeek, Moonshot (sk-…), Google (AIza…) and we (pm_…) write them (2026-11), bearer
 tokens, and the name and password in a URL."""
@@ -56,7 +59,7 @@ def masked_bytes(line: bytes) -> bytes:
 
 
 def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields without the texts of those whose names speak of keys, at any depth.
+    """Return the fields without what stands below names that speak of keys, numbers apart, at any depth.
 
     `api_key_env` and `api_key_file` hold names and may be seen.
     """
@@ -82,13 +85,17 @@ def _is_hinted_at(lowered: str) -> bool:
 
 
 def _masked(name: object, value: object) -> object:
+    """Return the value without what may not be seen; below a name that speaks of keys that is all but numbers."""
+    speaks = _speaks_of_keys(name)
     match value:
-        case str() | bytes() if _speaks_of_keys(name):
-            return MASK
         case list() | tuple():
-            return [_masked("", inner) for inner in value]
+            return [_masked(name, inner) for inner in value]
+        case Mapping() if speaks:
+            return {key: _masked(name, inner) for key, inner in value.items()}
         case Mapping():
             return masked_fields(value)
+        case _ if speaks and (type(value) is str or type(value) not in _PLAIN):
+            return MASK
         case _:
             return value
 

@@ -1,3 +1,6 @@
+import json
+
+import orjson
 import pytest
 
 from pointsman.domain.secret import Secret
@@ -29,6 +32,20 @@ def test_what_looks_like_a_key_is_hidden_wherever_it_stands(key: str) -> None:
     assert masked_bytes(text.encode()).decode() == masked_text(text)
 
 
+@pytest.mark.parametrize("before", ["\n", "\t", "\0", "\x1b", "é", "키", "\\"])
+@pytest.mark.parametrize("key", KEYS[:-1])
+def test_a_key_is_hidden_in_a_finished_line_whatever_stands_before_it(before: str, key: str) -> None:
+    told = {"note": f"refused:{before}{key}", "error": ValueError(f"{before}{key}"), "bytes": f"{before}{key}".encode()}
+
+    assert key.encode() not in masked_bytes(orjson.dumps(told, default=str))
+    assert key not in masked_text(json.dumps({"note": told["note"]}))
+    assert key not in masked_text(before + key)
+
+
+def test_a_bearer_token_on_a_line_of_its_own_is_hidden() -> None:
+    assert b"abcdefgh1234" not in masked_bytes(orjson.dumps({"note": "Bearer\nabcdefgh1234"}))
+
+
 @pytest.mark.parametrize("text", ["http://127.0.0.1:4317/v1", "12:30 a@b", "task-list", "2+2는?"])
 def test_what_is_no_key_is_left_alone(text: str) -> None:
     assert masked_text(text) == text
@@ -40,6 +57,17 @@ def test_fields_that_speak_of_keys_are_hidden_at_any_depth() -> None:
         "api_key_env": "NAME",
         "n": 1,
     }
+
+
+@pytest.mark.parametrize("value", [["short"], ("short",), {"openai": "short"}, [{"openai": ["short"]}], {"short"}])
+def test_what_stands_below_a_name_that_speaks_of_keys_is_hidden(value: object) -> None:
+    assert "short" not in str(masked_fields({"api_keys": value}))
+
+
+def test_how_many_keys_there_are_may_be_seen() -> None:
+    told = {"api_keys": 3, "secrets": [1, None, True]}
+
+    assert masked_fields(told) == told
 
 
 def test_a_name_that_speaks_of_keys_does_so_each_time_and_behind_any_number_of_others() -> None:
