@@ -68,6 +68,20 @@ async def test_an_unknown_service_has_no_health() -> None:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+async def test_a_method_that_the_health_service_does_not_have_is_unimplemented_and_no_fault() -> None:
+    with structlog.testing.capture_logs() as captured:
+        async with (
+            serving(FakeClassifier()) as server,
+            channel_to(server) as channel,
+        ):
+            listing = channel.unary_unary("/grpc.health.v1.Health/List", Asked.SerializeToString, Told.FromString)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await listing(Asked())
+
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert [line["log_level"] for line in lines_of(captured, "grpc.health.v1.Health/List")] == ["debug"]
+
+
 async def test_health_and_reflection_leave_no_span_and_no_line_above_debug() -> None:
     with recorded_spans() as recorder, structlog.testing.capture_logs() as captured:
         async with (

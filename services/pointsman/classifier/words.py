@@ -27,15 +27,15 @@ _START = 40
 WORDS_REMEMBERED: Final = 4096
 """So many words, and so many stretches without white space, are remembered: a few hundred make up most of any text.
 
-Some 10 MB when full of words as people write them, some 50 MB of random Hangul at most.
+Some 10 MB when full of words as people write them, some 50 MB at most of words that were made to fill it.
 """
-_LONGEST_REMEMBERED: Final = 24
-"""In characters."""
+_LONGEST_REMEMBERED: Final = 30
+"""In bytes of UTF-8, because Hangul has four times the n-grams a letter: thirty Latin letters, or ten syllables."""
 
 
 def is_short(text: str) -> bool:
     """Return whether a word or stretch is worth remembering: long ones seldom come again, and would fill the memory."""
-    return len(text) <= _LONGEST_REMEMBERED
+    return len(text.encode()) <= _LONGEST_REMEMBERED
 
 
 class Word:

@@ -181,6 +181,10 @@ class _Call:
                 self._end(_code_so_far(self._context))
             case PointsmanError():
                 await self._refuse(error)
+            case NotImplementedError() if _code_so_far(self._context) is grpc.StatusCode.UNIMPLEMENTED:
+                # So generated code leaves a method that the servicer does not have, as grpcio's health has no List.
+                self._end(grpc.StatusCode.UNIMPLEMENTED)
+                await self._context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
             case Exception():
                 await self._refuse(PointsmanError("an exception that nobody expected"), unexpected=error)
             case _:  # CancelledError, or GeneratorExit where a stream was abandoned

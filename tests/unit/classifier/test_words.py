@@ -1,5 +1,7 @@
+import pytest
+
 from pointsman.classifier.cues import PHRASES, RUNS, STEMS, WORDS
-from pointsman.classifier.words import Piece, cues_among
+from pointsman.classifier.words import Piece, cues_among, is_short
 
 
 def test_every_word_and_every_stem_of_the_lexicon_is_found_in_a_text_that_says_it() -> None:
@@ -63,3 +65,13 @@ def test_a_long_word_has_the_cues_that_a_short_one_has() -> None:
     long = "debug" + "z" * 40
 
     assert ("debug", True) in [(cue[1], at_start) for cue, at_start in cues_among(Piece(long))]
+
+
+@pytest.mark.parametrize(
+    "text, is_worth_it", [("a" * 30, True), ("a" * 31, False), ("가" * 10, True), ("가" * 11, False)]
+)
+def test_what_is_worth_remembering_goes_by_bytes_because_hangul_takes_more_memory(
+    text: str,
+    is_worth_it: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert is_short(text) is is_worth_it
