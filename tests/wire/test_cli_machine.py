@@ -125,6 +125,16 @@ async def test_doctor_knows_a_wrong_override_from_a_wrong_file() -> None:
     assert finding(finished, "settings")["advice"] == "correct or unset POINTSMAN__ROUTER__ADRESS"
 
 
+async def test_doctor_names_the_wrong_file_in_the_command_that_looks_at_it(tmp_path: Path) -> None:
+    wrong = tmp_path / "my settings.toml"
+    wrong.write_text("[router]\nadress = 1\n")
+
+    finished = await pointsman("doctor", "--json", "--config", str(wrong), environment=NO_OLLAMA)
+
+    assert finished.code == 2
+    assert f" check-config '{wrong}' looks at the file alone" in finding(finished, "settings")["advice"]
+
+
 async def test_check_config_knows_a_wrong_override_from_a_wrong_file() -> None:
     finished = await pointsman("check-config", str(REFERENCE), environment={"POINTSMAN__ROUTER__ADRESS": "x"})
 
