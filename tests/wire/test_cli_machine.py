@@ -55,6 +55,13 @@ async def test_doctor_finds_nothing_wrong_where_all_is_there(settings: Settings,
     assert finding(finished, "self-test")["message"].startswith("label coverage 0.")
 
 
+async def test_doctor_says_who_is_simulated_before_its_last_word(settings: Settings, simulation: Simulation) -> None:
+    finished = await pointsman("doctor", environment=ANY_PORTS | overrides(settings, simulation.base_urls))
+
+    *_, warning, _ = finished.out.splitlines()
+    assert warning == "SIMULATED: what anthropic, gemini, openai, deepseek, moonshot, local answer is invented."
+
+
 async def test_doctor_leaves_with_1_when_nothing_could_answer_and_says_what_to_do() -> None:
     finished = await pointsman("doctor", "--json", environment=ANY_PORTS | NO_OLLAMA)
 

@@ -180,6 +180,8 @@ def _show(examined: Examined, *, as_json: bool) -> None:
             out.print(f"{'':8}→ {one.advice}", soft_wrap=True)  # the terminal's own wrapping keeps it pasteable
     if examined.readiness is not None:
         out.print()
+        if examined.readiness.warning:
+            say(out, examined.readiness.warning, style="bold")
         say(out, verdict(examined.readiness, examined.running), style="bold")
     if examined.running:
         out.print("A Pointsman runs here already; what that one can call:")
