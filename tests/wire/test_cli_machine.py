@@ -55,6 +55,13 @@ async def test_doctor_finds_nothing_wrong_where_all_is_there(settings: Settings,
     assert finding(finished, "self-test")["message"].startswith("label coverage 0.")
 
 
+async def test_doctor_says_who_is_simulated_before_its_last_word(settings: Settings, simulation: Simulation) -> None:
+    finished = await pointsman("doctor", environment=ANY_PORTS | overrides(settings, simulation.base_urls))
+
+    *_, warning, _ = finished.out.splitlines()
+    assert warning == "SIMULATED: what anthropic, gemini, openai, deepseek, moonshot, local answer is invented."
+
+
 async def test_doctor_leaves_with_1_when_nothing_could_answer_and_says_what_to_do() -> None:
     finished = await pointsman("doctor", "--json", environment=ANY_PORTS | NO_OLLAMA)
 
@@ -123,6 +130,16 @@ async def test_doctor_knows_a_wrong_override_from_a_wrong_file() -> None:
 
     assert finished.code == 2
     assert finding(finished, "settings")["advice"] == "correct or unset POINTSMAN__ROUTER__ADRESS"
+
+
+async def test_doctor_names_the_wrong_file_in_the_command_that_looks_at_it(tmp_path: Path) -> None:
+    wrong = tmp_path / "my settings.toml"
+    wrong.write_text("[router]\nadress = 1\n")
+
+    finished = await pointsman("doctor", "--json", "--config", str(wrong), environment=NO_OLLAMA)
+
+    assert finished.code == 2
+    assert f" check-config '{wrong}' looks at the file alone" in finding(finished, "settings")["advice"]
 
 
 async def test_check_config_knows_a_wrong_override_from_a_wrong_file() -> None:

@@ -70,7 +70,7 @@ async def test_up_tells_people_where_it_listens_and_that_it_is_simulated(environ
     shown = "".join(lines)
     assert shown.startswith("Pointsman is up, settings ")
     assert "  router      127.0.0.1:" in shown
-    assert "SIMULATED: what anthropic, gemini, openai, deepseek, moonshot answer is invented." in shown
+    assert "SIMULATED: what anthropic, gemini, openai, deepseek, moonshot, local answer is invented." in shown
     assert "Ready to be called: anthropic/claude-opus" in shown
     assert finished.code == 0
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -70,7 +71,8 @@ def doctor(path: Path | None, *, as_json: bool) -> int:
         candidates(settings)
         instructions_of(settings.classifier)
     except SettingsError as error:
-        advice = advice_on(error) or f"correct that line; {program()} check-config FILE looks at the file alone"
+        looks_alone = f"{program()} check-config {shlex.quote(str(find(path)))} looks at the file alone"
+        advice = advice_on(error) or f"correct that line; {looks_alone}"
         wrong = Finding(subject="settings", level=Level.PROBLEM, message=error.message, advice=advice)
         _show(Examined(findings=(_python(), wrong)), as_json=as_json)
         return 2
@@ -178,6 +180,8 @@ def _show(examined: Examined, *, as_json: bool) -> None:
             out.print(f"{'':8}→ {one.advice}", soft_wrap=True)  # the terminal's own wrapping keeps it pasteable
     if examined.readiness is not None:
         out.print()
+        if examined.readiness.warning:
+            say(out, examined.readiness.warning, style="bold")
         say(out, verdict(examined.readiness, examined.running), style="bold")
     if examined.running:
         out.print("A Pointsman runs here already; what that one can call:")

@@ -10,6 +10,7 @@ from pointsman.cli.ollama import LOGPROBS_VERSION, Look
 from pointsman.cli.ports import Holder
 from pointsman.cli.readiness import Readiness, key_places, pull_advice
 from pointsman.config import Settings
+from pointsman.config.load import SIMULATED_KEY_ENV
 from pointsman.config.settings import QuotaSettings
 from pointsman.domain.advice import GET_OLLAMA, key_advice, key_missing
 
@@ -80,7 +81,8 @@ def ollama_finding(found: Look, used_by: str) -> Finding:
         floor = ".".join(map(str, LOGPROBS_VERSION))
         message = f"version {found.version} gives no log-probabilities, so the small model cannot classify"
         return Finding(subject=subject, level=Level.NOTE, message=message, advice=f"update Ollama to {floor} or newer")
-    return Finding(subject=subject, level=Level.FINE, message=f"version {found.version} (for {used_by})")
+    version = f"version {found.version}, simulated" if found.is_simulated else f"version {found.version}"
+    return Finding(subject=subject, level=Level.FINE, message=f"{version} (for {used_by})")
 
 
 def model_finding(settings: Settings, found: Look, model: str, used_for: str) -> Finding:
@@ -111,7 +113,9 @@ def self_test_finding(settings: Settings, test: SelfTest) -> Finding:
 def key_findings(settings: Settings, present_keys: Collection[str]) -> Iterator[Finding]:
     """Yield whether each provider has a key, by the name of its variable or file only."""
     for provider, place in key_places(settings).items():
-        if place in present_keys:
+        if place == SIMULATED_KEY_ENV:
+            yield Finding(subject=f"key {provider}", level=Level.FINE, message="simulated: answers are invented")
+        elif place in present_keys:
             told = "holds a key" if settings.providers[provider].api_key_file else "is set"
             yield Finding(subject=f"key {provider}", level=Level.FINE, message=f"{place} {told}")
         else:

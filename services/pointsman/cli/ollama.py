@@ -9,6 +9,8 @@ from typing import Final, cast
 import httpx
 from ollama import AsyncClient, ProgressResponse, ResponseError
 
+from pointsman.executor.adapters.replies import SIMULATED
+
 LOGPROBS_VERSION: Final = (0, 12, 11)
 """The first version whose answers carry log-probabilities (Ollama release notes, 2025-11-11)."""
 
@@ -23,12 +25,16 @@ class OllamaFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a look at one server showed. `problem` is empty when it answered; `version` is as the server writes it."""
+    """What a look at one server showed.
+
+    `problem` is empty when it answered; `version` is as the server writes it; `is_simulated` when it says so itself.
+    """
 
     url: str
     version: str = ""
     models: frozenset[str] = frozenset()
     problem: str = ""
+    is_simulated: bool = False
 
     def has(self, model: str) -> bool:
         """Return whether the model is on its disk; a name without a tag means `latest`."""
@@ -80,7 +86,12 @@ async def look(url: str) -> Look:
                 listed = await client.list()
     except OllamaFailed as failed:
         return Look(url=url, problem=str(failed))
-    return Look(url=url, version=version, models=frozenset(model.model or "" for model in listed.models))
+    return Look(
+        url=url,
+        version=version,
+        models=frozenset(model.model or "" for model in listed.models),
+        is_simulated=SIMULATED in answer.headers,
+    )
 
 
 async def pull(url: str, model: str) -> AsyncIterator[Progress]:

@@ -1,11 +1,12 @@
 """Which candidates can be called on this machine now, what the others lack, and how to get it. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from pointsman.cli.invocation import program
 from pointsman.cli.ollama import Look
 from pointsman.config import Settings
+from pointsman.config.load import SIMULATED_KEY_ENV
 from pointsman.domain.advice import GET_OLLAMA, key_advice, key_missing
 
 
@@ -22,17 +23,24 @@ class Lack:
 class Readiness:
     """What can be called and what cannot, in the order of the settings.
 
-    `fallback` is the id of the local fallback when it can answer, else empty.
+    `fallback` is the id of the local fallback when it can answer, else empty; `simulated` are the providers whose
+    answers are invented.
     """
 
     usable: tuple[str, ...]
     lacks: tuple[Lack, ...]
     fallback: str
+    simulated: tuple[str, ...] = ()
 
     @property
     def can_answer(self) -> bool:
         """True when at least one candidate, the fallback included, can be called."""
         return bool(self.usable)
+
+    @property
+    def warning(self) -> str:
+        """Whose answers are invented, as a sentence; empty where nobody's are."""
+        return f"SIMULATED: what {', '.join(self.simulated)} answer is invented." if self.simulated else ""
 
 
 def judge(settings: Settings, *, present_keys: Collection[str], looks: Mapping[str, Look]) -> Readiness:
@@ -57,6 +65,7 @@ def judge(settings: Settings, *, present_keys: Collection[str], looks: Mapping[s
             for (missing, advice), names in waiting.items()
         ),
         fallback=fallback if fallback in usable else "",
+        simulated=tuple(_simulated(settings, looks)),
     )
 
 
@@ -96,3 +105,11 @@ def _lack(
     if not found.has(candidate.model):
         return f"Ollama at {provider.base_url} does not have {candidate.model}", pull_advice(settings, candidate.model)
     return None
+
+
+def _simulated(settings: Settings, looks: Mapping[str, Look]) -> Iterator[str]:
+    """Yield the providers with the simulator's key, or on an Ollama that says it is simulated."""
+    for name, provider in settings.providers.items():
+        found = looks.get(provider.base_url) if provider.wire == "ollama" else None
+        if provider.api_key_env == SIMULATED_KEY_ENV or (found is not None and found.is_simulated):
+            yield name

@@ -142,8 +142,8 @@ def _rows(total: ReportLine) -> tuple[tuple[str, str, str], ...]:
         ("cost", cost_before, f"${total.cost_usd:,.4f}"),
         ("of it without an answer", "", f"${total.unproductive_cost_usd:,.4f}"),
         ("answered", "", f"{total.answered:,} of {total.requests:,}"),
-        ("callers that left before the end", "", f"{total.cancelled:,}"),
         ("of these by the local fallback", "", f"{total.answered_by_fallback:,}"),
+        ("callers that left before the end", "", f"{total.cancelled:,}"),
         ("tokens in / out", "", f"{total.usage.input_tokens:,} / {total.usage.output_tokens:,}"),
     )
 

@@ -21,7 +21,7 @@ from pointsman.cli.room import Room
 from pointsman.cli.serving import running
 from pointsman.cli.terminal import print_json
 from pointsman.config import Settings, load, settings_hash
-from pointsman.config.load import SIMULATED_KEY_ENV, find
+from pointsman.config.load import find
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.telemetry.process import observed
@@ -160,9 +160,9 @@ def first_question(address: str, settings: Settings) -> str:
 
 def _tell(readiness: "Readiness", settings: Settings) -> None:
     out = notices()
-    if simulated := [name for name, each in settings.providers.items() if each.api_key_env == SIMULATED_KEY_ENV]:
+    if readiness.warning:
         out.say()
-        out.say(f"SIMULATED: what {', '.join(simulated)} answer is invented.", style="bold")
+        out.say(readiness.warning, style="bold")
     out.say()
     if readiness.usable:
         out.say(", ".join(readiness.usable), lead="Ready to be called: ")

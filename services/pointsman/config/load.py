@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pointsman.config.categories import check_categories
 from pointsman.config.file import read
+from pointsman.config.key_places import check_key_places
 from pointsman.config.parse import Table, parse, quoted, refuse
 from pointsman.config.settings import LimitsSettings, ProviderSettings, QuotaSettings, Settings, TlsSettings
 from pointsman.domain.errors import SettingsError
@@ -44,6 +45,7 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
     table = read(source)
     overrides = _override(table, environ)
     try:
+        check_key_places(table)
         settings = parse(Settings, table)
         _check(settings)
     except SettingsError as error:

@@ -18,6 +18,7 @@ from pointsman.cli.ollama import Look
 from pointsman.cli.ports import Holder
 from pointsman.cli.readiness import Readiness
 from pointsman.config import Settings, load
+from pointsman.config.load import SIMULATED_KEY_ENV
 from pointsman.config.settings import QuotaSettings
 
 URL = "http://127.0.0.1:11434"
@@ -89,6 +90,21 @@ def test_keys_are_told_by_the_names_of_their_variables(reference: Settings) -> N
     assert found["key openai"].message == "OPENAI_API_KEY is set"
     assert found["key gemini"].advice.startswith("export GEMINI_API_KEY=…")
     assert "key local" not in found
+
+
+def test_the_simulators_key_is_said_to_be_one(reference: Settings) -> None:
+    simulated = replace(reference.providers["openai"], api_key_env=SIMULATED_KEY_ENV)
+    settings = replace(reference, providers={"openai": simulated})
+
+    (found,) = key_findings(settings, {SIMULATED_KEY_ENV})
+
+    assert found.message == "simulated: answers are invented"
+
+
+def test_an_ollama_that_says_it_is_simulated_is_told_so() -> None:
+    found = ollama_finding(Look(url=URL, version="0.33.0", is_simulated=True), "the classifier")
+
+    assert found.message == "version 0.33.0, simulated (for the classifier)"
 
 
 @pytest.mark.parametrize("place", ["provider", "group", "candidate"])

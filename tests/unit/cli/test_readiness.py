@@ -6,6 +6,7 @@ import pytest
 from pointsman.cli.ollama import Look
 from pointsman.cli.readiness import Lack, judge, key_places, ollama_urls, pull_advice
 from pointsman.config import Settings, load
+from pointsman.config.load import SIMULATED_KEY_ENV
 from pointsman.config.settings import FallbackSettings
 
 URL = "http://127.0.0.1:11434"
@@ -26,6 +27,16 @@ def test_with_all_keys_and_models_everything_can_be_called(reference: Settings) 
     assert readiness.lacks == ()
     assert readiness.fallback == "local/qwen2.5-14b"
     assert readiness.can_answer
+
+
+def test_who_is_simulated_is_said_with_the_simulators_ollama(reference: Settings) -> None:
+    openai = replace(reference.providers["openai"], api_key_env=SIMULATED_KEY_ENV)
+    settings = replace(reference, providers=reference.providers | {"openai": openai})
+
+    readiness = judge(settings, present_keys=set(), looks={URL: replace(BOTH_MODELS, is_simulated=True)})
+
+    assert readiness.warning == "SIMULATED: what openai, local answer is invented."
+    assert judge(reference, present_keys=set(), looks={URL: BOTH_MODELS}).warning == ""
 
 
 def test_one_key_makes_the_candidates_of_its_provider_usable(reference: Settings) -> None:

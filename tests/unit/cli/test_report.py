@@ -64,6 +64,12 @@ def test_the_summary_is_the_table_of_the_idea() -> None:
     assert text.split()[:2] == ["figure", "measured"]
 
 
+def test_answers_of_the_local_fallback_stand_below_all_answers() -> None:
+    text = " ".join(shown(summary(TOTAL)).split())
+
+    assert "answered 198 of 200 of these by the local fallback 3 callers that left" in text
+
+
 def test_sequential_fallback_stands_beside_it_where_it_is_known() -> None:
     text = shown(summary(replace(TOTAL, sequential_attempts=460, sequential_cost_usd=3.7)))
 
