@@ -56,11 +56,11 @@ def failure(trail: Trail, *, is_late: bool = False) -> PointsmanError:
     if any(map(_passes, steps)) and all(isinstance(step, Skip) or _passes(step) for step in steps):
         message = "no candidate is free, and no local model can answer; try again when the first quota renews"
         return PoolExhausted(message, trail=trail, ready_at=trail.ready_at)
-    if is_late or any(isinstance(step, Skip) and step.reason is SkipReason.NO_TIME for step in steps):
-        return OutOfTime(
-            "the deadline leaves too little time for another candidate; allow more, or ask for less", trail=trail
-        )
     tried = sum(1 for _ in trail.attempts)
+    if is_late or any(isinstance(step, Skip) and step.reason is SkipReason.NO_TIME for step in steps):
+        whom = "another" if tried else "any"
+        message = f"the deadline leaves too little time for {whom} candidate; allow more, or ask for less"
+        return OutOfTime(message, trail=trail)
     message = f"no answer: {tried} tried and failed, {len(steps) - tried} left out; the trail says why"
     return NoAnswer(message, trail=trail, ready_at=trail.ready_at)
 

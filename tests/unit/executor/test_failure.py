@@ -138,6 +138,21 @@ def test_no_answer_says_when_to_come_back_if_anybody_knows() -> None:
     assert "1 tried and failed, 1 left out" in error.message
 
 
+@pytest.mark.parametrize(
+    "steps, whom",
+    [
+        pytest.param([skip(SkipReason.NO_TIME)], "any", id="none-was-tried"),
+        pytest.param([BROKEN, skip(SkipReason.NO_TIME)], "another", id="one-was-tried"),
+    ],
+)
+def test_too_little_time_speaks_of_another_candidate_only_where_one_was_tried(
+    steps: list[Skip | Attempt], whom: str
+) -> None:
+    error = failure(Trail(steps=steps))
+
+    assert error.message == f"the deadline leaves too little time for {whom} candidate; allow more, or ask for less"
+
+
 def test_nobody_being_able_says_why_of_each() -> None:
     error = failure(Trail(steps=[NO_IMAGES, skip(SkipReason.CONTEXT_TOO_SMALL, detail="at most 7", id_="b/m")]))
 
