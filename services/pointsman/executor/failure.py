@@ -5,6 +5,7 @@ from pointsman.domain.errors import (
     CallerOverRate,
     CandidatesForbidden,
     InvalidRequest,
+    Missing,
     NoAnswer,
     NoCredentials,
     OutOfTime,
@@ -94,9 +95,9 @@ def _over_limit(trail: Trail) -> PointsmanError:
 
 
 def _never(trail: Trail) -> PointsmanError:
-    missing = tuple((step.candidate, _advice(step)) for step in trail.steps if _is_unequipped(step))
+    missing = tuple(_missing(step) for step in trail.steps if _is_unequipped(step))
     if missing:
-        what = "; ".join(f"{candidate}: {advice}" for candidate, advice in missing)
+        what = "; ".join(f"{each.subject}: {each.advice}" for each in missing)
         return NoCredentials(
             f"no model can be used yet: {what}. `pointsman doctor` shows every step", missing=missing, trail=trail
         )
@@ -105,6 +106,11 @@ def _never(trail: Trail) -> PointsmanError:
         field="messages", reason="NO_CANDIDATE_ABLE", message=f"no candidate of the pool can serve this request: {why}"
     )
     return InvalidRequest(violation, trail=trail)
+
+
+def _missing(step: Skip | Attempt) -> Missing:
+    reason = step.reason if isinstance(step, Skip) else step.outcome
+    return Missing(subject=step.candidate, reason=reason.name, advice=_advice(step))
 
 
 def _advice(step: Skip | Attempt) -> str:

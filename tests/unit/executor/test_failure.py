@@ -9,6 +9,7 @@ from pointsman.domain.errors import (
     CallerOverRate,
     CandidatesForbidden,
     InvalidRequest,
+    Missing,
     NoAnswer,
     NoCredentials,
     OutOfTime,
@@ -101,8 +102,12 @@ def test_missing_keys_and_models_are_all_named() -> None:
 
     assert isinstance(error, NoCredentials)
     assert error.missing == (
-        ("a/m", "set A_KEY"),
-        ("local/m", "Ollama does not answer; start it, then run `pointsman pull`"),
+        Missing(subject="a/m", reason="NO_CREDENTIALS", advice="set A_KEY"),
+        Missing(
+            subject="local/m",
+            reason="NETWORK",
+            advice="Ollama does not answer; start it, then run `pointsman pull`",
+        ),
     )
     assert "a/m: set A_KEY; local/m: Ollama does not answer" in error.message
     assert "`pointsman doctor`" in error.message
@@ -112,7 +117,13 @@ def test_a_model_that_is_not_there_is_to_be_pulled() -> None:
     error = failure(Trail(steps=[local(Outcome.MODEL_NOT_FOUND)]))
 
     assert isinstance(error, NoCredentials)
-    assert error.missing == (("local/m", "Ollama does not have the model; run `pointsman pull`"),)
+    assert error.missing == (
+        Missing(
+            subject="local/m",
+            reason="MODEL_NOT_FOUND",
+            advice="Ollama does not have the model; run `pointsman pull`",
+        ),
+    )
 
 
 @pytest.mark.parametrize(
