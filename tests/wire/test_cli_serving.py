@@ -252,13 +252,15 @@ async def test_settings_that_cannot_be_used_stop_the_start_with_2(change: dict[s
 
 
 async def test_simulate_says_that_it_invents_and_how_to_use_it() -> None:
-    async with pointsman_running("simulate", "--port", "0", environment=ANY_PORTS) as simulate:
+    kept = ANY_PORTS | {"POINTSMAN__JOURNAL__URL": "sqlite:///journal.sqlite"}
+    async with pointsman_running("simulate", "--port", "0", environment=kept) as simulate:
         shown = "".join([await simulate.line() for _ in range(25)])
         simulate.tell(signal.SIGTERM)
         finished = await simulate.end()
 
     assert shown.startswith("Everything that answers here is INVENTED")
     assert "export POINTSMAN__PROVIDERS__ANTHROPIC__BASE_URL=http://127.0.0.1:" in shown
+    assert "export POINTSMAN__JOURNAL__URL=sqlite:///simulated.sqlite" in shown
     assert "export POINTSMAN__CLASSIFIER__OLLAMA__URL=http://127.0.0.1:" in shown
     assert finished.code == 0
 

@@ -182,18 +182,21 @@ def plain(line: ReportLine) -> str:
     return "\t".join(parts)
 
 
+def _simulated(total: ReportLine) -> str:
+    part = f"{total.simulated_requests:,} of {total.requests:,} requests and ${total.simulated_cost_usd:,.4f}"
+    return f"{part} of the cost were simulated: nothing of them is real."
+
+
 def notes(sums: ReportSums) -> tuple[str, ...]:
     """Return what a reader must know before believing the numbers."""
-    unpriced = sums.total.attempts_without_price
+    total, unpriced = sums.total, sums.total.attempts_without_price
     return tuple(
         note
         for applies, note in (
+            (bool(total.simulated_requests), _simulated(total)),
             (sums.journal == "memory", "Kept in memory: the Executor forgets it when it stops."),
             (bool(unpriced), f"{unpriced} calls have no known price and are not in the cost."),
-            (
-                sums.total.sequential_attempts is not None,
-                SEQUENTIAL,
-            ),
+            (total.sequential_attempts is not None, SEQUENTIAL),
             (bool(sums.trouble), f"Nothing can be written down now: {sums.trouble}"),
             (bool(sums.dropped), f"{sums.dropped} requests could not be written down and are missing."),
         )

@@ -13,6 +13,7 @@ from pointsman.cli.loop import run, stop_signals
 from pointsman.cli.rehearsal import overrides
 from pointsman.cli.terminal import print_json, say, screen
 from pointsman.config import Settings, load
+from pointsman.config.load import PREFIX
 from pointsman.domain.clock import SystemClock
 from pointsman.domain.errors import SettingsError
 from pointsman.simulator import scenarios
@@ -25,6 +26,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "calm": scenarios.CALM,
     "instant": scenarios.INSTANT,
 }
+
+JOURNAL: Final = "sqlite:///simulated.sqlite"
+"""Where a stack over the simulator keeps its journal: beside the real one, not to be summed up with it."""
 
 INVENTED: Final = "Everything that answers here is INVENTED: no provider is called, no model runs, nothing costs money."
 
@@ -52,7 +56,7 @@ async def _simulate(settings: Settings, world: Scenario, *, port: int, seed: int
     with stop_signals(lambda: None) as stopped:
         try:
             async with serve(world, clock=SystemClock(), seed=seed, port=port, ollama_port=ollama_port) as simulation:
-                variables = overrides(settings, simulation.base_urls)
+                variables = overrides(settings, simulation.base_urls) | _own_journal(settings)
                 if as_json:
                     print_json({"simulated": True, "base_urls": simulation.base_urls, "environment": variables})
                 else:
@@ -62,6 +66,11 @@ async def _simulate(settings: Settings, world: Scenario, *, port: int, seed: int
             ports = f"port {port} or {ollama_port}"
             message = f"cannot listen on {ports}: {error.strerror}; choose another with --port, 0 for any"
             raise SettingsError(message, port=str(port)) from error
+
+
+def _own_journal(settings: Settings) -> dict[str, str]:
+    """Return what keeps invented requests apart from real ones; a journal in memory is apart already."""
+    return {f"{PREFIX}JOURNAL__URL": JOURNAL} if settings.journal.url else {}
 
 
 def _explain(base_urls: Mapping[str, str], variables: Mapping[str, str], *, scenario: str, seed: int) -> None:

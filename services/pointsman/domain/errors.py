@@ -49,6 +49,15 @@ class Violation:
     message: str
 
 
+@frozen
+class Missing:
+    """What a candidate or service lacks: the stable reason, as in the trail, and what to do about it."""
+
+    subject: str
+    reason: str
+    advice: str
+
+
 class PointsmanError(Exception):
     """A failure that callers can act on: `reason` is stable, `metadata` holds the values that the message names."""
 
@@ -108,9 +117,9 @@ class NoCredentials(PointsmanError):
     reason = "NO_CREDENTIALS"
 
     def __init__(
-        self, message: str, *, missing: tuple[tuple[str, str], ...] = (), trail: Trail | None = None, **metadata: str
+        self, message: str, *, missing: tuple[Missing, ...] = (), trail: Trail | None = None, **metadata: str
     ) -> None:
-        """Keep pairs of what lacks something and what to do about it."""
+        """Keep what each of them lacks."""
         super().__init__(message, trail=trail, **metadata)
         self.missing = missing
 

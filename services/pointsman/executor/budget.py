@@ -80,15 +80,20 @@ class Budget:
             return Skip(
                 candidate=name, reason=SkipReason.ATTEMPTS_SPENT, detail="all attempts that were allowed are made"
             )
-        left_s = self.slice(planned.candidate, now + planned.wait_s).until_content_s
+        leaves = now + planned.wait_s
+        left_s = self.slice(planned.candidate, leaves).until_content_s
         if left_s < self.floor_s:
-            return Skip(
-                candidate=name, reason=SkipReason.NO_TIME, detail=f"{left_s:.2f} s left; {self.floor_s:.2f} s needed"
-            )
+            return self.lacks_time(name, left_s, kept_s=min(self.reserve_s, self.deadline - leaves))
         if self.cost_usd is not None and (planned.cost_usd is None or planned.cost_usd > self.cost_usd):
             detail = f"about ${planned.cost_usd}; ${self.cost_usd} left"
             return Skip(candidate=name, reason=SkipReason.TOO_EXPENSIVE, detail=detail)
         return None
+
+    def lacks_time(self, candidate_id: str, left_s: float, *, kept_s: float = 0.0) -> Skip:
+        """Return the skip of a candidate with `left_s` beside what is kept for the fallback; both may be negative."""
+        kept = f" beside the {kept_s:.2f} s kept for the local model" if kept_s > 0 else ""
+        detail = f"{max(0.0, left_s):.2f} s left{kept}; {self.floor_s:.2f} s needed"
+        return Skip(candidate=candidate_id, reason=SkipReason.NO_TIME, detail=detail)
 
     def spend(self, attempt: Attempt) -> None:
         """Take off what an attempt used."""

@@ -5,6 +5,7 @@ from pointsman.domain.errors import (
     CallerOverRate,
     CandidatesForbidden,
     InvalidRequest,
+    Missing,
     NoAnswer,
     NoCredentials,
     OutOfTime,
@@ -56,11 +57,11 @@ def failure(trail: Trail, *, is_late: bool = False) -> PointsmanError:
     if any(map(_passes, steps)) and all(isinstance(step, Skip) or _passes(step) for step in steps):
         message = "no candidate is free, and no local model can answer; try again when the first quota renews"
         return PoolExhausted(message, trail=trail, ready_at=trail.ready_at)
-    if is_late or any(isinstance(step, Skip) and step.reason is SkipReason.NO_TIME for step in steps):
-        return OutOfTime(
-            "the deadline leaves too little time for another candidate; allow more, or ask for less", trail=trail
-        )
     tried = sum(1 for _ in trail.attempts)
+    if is_late or any(isinstance(step, Skip) and step.reason is SkipReason.NO_TIME for step in steps):
+        whom = "another" if tried else "any"
+        message = f"the deadline leaves too little time for {whom} candidate; allow more, or ask for less"
+        return OutOfTime(message, trail=trail)
     message = f"no answer: {tried} tried and failed, {len(steps) - tried} left out; the trail says why"
     return NoAnswer(message, trail=trail, ready_at=trail.ready_at)
 
@@ -94,9 +95,9 @@ def _over_limit(trail: Trail) -> PointsmanError:
 
 
 def _never(trail: Trail) -> PointsmanError:
-    missing = tuple((step.candidate, _advice(step)) for step in trail.steps if _is_unequipped(step))
+    missing = tuple(_missing(step) for step in trail.steps if _is_unequipped(step))
     if missing:
-        what = "; ".join(f"{candidate}: {advice}" for candidate, advice in missing)
+        what = "; ".join(f"{each.subject}: {each.advice}" for each in missing)
         return NoCredentials(
             f"no model can be used yet: {what}. `pointsman doctor` shows every step", missing=missing, trail=trail
         )
@@ -105,6 +106,11 @@ def _never(trail: Trail) -> PointsmanError:
         field="messages", reason="NO_CANDIDATE_ABLE", message=f"no candidate of the pool can serve this request: {why}"
     )
     return InvalidRequest(violation, trail=trail)
+
+
+def _missing(step: Skip | Attempt) -> Missing:
+    reason = step.reason if isinstance(step, Skip) else step.outcome
+    return Missing(subject=step.candidate, reason=reason.name, advice=_advice(step))
 
 
 def _advice(step: Skip | Attempt) -> str:

@@ -34,7 +34,7 @@ async def fall_back(means: Means, course: Course, *, until: float) -> Execution 
     if skip := ineligible(candidate, request, prospect) or firm:
         course.skip(skip)
         raise _failure(means, course)
-    if skip := await _queue(means, fallback, request.caller, latest=course.latest, until=until):
+    if skip := await _queue(means, fallback, course, until=until):
         if until < course.latest:
             return None
         course.skip(skip)
@@ -64,9 +64,11 @@ async def _call(means: Means, fallback: Fallback, prospect: Prospect, course: Co
     return course.end(attempt, reply, means.clock.monotonic(), degraded=degraded)
 
 
-async def _queue(means: Means, fallback: Fallback, caller: str, *, latest: float, until: float) -> Skip | None:
-    """Take a slot of the local model; when none came free until one of these instants, return why."""
-    name, left_s = fallback.candidate.id, min(latest, until) - means.clock.monotonic()
+async def _queue(means: Means, fallback: Fallback, course: Course, *, until: float) -> Skip | None:
+    """Take a slot of the local model; when none came free until then, or until it is too late, return why."""
+    name, caller, latest = fallback.candidate.id, course.request.caller, course.latest
+    now = means.clock.monotonic()
+    left_s = min(latest, until) - now
     if denied := fallback.denied(caller):
         detail = f"{fallback.waiting} requests wait for the local model, and no more may"
         if denied is Denied.SHARE:
@@ -75,6 +77,8 @@ async def _queue(means: Means, fallback: Fallback, caller: str, *, latest: float
         if until < latest:  # whoever is free then can be waited for without a place in the queue
             await means.clock.sleep(left_s)
         return Skip(candidate=name, reason=SkipReason.OUT_OF_CONCURRENCY, detail=detail)
+    if left_s <= 0:
+        return course.budget.lacks_time(name, course.budget.deadline - now)
     if await fallback.take_slot(caller, left_s):
         return None
     detail = "the local model was busy until the deadline"

@@ -11,6 +11,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # as a
 from pointsman.domain.errors import (
     CallerOverLimit,
     InvalidRequest,
+    Missing,
     NoAnswer,
     NoCredentials,
     PointsmanError,
@@ -41,7 +42,7 @@ class Told:
     reason: str = ""
     metadata: Mapping[str, str]
     violations: tuple[Violation, ...] = ()
-    missing: tuple[tuple[str, str], ...] = ()
+    missing: tuple[Missing, ...] = ()
     trail: Trail | None = None
     verdict: Verdict | None = None
 
@@ -104,9 +105,9 @@ def _of_kind(error: PointsmanError) -> list[Message]:
         case NoCredentials(missing=missing):
             needs = [
                 details_pb.PreconditionFailure.Violation(
-                    type="CREDENTIALS", subject=subject, description=cut(description, _DESCRIPTION_BYTES)
+                    type=each.reason, subject=each.subject, description=cut(each.advice, _DESCRIPTION_BYTES)
                 )
-                for subject, description in missing
+                for each in missing
             ]
             return [details_pb.PreconditionFailure(violations=needs)]
         case _:
@@ -157,7 +158,7 @@ def unpack(status: Status) -> Told:
     """
     info, trail, verdict = details_pb.ErrorInfo(), None, None
     violations: tuple[Violation, ...] = ()
-    missing: tuple[tuple[str, str], ...] = ()
+    missing: tuple[Missing, ...] = ()
     for detail in status.details:
         bad, needs, trail_pb, verdict_pb = (
             details_pb.BadRequest(),
@@ -173,7 +174,9 @@ def unpack(status: Status) -> Told:
                 for entry in bad.field_violations
             )
         elif detail.Unpack(needs):
-            missing = tuple((need.subject, need.description) for need in needs.violations)
+            missing = tuple(
+                Missing(subject=need.subject, reason=need.type, advice=need.description) for need in needs.violations
+            )
         elif detail.Unpack(trail_pb):
             trail = trail_from_pb(trail_pb)
         elif detail.Unpack(verdict_pb):

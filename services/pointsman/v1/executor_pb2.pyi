@@ -1382,6 +1382,8 @@ class ReportRow(_message.Message):
     PARTIAL_FIELD_NUMBER: _builtins.int
     UNPRODUCTIVE_COST_USD_FIELD_NUMBER: _builtins.int
     COST_USD_EXACT_FIELD_NUMBER: _builtins.int
+    SIMULATED_REQUESTS_FIELD_NUMBER: _builtins.int
+    SIMULATED_COST_USD_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """What the group is; empty for the total."""
     requests: _builtins.int
@@ -1414,6 +1416,10 @@ class ReportRow(_message.Message):
     """Part of `cost_usd` that attempts without an answer cost."""
     cost_usd_exact: _builtins.str
     """`cost_usd` as an exact decimal number."""
+    simulated_requests: _builtins.int
+    """Part of `requests` for which a simulated provider was called: nothing of them is real."""
+    simulated_cost_usd: _builtins.float
+    """Part of `cost_usd` that these requests cost: nobody charges it."""
     @_builtins.property
     def usage(self) -> _types_pb2.Usage:
         """Sum of tokens."""
@@ -1448,10 +1454,12 @@ class ReportRow(_message.Message):
         partial: _builtins.int = ...,
         unproductive_cost_usd: _builtins.float = ...,
         cost_usd_exact: _builtins.str = ...,
+        simulated_requests: _builtins.int = ...,
+        simulated_cost_usd: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_sequential_attempts", b"_sequential_attempts", "_sequential_cost_usd", b"_sequential_cost_usd", "mean_duration", b"mean_duration", "p95_duration", b"p95_duration", "sequential_attempts", b"sequential_attempts", "sequential_cost_usd", b"sequential_cost_usd", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sequential_attempts", b"_sequential_attempts", "_sequential_cost_usd", b"_sequential_cost_usd", "answered", b"answered", "answered_by_fallback", b"answered_by_fallback", "attempts", b"attempts", "attempts_without_price", b"attempts_without_price", "cancelled", b"cancelled", "cost_usd", b"cost_usd", "cost_usd_exact", b"cost_usd_exact", "key", b"key", "mean_duration", b"mean_duration", "p95_duration", b"p95_duration", "partial", b"partial", "requests", b"requests", "sequential_attempts", b"sequential_attempts", "sequential_cost_usd", b"sequential_cost_usd", "skips", b"skips", "unproductive", b"unproductive", "unproductive_cost_usd", b"unproductive_cost_usd", "usage", b"usage", "wasted", b"wasted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sequential_attempts", b"_sequential_attempts", "_sequential_cost_usd", b"_sequential_cost_usd", "answered", b"answered", "answered_by_fallback", b"answered_by_fallback", "attempts", b"attempts", "attempts_without_price", b"attempts_without_price", "cancelled", b"cancelled", "cost_usd", b"cost_usd", "cost_usd_exact", b"cost_usd_exact", "key", b"key", "mean_duration", b"mean_duration", "p95_duration", b"p95_duration", "partial", b"partial", "requests", b"requests", "sequential_attempts", b"sequential_attempts", "sequential_cost_usd", b"sequential_cost_usd", "simulated_cost_usd", b"simulated_cost_usd", "simulated_requests", b"simulated_requests", "skips", b"skips", "unproductive", b"unproductive", "unproductive_cost_usd", b"unproductive_cost_usd", "usage", b"usage", "wasted", b"wasted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__sequential_attempts: _TypeAlias = _typing.Literal["sequential_attempts"]  # noqa: Y015
     _WhichOneofArgType__sequential_attempts: _TypeAlias = _typing.Literal["_sequential_attempts", b"_sequential_attempts"]  # noqa: Y015

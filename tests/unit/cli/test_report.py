@@ -123,3 +123,17 @@ def test_a_reader_is_told_what_the_numbers_leave_out() -> None:
     assert "forgets it when it stops" in told
     assert "4 calls have no known price" in told
     assert "2 requests could not be written down" in told
+
+
+def test_a_reader_is_told_how_much_of_it_was_simulated() -> None:
+    sums = ReportSums(
+        since=datetime(2026, 11, 22, tzinfo=UTC),
+        lines=(),
+        total=replace(TOTAL, simulated_requests=40, simulated_cost_usd=0.5),
+        journal="sqlite",
+        dropped=0,
+        message={},
+    )
+
+    assert notes(sums) == ("40 of 200 requests and $0.5000 of the cost were simulated: nothing of them is real.",)
+    assert notes(replace(sums, total=TOTAL)) == ()

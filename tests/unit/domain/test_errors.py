@@ -7,6 +7,7 @@ import pytest
 from pointsman.domain import errors
 from pointsman.domain.errors import (
     InvalidRequest,
+    Missing,
     NoAnswer,
     NoCredentials,
     PointsmanError,
@@ -50,7 +51,9 @@ def test_errors_that_pass_say_when(kind: type[PoolExhausted | NoAnswer]) -> None
 
 
 def test_missing_credentials_are_listed() -> None:
-    assert NoCredentials("none", missing=(("a/m", "set A_KEY"),)).missing == (("a/m", "set A_KEY"),)
+    missing = Missing(subject="a/m", reason="NO_CREDENTIALS", advice="set A_KEY")
+
+    assert NoCredentials("none", missing=(missing,)).missing == (missing,)
 
 
 def test_every_error_has_a_reason_of_its_own() -> None:

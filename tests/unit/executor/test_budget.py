@@ -97,6 +97,31 @@ def test_what_is_refused(budget: Budget, planned: Planned, now: float, reason: S
     assert (skip.reason if skip else None) is reason
 
 
+@pytest.mark.parametrize(
+    "budget, now, detail",
+    [
+        pytest.param(
+            budget(), 89.9, "0.10 s left beside the 10.00 s kept for the local model; 0.25 s needed", id="kept"
+        ),
+        pytest.param(
+            budget(), 90.001, "0.00 s left beside the 10.00 s kept for the local model; 0.25 s needed", id="all-kept"
+        ),
+        pytest.param(
+            budget(), 99.0, "0.00 s left beside the 1.00 s kept for the local model; 0.25 s needed", id="part-kept"
+        ),
+        pytest.param(budget(reserve_s=0.0), 99.9, "0.10 s left; 0.25 s needed", id="nothing-kept"),
+        pytest.param(budget(), 100.001, "0.00 s left; 0.25 s needed", id="nothing-left-to-keep"),
+    ],
+)
+def test_a_candidate_without_time_is_told_what_is_left_and_what_is_kept(
+    budget: Budget, now: float, detail: str
+) -> None:
+    skip = budget.refuse(planned(), now)
+
+    assert skip
+    assert skip.detail == detail
+
+
 def test_an_attempt_takes_one_off_and_its_cost() -> None:
     left = budget(cost_usd=Decimal("0.05"))
 

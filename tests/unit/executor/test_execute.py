@@ -334,7 +334,10 @@ async def test_without_keys_the_error_says_what_to_set(clock: FakeClock) -> None
     with pytest.raises(NoCredentials) as caught:
         await run(made)
 
-    assert caught.value.missing == (("a/m", "set A_KEY"), ("b/m", "set B_KEY"))
+    assert [(each.subject, each.advice) for each in caught.value.missing] == [
+        ("a/m", "set A_KEY"),
+        ("b/m", "set B_KEY"),
+    ]
 
 
 async def test_the_second_vague_rate_limit_in_a_row_takes_the_account_out(clock: FakeClock) -> None:

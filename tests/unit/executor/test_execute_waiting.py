@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pointsman.domain.errors import PoolExhausted
-from pointsman.domain.trail import Outcome
+from pointsman.domain.errors import OutOfTime, PoolExhausted
+from pointsman.domain.trail import Outcome, Skip
 from pointsman.executor.course import Execution
 from pointsman.executor.ledger.port import Reservation, Settlement
 from pointsman.executor.past import BINS
@@ -89,3 +89,26 @@ def test_nobody_leaves_the_queue_of_the_local_model_for_a_candidate_that_has_fai
         return served
 
     assert run_virtual(story, start=START) == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    "seconds, detail",
+    [
+        pytest.param(0.2, "0.20 s left; 0.25 s needed", id="nobody-waited-for-it"),
+        pytest.param(0.3, "the local model was busy until the deadline", id="it-was-waited-for"),
+    ],
+)
+def test_the_local_model_is_called_busy_only_where_it_was_waited_for(seconds: float, detail: str) -> None:
+    async def story(clock: VirtualClock) -> Skip:
+        adapters = {"a": FakeAdapter(), "local": FakeAdapter()}
+        made = engine(candidate("a/m"), clock=clock, adapters=adapters, fallback=LOCAL)
+        assert made.fallback
+        await made.fallback.take_slot("", 1.0)
+        with pytest.raises(OutOfTime) as caught:
+            await made.execute(request(), "quick", deadline=clock.monotonic() + seconds)
+        assert caught.value.trail
+        return list(caught.value.trail.skips)[-1]
+
+    skip = run_virtual(story, start=START)
+
+    assert (skip.candidate, skip.detail) == ("local/m", detail)

@@ -9,6 +9,7 @@ from pointsman.domain.errors import (
     CallerOverRate,
     CandidatesForbidden,
     InvalidRequest,
+    Missing,
     NoAnswer,
     NoCredentials,
     OutOfTime,
@@ -101,8 +102,12 @@ def test_missing_keys_and_models_are_all_named() -> None:
 
     assert isinstance(error, NoCredentials)
     assert error.missing == (
-        ("a/m", "set A_KEY"),
-        ("local/m", "Ollama does not answer; start it, then run `pointsman pull`"),
+        Missing(subject="a/m", reason="NO_CREDENTIALS", advice="set A_KEY"),
+        Missing(
+            subject="local/m",
+            reason="NETWORK",
+            advice="Ollama does not answer; start it, then run `pointsman pull`",
+        ),
     )
     assert "a/m: set A_KEY; local/m: Ollama does not answer" in error.message
     assert "`pointsman doctor`" in error.message
@@ -112,7 +117,13 @@ def test_a_model_that_is_not_there_is_to_be_pulled() -> None:
     error = failure(Trail(steps=[local(Outcome.MODEL_NOT_FOUND)]))
 
     assert isinstance(error, NoCredentials)
-    assert error.missing == (("local/m", "Ollama does not have the model; run `pointsman pull`"),)
+    assert error.missing == (
+        Missing(
+            subject="local/m",
+            reason="MODEL_NOT_FOUND",
+            advice="Ollama does not have the model; run `pointsman pull`",
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,6 +147,21 @@ def test_no_answer_says_when_to_come_back_if_anybody_knows() -> None:
     assert isinstance(error, NoAnswer)
     assert error.ready_at == SOON
     assert "1 tried and failed, 1 left out" in error.message
+
+
+@pytest.mark.parametrize(
+    "steps, whom",
+    [
+        pytest.param([skip(SkipReason.NO_TIME)], "any", id="none-was-tried"),
+        pytest.param([BROKEN, skip(SkipReason.NO_TIME)], "another", id="one-was-tried"),
+    ],
+)
+def test_too_little_time_speaks_of_another_candidate_only_where_one_was_tried(
+    steps: list[Skip | Attempt], whom: str
+) -> None:
+    error = failure(Trail(steps=steps))
+
+    assert error.message == f"the deadline leaves too little time for {whom} candidate; allow more, or ask for less"
 
 
 def test_nobody_being_able_says_why_of_each() -> None:

@@ -26,6 +26,7 @@ from pointsman.domain.errors import (
     JournalDown,
     KeyMissing,
     KeyUnknown,
+    Missing,
     NoAnswer,
     NoCredentials,
     OutOfTime,
@@ -52,6 +53,8 @@ SKIP = Skip(candidate="openai/gpt-4", reason=SkipReason.COOLING, ready_at=READY_
 ATTEMPT = Attempt(candidate="openai/gpt-4", outcome=Outcome.NETWORK, started_at=NOW, duration_s=0.1)
 VERDICT = Verdict(category="coding", confidence=0.9, decided_by=DecidedBy.MODEL, model_hop=ModelHop.ANSWERED)
 
+NO_KEY = Missing(subject="openai/gpt-4", reason="NO_CREDENTIALS", advice="set OPENAI_API_KEY")
+NOT_RUNNING = Missing(subject="local/m", reason="NOT_RUNNING", advice="start Ollama")
 ROWS = [
     pytest.param(
         InvalidRequest(Violation(field="options.stop", reason="STOP_INVALID", message="too many")),
@@ -96,7 +99,7 @@ ROWS = [
     pytest.param(ExecutorDown("down"), "UNAVAILABLE", "EXECUTOR_DOWN", [], id="ExecutorDown"),
     pytest.param(Stopping("no more news"), "UNAVAILABLE", "STOPPING", [], id="Stopping"),
     pytest.param(
-        NoCredentials("no keys", missing=(("openai/gpt-4", "set OPENAI_API_KEY"),)),
+        NoCredentials("no keys", missing=(NO_KEY, NOT_RUNNING)),
         "FAILED_PRECONDITION", "NO_CREDENTIALS", [details_pb.PreconditionFailure],
         id="NoCredentials",
     ),
@@ -180,6 +183,16 @@ def test_each_error_comes_back_as_it_was(
     for name in ("ready_at", "violations", "missing"):
         assert getattr(again, name, None) == getattr(error, name, None)
     assert error.metadata.items() <= again.metadata.items()
+
+
+def test_each_one_that_lacks_something_says_what_kind_of_thing() -> None:
+    status = to_status(NoCredentials("none", missing=(NO_KEY, NOT_RUNNING)), now=NOW)
+
+    needs = unpacked(status, details_pb.PreconditionFailure)
+    assert [(need.subject, need.type) for need in needs.violations] == [
+        ("openai/gpt-4", "NO_CREDENTIALS"),
+        ("local/m", "NOT_RUNNING"),
+    ]
 
 
 def test_the_verdict_travels_with_an_error() -> None:

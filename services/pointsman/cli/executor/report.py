@@ -42,6 +42,8 @@ class ReportLine:
     cancelled: int = 0
     partial: int = 0
     unproductive_cost_usd: float = 0.0
+    simulated_requests: int = 0
+    simulated_cost_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,8 @@ def _report_line(row: pb.ReportRow) -> ReportLine:
         cancelled=row.cancelled,
         partial=row.partial,
         unproductive_cost_usd=row.unproductive_cost_usd,
+        simulated_requests=row.simulated_requests,
+        simulated_cost_usd=row.simulated_cost_usd,
     )
 
 

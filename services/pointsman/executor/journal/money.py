@@ -7,7 +7,8 @@ PLACES: Final = 12
 """Decimals of every amount: costs are rounded to a trillionth of a dollar (see prices.py)."""
 
 _EXACT: Final = f".{PLACES}f"
-_NOTHING: Final = format(Decimal(0), _EXACT)
+NOTHING: Final = format(Decimal(0), _EXACT)
+"""No dollars, as text."""
 
 _MOST: Final = Decimal(10) ** 12
 """A provider's slip in counting tokens must cost a false number and not the batch."""
@@ -15,7 +16,7 @@ _MOST: Final = Decimal(10) ** 12
 
 def as_text(dollars: Decimal) -> str:
     """Return an amount, 0 or more, with exactly PLACES decimals."""
-    return format(min(dollars, _MOST), _EXACT) if dollars else _NOTHING
+    return format(min(dollars, _MOST), _EXACT) if dollars else NOTHING
 
 
 def sums_of(column: str) -> str:

@@ -77,8 +77,12 @@ _SUMMED: Final = ", ".join(
         money.sums_of("cost_usd"),
         money.sums_of("unproductive_cost_usd"),
         money.sums_of("sequential_cost_usd"),
+        "SUM(is_simulated)",
+        money.sums_of("simulated_cost_usd"),
     )
 )
+
+_SIMULATED_COST: Final = f"CASE WHEN is_simulated = 1 THEN cost_usd ELSE '{money.NOTHING}' END"
 
 _HOPS: Final = {
     Hop.CLASSIFY: ("requests", "classify_us"),
@@ -115,7 +119,8 @@ def _grouped(select: Select, by: ReportBy, since_us: int) -> list[Sums]:
         tables = "requests JOIN labels ON labels.request = requests.id"
     lines = select(
         f"SELECT keyed, {_SUMMED} FROM "
-        f"(SELECT requests.*, {key} AS keyed FROM {tables} WHERE started_us >= ?) AS chosen "
+        f"(SELECT requests.*, {_SIMULATED_COST} AS simulated_cost_usd, {key} AS keyed "
+        f"FROM {tables} WHERE started_us >= ?) AS chosen "
         "GROUP BY keyed ORDER BY COUNT(*) DESC, keyed",
         (since_us,),
     )
@@ -145,6 +150,7 @@ def _sums(line: Sequence[Any], p95_us: int) -> Sums:
     tokens, estimated = counts[9:14], counts[14]
     without_price, sequential_attempts, duration_us = counts[15:18]
     cost, lost, sequential_cost = (money.from_sums(*counts[place : place + 2]) for place in (18, 20, 22))
+    simulated_requests, simulated_cost = counts[24], money.from_sums(*counts[25:27])
     return Sums(
         key=str(key),
         requests=requests,
@@ -171,6 +177,8 @@ def _sums(line: Sequence[Any], p95_us: int) -> Sums:
         p95_s=p95_us / 1e6,
         sequential_attempts=sequential_attempts,
         sequential_cost_usd=sequential_cost,
+        simulated_requests=simulated_requests,
+        simulated_cost_usd=simulated_cost,
     )
 
 

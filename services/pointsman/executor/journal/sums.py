@@ -53,7 +53,8 @@ class Question:
 class Sums:
     """Sums of one group of requests; durations are in seconds, and 0 without requests.
 
-    `unproductive_cost_usd` is what attempts without an answer cost. `sequential_…` is what sequential fallback would
+    `unproductive_cost_usd` is what attempts without an answer cost. `simulated_…` is the part of requests for which a
+    simulated provider was called. `sequential_…` is what sequential fallback would
     have done with the same requests.
     """
 
@@ -75,6 +76,8 @@ class Sums:
     p95_s: float = 0.0
     sequential_attempts: int = 0
     sequential_cost_usd: Decimal = Decimal(0)
+    simulated_requests: int = 0
+    simulated_cost_usd: Decimal = Decimal(0)
 
 
 @frozen

@@ -72,6 +72,8 @@ def _sums_to_pb(sums: Sums) -> pb.ReportRow:
         partial=sums.partial,
         unproductive_cost_usd=float(sums.unproductive_cost_usd),
         cost_usd_exact=f"{sums.cost_usd.normalize():f}",
+        simulated_requests=sums.simulated_requests,
+        simulated_cost_usd=float(sums.simulated_cost_usd),
     )
 
 

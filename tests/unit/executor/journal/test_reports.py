@@ -118,6 +118,15 @@ def test_what_attempts_without_an_answer_cost_is_told_apart(store: Database) -> 
     assert (total.cost_usd, total.unproductive_cost_usd) == (Decimal("0.52"), Decimal("0.5"))
 
 
+def test_simulated_requests_and_what_they_cost_are_told_apart(store: Database) -> None:
+    invented = attempt(usage=usage(10, 5), cost_usd=Decimal("0.03"), simulated=True)
+
+    total = told(store, row(ANSWERED), row(LIMITED, invented), row(invented)).total
+
+    assert (total.requests, total.simulated_requests) == (3, 2)
+    assert (total.cost_usd, total.simulated_cost_usd) == (Decimal("0.08"), Decimal("0.06"))
+
+
 def test_the_details_say_who_was_called_left_out_and_slow(store: Database) -> None:
     rows = (row(COOLING, LIMITED, ANSWERED, confidence=0.97), row(ANSWERED, confidence=0.5), row(ANSWERED))
 
