@@ -24,10 +24,10 @@ _RUN_OPENINGS = frozenset(RUNS)
 _START = 40
 """What begins within so many characters begins at the start."""
 
-WORDS_REMEMBERED: Final = 4096
+WORDS_REMEMBERED: Final = 2048
 """So many words, and so many stretches without white space, are remembered: a few hundred make up most of any text.
 
-Some 10 MB when full of words as people write them, some 50 MB at most of words that were made to fill it.
+Some 6 MB when full of words as people write them, some 25 MB at most of words that were made to fill it.
 """
 _LONGEST_REMEMBERED: Final = 30
 """In bytes of UTF-8, because Hangul has four times the n-grams a letter: thirty Latin letters, or ten syllables."""
