@@ -1,6 +1,5 @@
 """RouterService: reads the request, has it ruled on and run, and puts the answer together. Holds no state."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from os import urandom
 from types import TracebackType
@@ -11,24 +10,23 @@ import grpc
 from pointsman.config.settings import LimitsSettings, RouterSettings
 from pointsman.domain.clock import Clock
 from pointsman.domain.errors import ClassifierDown, ExecutorDown, PointsmanError
-from pointsman.domain.frozen import frozen
-from pointsman.domain.verdict import DecidedBy, DegradedReason, Verdict
+from pointsman.domain.verdict import Verdict
+from pointsman.router.messages.answers import answered, broken_off, is_lost, log_end, relayed, union
+from pointsman.router.messages.ruling import Ruled, Ruling, tell_ruling
 from pointsman.router.route import Question, executor_budget_s, rule
 from pointsman.rpc.callers import current_caller
 from pointsman.rpc.channel import call, stream
-from pointsman.rpc.convert import DECIDED_BY, OUTCOMES, degraded_from_pb, degraded_to_pb, verdict_from_pb, verdict_to_pb
+from pointsman.rpc.convert import degraded_from_pb, degraded_to_pb, verdict_to_pb
 from pointsman.rpc.peer import Peer
 from pointsman.rpc.requests import RouterRequest, prompt_from_pb, write_execute_request
-from pointsman.telemetry import facts, instruments, names
-from pointsman.telemetry.spans import current, current_trace_id, mark
-from pointsman.telemetry.story import story
+from pointsman.telemetry import facts
+from pointsman.telemetry.spans import current_trace_id
 from pointsman.v1 import (
     classifier_pb2,
     classifier_pb2_grpc,
     executor_pb2,
     executor_pb2_grpc,
     router_pb2_grpc,
-    types_pb2,
 )
 from pointsman.v1 import router_pb2 as pb
 
@@ -39,40 +37,6 @@ _ID_BYTES: Final = 16
 """Random bytes of the id of a request whose caller gave it none."""
 
 Context = grpc.aio.ServicerContext[object, object]
-
-
-@frozen
-class _Ruling:
-    """A verdict as the message that goes on, the Classifier's as it came where that was heard, and what stands beside.
-
-    The Router reads three fields of it. To read all, probabilities included, costs a sixth of a hop.
-    """
-
-    verdict_pb: types_pb2.Verdict
-    degraded: tuple[DegradedReason, ...]
-
-    @property
-    def category(self) -> str:
-        """The category of the verdict."""
-        return self.verdict_pb.category
-
-    @property
-    def verdict(self) -> Verdict:
-        """The whole of it."""
-        return verdict_from_pb(self.verdict_pb, degraded_to_pb(self.degraded))
-
-
-@frozen
-class _Ruled:
-    """What is known of a request that was read and ruled on, by which settings, and what is left of its deadline.
-
-    The request itself is not kept while the Executor works on it: it may hold megabytes of images.
-    """
-
-    settings: RouterSettings
-    request_id: str
-    ruling: _Ruling
-    remaining_s: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,9 +76,9 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 waits=True,
                 down=ExecutorDown,
             )
-        degraded = _union(ruled.ruling, executed.degraded_reasons)
-        _log_end(executed, degraded, candidate=executed.candidate)
-        return _answered(executed, ruled, degraded)
+        degraded = union(ruled.ruling, executed.degraded_reasons)
+        log_end(executed, degraded, candidate=executed.candidate)
+        return answered(executed, ruled, degraded)
 
     async def StreamRoute(  # type: ignore[override]  # gRPC takes a coroutine that writes, too: a layer less a message
         self, request: pb.StreamRouteRequest, context: Context
@@ -136,12 +100,12 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
                 async with streaming as events:
                     async for event in events:
                         kind = event.WhichOneof("event")
-                        await context.write(_relayed(event, kind, ruled))
+                        await context.write(relayed(event, kind, ruled))
             except PointsmanError as error:
-                if kind == "" or not _is_lost(error):
+                if kind == "" or not is_lost(error):
                     raise
                 if kind != "end":  # else nothing was lost: the end of the answer has been told
-                    await context.write(_broken_off(error, ruled))
+                    await context.write(broken_off(error, ruled))
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         asked = executor_pb2.PlanRequest()
@@ -164,7 +128,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             request_id=ruled.request_id,
         )
 
-    async def _rule(self, request_pb: RouterRequest, context: Context, asked_pb: executor_pb2.ExecuteRequest) -> _Ruled:
+    async def _rule(self, request_pb: RouterRequest, context: Context, asked_pb: executor_pb2.ExecuteRequest) -> Ruled:
         """Read, check and rule, and write into an empty message what the Executor is asked.
 
         A caller without a deadline gets the configured one.
@@ -179,10 +143,10 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         asking, started_s = _Asking(self, request_id), self.clock.monotonic()
         ruling = await rule(prompt, request_pb.options.category, remaining_s, settings, categories, asking.classify)
         if isinstance(ruling, Verdict):
-            ruling = _Ruling(verdict_pb=verdict_to_pb(ruling), degraded=ruling.degraded)
+            ruling = Ruling(verdict_pb=verdict_to_pb(ruling), degraded=ruling.degraded)
         took_s = self.clock.monotonic() - started_s
         classify_s = took_s if asking.has_asked else None
-        _tell_ruling(ruling.verdict_pb, request_id, classify_s)
+        tell_ruling(ruling.verdict_pb, request_id, classify_s)
         write_execute_request(
             asked_pb,
             request_pb,
@@ -193,9 +157,9 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             degraded=ruling.degraded,
             classify_s=classify_s,
         )
-        return _Ruled(settings=settings, request_id=request_id, ruling=ruling, remaining_s=remaining_s - took_s)
+        return Ruled(settings=settings, request_id=request_id, ruling=ruling, remaining_s=remaining_s - took_s)
 
-    async def _executor_time_s(self, ruled: _Ruled) -> float:
+    async def _executor_time_s(self, ruled: Ruled) -> float:
         """Return how long the Executor may take, once it is there. Raises OutOfTime and ExecutorDown."""
         budget_s = executor_budget_s(ruled.remaining_s, ruled.settings)
         if self.executor_peer.is_there:
@@ -215,7 +179,7 @@ class _Hop:
 
     __slots__ = ("_clock", "_ruling", "_started_s")
 
-    def __init__(self, ruling: _Ruling, clock: Clock) -> None:
+    def __init__(self, ruling: Ruling, clock: Clock) -> None:
         self._ruling, self._clock = ruling, clock
 
     def __enter__(self) -> None:
@@ -239,7 +203,7 @@ class _Asking:
         self._request_id = request_id
         self.has_asked = False
 
-    async def classify(self, question: Question, timeout_s: float) -> _Ruling:
+    async def classify(self, question: Question, timeout_s: float) -> Ruling:
         """Return the Classifier's verdict within `timeout_s`. Raises ClassifierDown, OutOfTime, PointsmanError."""
         self.has_asked = True
         response = await call(
@@ -250,7 +214,7 @@ class _Asking:
             timeout_s=timeout_s,
             down=ClassifierDown,
         )
-        return _Ruling(verdict_pb=response.verdict, degraded=degraded_from_pb(response.degraded_reasons))
+        return Ruling(verdict_pb=response.verdict, degraded=degraded_from_pb(response.degraded_reasons))
 
 
 def _question_to_pb(question: Question, request_id: str) -> classifier_pb2.ClassifyRequest:
@@ -260,125 +224,3 @@ def _question_to_pb(question: Question, request_id: str) -> classifier_pb2.Class
     request.has_image = question.has_image
     request.request_id = request_id
     return request
-
-
-def _tell_ruling(verdict_pb: types_pb2.Verdict, request_id: str, classify_s: float | None) -> None:
-    """Put the ruling on the span of the call and into its one line."""
-    category, confidence = verdict_pb.category, verdict_pb.confidence
-    decided_by = str(DECIDED_BY.from_pb(verdict_pb.decided_by) or DecidedBy.DEFAULT)
-    facts.bind(
-        category=category,
-        decided_by=decided_by,
-        confidence=round(confidence, 3),
-        classify_s=None if classify_s is None else round(classify_s, 6),
-    )
-    span = current()
-    if span.is_recording:
-        span.set(names.REQUEST_ID, request_id)
-        span.set(names.CATEGORY, category)
-        span.set(names.CONFIDENCE, confidence)
-        span.set(names.DECIDED_BY, decided_by)
-
-
-def _answered(
-    executed: executor_pb2.ExecuteResponse, ruled: _Ruled, degraded: tuple[DegradedReason, ...]
-) -> pb.RouteResponse:
-    """Return the Router's answer for the Executor's.
-
-    What the Executor said is copied as it came: the Router has nothing to say about it. The constructor would serialize
-    and parse it.
-    """
-    response = pb.RouteResponse()
-    response.answer.CopyFrom(executed.answer)
-    response.verdict.CopyFrom(ruled.ruling.verdict_pb)
-    response.trail.CopyFrom(executed.trail)
-    response.usage.CopyFrom(executed.usage)
-    response.candidate = executed.candidate
-    response.model = executed.model
-    if executed.HasField("cost_usd"):
-        response.cost_usd = executed.cost_usd
-    response.local = executed.local
-    response.simulated = executed.simulated
-    if degraded:
-        response.degraded = True
-        response.degraded_reasons.extend(degraded_to_pb(degraded))
-    response.trace_id = current_trace_id()
-    response.request_id = ruled.request_id
-    return response
-
-
-def _relayed(event: executor_pb2.StreamExecuteResponse, kind: str | None, ruled: _Ruled) -> pb.StreamRouteResponse:
-    """Return the Router's event for one of the Executor's; a kind that only a newer Executor knows goes on empty."""
-    match kind:
-        case "delta":
-            relayed = pb.StreamRouteResponse()
-            relayed.delta.CopyFrom(event.delta)  # in less time than it takes the constructor
-            return relayed
-        case "start":
-            facts.bind(candidate=event.start.candidate)
-            start = pb.RouteStreamStart(
-                verdict=ruled.ruling.verdict_pb,
-                chosen=event.start,
-                trace_id=current_trace_id(),
-                request_id=ruled.request_id,
-                degraded_reasons=degraded_to_pb(ruled.ruling.degraded),
-            )
-            return pb.StreamRouteResponse(start=start)
-        case "end":
-            degraded = _union(ruled.ruling, event.end.degraded_reasons)
-            _log_end(event.end, degraded)
-            answer = pb.StreamRouteResponse(end=event.end)
-            answer.end.ClearField("degraded_reasons")
-            answer.end.degraded_reasons.extend(degraded_to_pb(degraded))
-            return answer
-        case _:
-            return pb.StreamRouteResponse()
-
-
-def _is_lost(error: PointsmanError) -> bool:
-    """Return whether the Executor went away or failed, and nobody can say what became of the request."""
-    return isinstance(error, ExecutorDown) or type(error) is PointsmanError
-
-
-def _broken_off(error: PointsmanError, ruled: _Ruled) -> pb.StreamRouteResponse:
-    """Return the end of a stream whose Executor was lost after its start; what it cost is not known."""
-    degraded = _union(ruled.ruling, (types_pb2.DEGRADED_REASON_EXECUTOR_LOST,))
-    reasons = [each.value for each in degraded]
-    facts.bind(reason=error.reason, partial=True, degraded=reasons)
-    mark(names.REASON, error.reason)
-    mark(names.PARTIAL, value=True)
-    mark(names.DEGRADED, reasons)
-    end = executor_pb2.StreamEnd(
-        finish_reason=types_pb2.FINISH_REASON_INTERRUPTED, partial=True, degraded_reasons=degraded_to_pb(degraded)
-    )
-    return pb.StreamRouteResponse(end=end)
-
-
-def _union(ruling: _Ruling, executor_reasons: Collection[int]) -> tuple[DegradedReason, ...]:
-    """Return the reasons of both services, once each, the Classifier's first."""
-    return tuple(dict.fromkeys((*ruling.degraded, *degraded_from_pb(executor_reasons))))
-
-
-def _log_end(
-    end: executor_pb2.ExecuteResponse | executor_pb2.StreamEnd, degraded: Collection[DegradedReason], **known: str
-) -> None:
-    """Put what became of the request into the one log line of the call; read where it lies, for it is not ours."""
-    steps, usage = end.trail.steps, end.usage
-    attempts = [step.attempt for step in steps if step.HasField("attempt")]
-    reasons = [reason.value for reason in degraded]
-    for reason in reasons:
-        instruments.DEGRADED.add(1, reason)
-    told = story(
-        outcome=OUTCOMES.from_pb(attempts[-1].outcome) if attempts else None,
-        attempts=len(attempts),
-        wasted=sum([attempt.wasted for attempt in attempts]),
-        skips=len(steps) - len(attempts),
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cost_usd=end.cost_usd if end.HasField("cost_usd") else None,
-    )
-    facts.bind(**told, **known, degraded=reasons)
-    if isinstance(end, executor_pb2.StreamEnd) and end.partial:
-        facts.bind(partial=True)
-    mark(names.ATTEMPTS, len(attempts))
-    mark(names.DEGRADED, reasons)
